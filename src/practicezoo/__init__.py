@@ -1,0 +1,88 @@
+"""A small, exact PyTorch model zoo: building blocks, sequence tools and a training loop you can read."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# The headline names and where they live. They are imported when they are first used (PEP 562).
+_HOMES = {
+    "SequenceEncoder": "blocks",
+    "CharGRUClassifier": "models",
+    "CharVocab": "data",
+    "LengthBucketBatchSampler": "data",
+    "NameDataset": "data",
+    "TensorLoader": "data",
+    "pack_collate": "data",
+    "pad_collate": "data",
+    "PaddedSequence": "sequences",
+    "Accuracy": "training",
+    "EarlyStopping": "training",
+    "History": "training",
+    "TrainStep": "training",
+    "evaluate": "training",
+    "fit": "training",
+    "pick_device": "training",
+    "predict": "training",
+    "seed_everything": "training",
+    "train_epoch": "training",
+}
+
+if TYPE_CHECKING:
+    from practicezoo.blocks import SequenceEncoder
+    from practicezoo.data import (
+        CharVocab,
+        LengthBucketBatchSampler,
+        NameDataset,
+        TensorLoader,
+        pack_collate,
+        pad_collate,
+    )
+    from practicezoo.models import CharGRUClassifier
+    from practicezoo.sequences import PaddedSequence
+    from practicezoo.training import (
+        Accuracy,
+        EarlyStopping,
+        History,
+        TrainStep,
+        evaluate,
+        fit,
+        pick_device,
+        predict,
+        seed_everything,
+        train_epoch,
+    )
+
+__all__ = [
+    "Accuracy",
+    "CharGRUClassifier",
+    "CharVocab",
+    "EarlyStopping",
+    "History",
+    "LengthBucketBatchSampler",
+    "NameDataset",
+    "PaddedSequence",
+    "SequenceEncoder",
+    "TensorLoader",
+    "TrainStep",
+    "evaluate",
+    "fit",
+    "pack_collate",
+    "pad_collate",
+    "pick_device",
+    "predict",
+    "seed_everything",
+    "train_epoch",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,143 @@
+"""Recurrent layers over sequences of varying length."""
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+
+from practicezoo.sequences import PaddedSequence
+
+__all__ = ["Encoded", "SequenceEncoder", "Sequences"]
+
+Sequences: TypeAlias = Tensor | PaddedSequence | PackedSequence
+Cell: TypeAlias = Literal["rnn", "gru", "lstm"]
+
+_CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+
+
+class Encoded(NamedTuple):
+    """What :class:`SequenceEncoder` returns.
+
+    Attributes:
+        outputs: the top layer's output at every step, in the form in which the input came.
+        final_state: the top layer's last hidden state, directions joined, ``(N, out_features)``.
+    """
+
+    outputs: Sequences
+    final_state: Tensor
+
+
+class SequenceEncoder(nn.Module):
+    """A recurrent layer whose result for a sequence depends on that sequence alone.
+
+    Padding is never read: padded batches are packed on the way in and padded again on the way out. The
+    final state joins the forward direction at the last real step with the backward direction at the
+    first step. Parameters are those of torch's own layer, ``rnn``.
+
+    Args:
+        input_size: features at each step.
+        hidden_size: features of the hidden state, in each direction.
+        num_layers: layers, one on top of the other.
+        bidirectional: whether to read backward as well.
+        cell: "rnn" (tanh), "gru" or "lstm".
+        dropout: share of features dropped between layers in training; needs two layers.
+        device: where the parameters live.
+        dtype: type of the parameters.
+
+    Attributes:
+        out_features: ``hidden_size``, twice that if bidirectional.
+
+    Shape:
+        - input: ``(N, T, input_size)`` as a tensor (every step counts), a :class:`PaddedSequence`, or
+          a PackedSequence
+        - outputs: ``(N, T, out_features)`` in the form of the input; zeros at padding
+        - final_state: ``(N, out_features)``
+
+    Raises:
+        ValueError: if a size is below 1, ``cell`` is unknown, ``dropout`` is outside [0, 1) or set
+            with one layer, or an input has the wrong shape or lengths.
+
+    Example:
+        >>> encoder = SequenceEncoder(3, 4, bidirectional=True)
+        >>> batch = PaddedSequence(torch.randn(2, 5, 3), lengths=torch.tensor([5, 2]))
+        >>> encoded = encoder(batch)
+        >>> encoded.outputs.data.shape, encoded.final_state.shape
+        (torch.Size([2, 5, 8]), torch.Size([2, 8]))
+
+    Source: Cho et al., arXiv:1406.1078 (GRU); Hochreiter and Schmidhuber, 1997 (LSTM).
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        cell: Cell = "gru",
+        dropout: float = 0.0,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        sizes = {"input_size": input_size, "hidden_size": hidden_size, "num_layers": num_layers}
+        for argument, value in sizes.items():
+            if value < 1:
+                raise ValueError(f"{argument} must be at least 1, got {value}")
+        if cell not in _CELLS:
+            raise ValueError(f"cell must be one of {', '.join(_CELLS)}, got {cell!r}")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout must lie in [0, 1), got {dropout}")
+        if dropout and num_layers == 1:
+            raise ValueError(f"dropout acts between layers and needs num_layers >= 2, got dropout={dropout}")
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.bidirectional = bidirectional
+        self.cell = cell
+        self.dropout = dropout
+        self.out_features = hidden_size * (1 + bidirectional)
+        self.rnn = _CELLS[cell](
+            input_size,
+            hidden_size,
+            num_layers=num_layers,
+            bidirectional=bidirectional,
+            dropout=dropout,
+            batch_first=True,
+            device=device,
+            dtype=dtype,
+        )
+
+    def forward(self, inputs: Sequences) -> Encoded:
+        """Encode a batch of sequences; see the class for shapes."""
+        if isinstance(inputs, PaddedSequence):
+            return self._encode_padded(inputs)
+        self._check_features(inputs.data if isinstance(inputs, PackedSequence) else inputs)
+        outputs, state = self.rnn(inputs)
+        return Encoded(outputs, self._join_directions(state))
+
+    def reset_parameters(self) -> None:
+        """Draw new parameters, as torch's layer does."""
+        self.rnn.reset_parameters()
+
+    def _encode_padded(self, inputs: PaddedSequence) -> Encoded:
+        if len(inputs) == 0:  # nothing to pack
+            outputs, final_state = self(inputs.data)
+            return Encoded(PaddedSequence(outputs, inputs.lengths), final_state)
+        packed, final_state = self(inputs.pack())
+        outputs, _ = pad_packed_sequence(packed, batch_first=True, total_length=inputs.data.shape[1])
+        return Encoded(PaddedSequence(outputs, inputs.lengths), final_state)
+
+    def _join_directions(self, state: Tensor | tuple[Tensor, Tensor]) -> Tensor:
+        hidden = state[0] if isinstance(state, tuple) else state  # an LSTM's cell state stays inside
+        num_directions = 1 + self.bidirectional
+        return torch.cat(hidden[-num_directions:].unbind(), dim=-1)  # (N, out_features)
+
+    def _check_features(self, data: Tensor) -> None:
+        if data.shape[-1] != self.input_size:
+            raise ValueError(
+                f"{type(self).__name__} expects {self.input_size} features at each step, "
+                f"got an input of shape {tuple(data.shape)}"
+            )

@@ -1,0 +1,92 @@
+"""Batches of similar length."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+from torch.utils.data import Sampler
+
+__all__ = ["LengthBucketBatchSampler"]
+
+
+class LengthBucketBatchSampler(Sampler[list[int]]):
+    """Batches of samples of similar length, so that little padding is needed.
+
+    The samples are shuffled, cut into pools of ``pool_size`` batches, sorted by length within each
+    pool and cut into batches, whose order is shuffled again. Every sample comes exactly once an epoch
+    (except the rest that ``drop_last`` drops). The order is a function of the seed and the epoch alone.
+
+    Args:
+        lengths: the length of each sample.
+        batch_size: samples in a batch.
+        shuffle: whether to shuffle; without it, batches go from short to long.
+        drop_last: whether to drop the one batch that is not full.
+        pool_size: batches in a pool: more means less padding, fewer means more chance.
+        seed: seeds the shuffling.
+
+    Raises:
+        ValueError: if a size is below 1 or ``lengths`` is not one-dimensional.
+
+    Example:
+        >>> sampler = LengthBucketBatchSampler([9, 2, 8, 3], batch_size=2, shuffle=False)
+        >>> list(sampler)
+        [[1, 3], [2, 0]]
+        >>> round(sampler.padding_share(), 3)
+        0.083
+    """
+
+    def __init__(
+        self,
+        lengths: Tensor | Sequence[int],
+        batch_size: int,
+        *,
+        shuffle: bool = True,
+        drop_last: bool = False,
+        pool_size: int = 50,
+        seed: int = 0,
+    ) -> None:
+        self.lengths = torch.as_tensor(lengths)
+        if self.lengths.ndim != 1:
+            raise ValueError(f"lengths must be one-dimensional, got shape {tuple(self.lengths.shape)}")
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        if pool_size < 1:
+            raise ValueError(f"pool_size must be at least 1, got {pool_size}")
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.drop_last = drop_last
+        self.pool_size = pool_size
+        self.seed = seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        full, rest = divmod(len(self.lengths), self.batch_size)
+        return full + (rest > 0 and not self.drop_last)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        yield from (batch.tolist() for batch in self._batches())
+
+    def set_epoch(self, epoch: int) -> None:
+        """Shuffle anew: the same epoch gives the same batches."""
+        self.epoch = epoch
+
+    def padding_share(self) -> float:
+        """The share of padding among all positions of this epoch's padded batches, from 0 to 1."""
+        padded = sum(len(batch) * int(self.lengths[batch].max()) for batch in self._batches())
+        real = sum(int(self.lengths[batch].sum()) for batch in self._batches())
+        return 1 - real / padded if padded else 0.0
+
+    def _batches(self) -> list[Tensor]:
+        if not self.shuffle:
+            batches = list(self.lengths.argsort(stable=True).split(self.batch_size))
+        else:
+            generator = torch.Generator().manual_seed(self.seed + self.epoch)
+            order = torch.randperm(len(self.lengths), generator=generator)
+            pools = order.split(self.batch_size * self.pool_size)
+            sorted_pools = [pool[self.lengths[pool].argsort(stable=True)] for pool in pools]
+            batches = [batch for pool in sorted_pools for batch in pool.split(self.batch_size)]
+            turns = torch.randperm(len(batches), generator=generator).tolist()
+            batches = [batches[turn] for turn in turns]
+        if self.drop_last:
+            batches = [batch for batch in batches if len(batch) == self.batch_size]
+        return batches

@@ -1,0 +1,31 @@
+"""Training and measuring: any module, any iterable of (inputs, targets)."""
+
+from practicezoo.training.callbacks import Callback, EarlyStopping, Run
+from practicezoo.training.checkpoint import load_checkpoint, save_checkpoint
+from practicezoo.training.device import move_to, pick_device, seed_everything
+from practicezoo.training.evaluation import evaluate, predict
+from practicezoo.training.history import History
+from practicezoo.training.loop import fit, train_epoch
+from practicezoo.training.metrics import Accuracy, Metric
+from practicezoo.training.step import StepResult, TrainStep, loss_weight
+
+__all__ = [
+    "Accuracy",
+    "Callback",
+    "EarlyStopping",
+    "History",
+    "Metric",
+    "Run",
+    "StepResult",
+    "TrainStep",
+    "evaluate",
+    "fit",
+    "load_checkpoint",
+    "loss_weight",
+    "move_to",
+    "pick_device",
+    "predict",
+    "save_checkpoint",
+    "seed_everything",
+    "train_epoch",
+]

@@ -1,0 +1,109 @@
+"""Watching a run: two hooks, called after each update and each epoch."""
+
+import copy
+import math
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from torch import nn
+
+from practicezoo.training.history import History, Mode, better
+from practicezoo.training.step import StepResult, TrainStep
+
+__all__ = ["Callback", "EarlyStopping", "Run"]
+
+
+@dataclass
+class Run:
+    """The state of a running ``fit``, as callbacks see it.
+
+    Attributes:
+        model: the model in training.
+        step: its update, with optimizers, criterion and schedule.
+        epochs: how many epochs the run is to have.
+        epoch: the current epoch, from 1.
+        num_updates: updates done since the run began.
+        history: the values of the finished epochs, the one that just ended included.
+        should_stop: set it to end the run after this epoch.
+    """
+
+    model: nn.Module
+    step: TrainStep
+    epochs: int
+    epoch: int = 0
+    num_updates: int = 0
+    history: History = field(default_factory=History)
+    should_stop: bool = False
+
+
+class Callback(Protocol):
+    """Something that watches a run. Derive from it and write the hooks you need."""
+
+    def on_step_end(self, run: Run, result: StepResult) -> None:
+        """Called after each update. Reading a tensor here makes every step wait for the device."""
+
+    def on_epoch_end(self, run: Run) -> None:
+        """Called after each epoch, when ``run.history`` has its values."""
+
+
+class EarlyStopping(Callback):
+    """Stops a run when a value has not improved for some epochs.
+
+    Args:
+        monitor: the value's name in the history.
+        patience: how many epochs without improvement to allow.
+        min_delta: an improvement must be greater than this.
+        mode: "min", "max", or "auto": the least for names that end in "loss" or "error".
+        restore_best: whether the model gets the best epoch's weights back when the run ends, stopped
+            early or not.
+
+    Attributes:
+        best_epoch: the best epoch so far, from 1; 0 before the first.
+        best_value: its value.
+
+    Raises:
+        ValueError: if ``patience`` is below 1 or ``min_delta`` is negative.
+        KeyError: if the history has no ``monitor``.
+
+    Example:
+        >>> stopping = EarlyStopping("val_accuracy", patience=3, restore_best=True)
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        *,
+        patience: int = 5,
+        min_delta: float = 0.0,
+        mode: Mode = "auto",
+        restore_best: bool = False,
+    ) -> None:
+        if patience < 1:
+            raise ValueError(f"patience must be at least 1, got {patience}")
+        if min_delta < 0:
+            raise ValueError(f"min_delta must not be negative, got {min_delta}")
+        self.monitor = monitor
+        self.patience = patience
+        self.min_delta = min_delta
+        self.mode: Mode = mode
+        self.restore_best = restore_best
+        self.best_epoch = 0
+        self.best_value = float("nan")
+        self._best_weights: dict[str, object] | None = None
+
+    def on_epoch_end(self, run: Run) -> None:
+        """Compare this epoch with the best one; stop the run or restore its weights when due."""
+        value = run.history[self.monitor][-1]
+        if run.epoch == 1 or self.best_epoch == 0 or self._improved(value):
+            self.best_epoch, self.best_value = run.epoch, value
+            if self.restore_best:
+                self._best_weights = copy.deepcopy(run.model.state_dict())
+        run.should_stop = run.should_stop or run.epoch - self.best_epoch >= self.patience
+        if self._best_weights is not None and (run.should_stop or run.epoch == run.epochs):
+            run.model.load_state_dict(self._best_weights)
+
+    def _improved(self, value: float) -> bool:
+        if math.isnan(self.best_value):  # any number is better
+            return True
+        gains = better(value, self.best_value, self.monitor, mode=self.mode)
+        return gains and abs(value - self.best_value) > self.min_delta

@@ -1,0 +1,103 @@
+"""Devices, seeds, and moving nested data."""
+
+import difflib
+import random
+import re
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+__all__ = ["device_of", "move_to", "pick_device", "seed_everything"]
+
+_FORMS = ("auto", "cpu", "cuda", "mps")
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """The device of that name, checked here rather than at the first use.
+
+    Args:
+        name: "auto" (CUDA, else MPS, else the CPU), "cpu", "cuda", "cuda:1" or "mps". A misspelt name
+            is an error on every machine, not only on those that have the device.
+
+    Raises:
+        ValueError: if ``name`` is none of these, or this machine lacks the device.
+
+    Example:
+        >>> pick_device("cpu")
+        device(type='cpu')
+        >>> pick_device("cude:0")
+        Traceback (most recent call last):
+        ValueError: device must be 'auto', 'cpu', 'cuda', 'cuda:N' or 'mps', got 'cude:0'; meant 'cuda:0'?
+    """
+    if not isinstance(name, str) or not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
+        kind, colon, index = str(name).partition(":")
+        near = difflib.get_close_matches(kind.lower(), _FORMS, n=1)
+        hint = f"; meant {near[0] + (colon + index if near[0] == 'cuda' else '')!r}?" if near else ""
+        raise ValueError(f"device must be 'auto', 'cpu', 'cuda', 'cuda:N' or 'mps', got {name!r}{hint}")
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(
+            f"device {name!r} is not there: this machine has {torch.cuda.device_count()} CUDA devices"
+        )
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise ValueError("device 'mps' is not there: this machine has no Metal device")
+    return device
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """The device of the model's parameters (the CPU if it has none)."""
+    parameter = next(model.parameters(), None)
+    return torch.device("cpu") if parameter is None else parameter.device
+
+
+def move_to(data: Any, device: torch.device | str) -> Any:
+    """Move everything in ``data`` that can move to ``device``.
+
+    Whatever has a ``to`` method is moved by it (tensors, PackedSequence,
+    :class:`~practicezoo.PaddedSequence`, whose lengths stay on the CPU); tuples, named tuples, lists and
+    dicts are moved element by element; all else is returned as it is.
+
+    Example:
+        >>> move_to({"ids": torch.arange(3), "names": ["Li"]}, "cpu")
+        {'ids': tensor([0, 1, 2]), 'names': ['Li']}
+    """
+    if isinstance(data, torch.Tensor):
+        return data.to(device, non_blocking=True)
+    if hasattr(data, "to"):
+        return data.to(device)
+    if isinstance(data, dict):
+        return {key: move_to(value, device) for key, value in data.items()}
+    if isinstance(data, tuple | list):
+        moved = [move_to(value, device) for value in data]
+        return type(data)(*moved) if hasattr(data, "_fields") else type(data)(moved)
+    return data
+
+
+def seed_everything(seed: int) -> int:
+    """Seed Python's, NumPy's and torch's random numbers (on every device).
+
+    Args:
+        seed: from 0 to 2**32 - 1, NumPy's range.
+
+    Returns:
+        The seed.
+
+    Raises:
+        ValueError: if ``seed`` is outside that range.
+
+    Example:
+        >>> seed_everything(7)
+        7
+    """
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"seed must lie between 0 and 2**32 - 1, got {seed}")
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002  # user code may draw from NumPy's global numbers
+    torch.manual_seed(seed)
+    return seed

@@ -1,0 +1,150 @@
+"""Measuring a model, and collecting its outputs, without changing it."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from practicezoo.training.device import device_of, move_to
+from practicezoo.training.metrics import Metric
+from practicezoo.training.step import (
+    Criterion,
+    Precision,
+    autocast,
+    check_precision,
+    loss_weight,
+    split_batch,
+)
+
+__all__ = ["evaluate", "evaluation_mode", "predict"]
+
+
+def evaluate(
+    model: nn.Module,
+    loader: Iterable[Any],
+    *,
+    criterion: Criterion | None = None,
+    metrics: Mapping[str, Metric] | None = None,
+    precision: Precision = "fp32",
+) -> dict[str, float]:
+    """Measure loss and metrics over all batches: exact for every batch size.
+
+    The loss is the mean over all items, not a mean of batch means. The model is in evaluation mode
+    meanwhile; afterwards every submodule has its training flag back, also after an error.
+
+    Args:
+        model: any module; batches follow its device.
+        loader: gives pairs of inputs and targets.
+        criterion: called with outputs and targets; its mean is reported as "loss".
+        metrics: objects with ``update(outputs, targets)``, ``compute()`` and ``reset()``, by name.
+        precision: "fp32", or "bf16" / "fp16" for autocast.
+
+    Returns:
+        The values by name.
+
+    Raises:
+        ValueError: if the loader gives no batch, there is nothing to measure, a metric is called
+            "loss" beside a criterion, or ``precision`` is unknown.
+        TypeError: if a batch is not a pair.
+
+    Example:
+        >>> from practicezoo.training import Accuracy
+        >>> batches = [(torch.eye(2), torch.tensor([0, 1]))]
+        >>> evaluate(nn.Identity(), batches, metrics={"accuracy": Accuracy()})
+        {'accuracy': 1.0}
+    """
+    check_precision(precision)
+    metrics = metrics or {}
+    if criterion is None and not metrics:
+        raise ValueError("criterion or metrics must be given, got neither")
+    if criterion is not None and "loss" in metrics:
+        raise ValueError("metrics must not be named 'loss' beside a criterion")
+    device = device_of(model)
+    for metric in metrics.values():
+        metric.reset()
+        if hasattr(metric, "to"):
+            metric.to(device)
+    loss_sum: Tensor | float = 0.0
+    weight: Tensor | int = 0
+    num_batches = 0
+    with evaluation_mode(model):
+        for batch in loader:
+            inputs, targets = move_to(split_batch(batch), device)
+            with autocast(device, precision):
+                outputs = model(inputs)
+                if criterion is not None:
+                    batch_weight = loss_weight(criterion, targets)
+                    loss = criterion(outputs, targets)
+                    if getattr(criterion, "reduction", None) != "sum":
+                        loss = loss * batch_weight
+                    loss_sum, weight = loss_sum + loss, weight + batch_weight
+            for metric in metrics.values():
+                metric.update(outputs, targets)
+            num_batches += 1
+    if num_batches == 0:
+        raise ValueError("loader must give at least one batch, got none")
+    results = {} if criterion is None else {"loss": float(loss_sum / weight)}
+    return results | {name: float(metric.compute()) for name, metric in metrics.items()}
+
+
+def predict(model: nn.Module, loader: Iterable[Any], *, precision: Precision = "fp32") -> Any:
+    """The model's outputs for all batches, in the loader's order, concatenated on the CPU.
+
+    Args:
+        model: any module; batches follow its device.
+        loader: gives pairs of inputs and targets (targets are ignored), or inputs alone.
+        precision: "fp32", or "bf16" / "fp16" for autocast.
+
+    Returns:
+        A tensor ``(N, ...)``; for a model that returns tuples, named tuples or dicts, one of those
+        with each part concatenated.
+
+    Raises:
+        ValueError: if the loader gives no batch, or ``precision`` is unknown.
+
+    Example:
+        >>> predict(nn.Identity(), [(torch.zeros(2, 3), None), (torch.ones(1, 3), None)]).shape
+        torch.Size([3, 3])
+    """
+    check_precision(precision)
+    device = device_of(model)
+    collected = []
+    with evaluation_mode(model):
+        for batch in loader:
+            with autocast(device, precision):
+                collected.append(move_to(model(move_to(_inputs(batch), device)), "cpu"))
+    if not collected:
+        raise ValueError("loader must give at least one batch, got none")
+    return _concatenate(collected)
+
+
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients; every submodule gets its training flag back at the end."""
+    flags = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        for module, training in flags:
+            module.training = training
+
+
+def _inputs(batch: Any) -> Any:
+    is_plain_sequence = isinstance(batch, tuple | list) and not hasattr(batch, "_fields")
+    return batch[0] if is_plain_sequence and len(batch) in {1, 2} else batch
+
+
+def _concatenate(parts: list[Any]) -> Any:
+    first = parts[0]
+    if isinstance(first, Tensor):
+        return torch.cat(parts)
+    if isinstance(first, dict):
+        return {key: _concatenate([part[key] for part in parts]) for key in first}
+    if isinstance(first, tuple | list):
+        joined = [_concatenate(list(column)) for column in zip(*parts, strict=True)]
+        return type(first)(*joined) if hasattr(first, "_fields") else type(first)(joined)
+    raise TypeError(f"outputs must be tensors, or tuples, lists or dicts of them, got {type(first).__name__}")

@@ -1,0 +1,141 @@
+"""What a run measured, epoch by epoch."""
+
+import csv
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["Best", "History", "better"]
+
+Mode = Literal["auto", "min", "max"]
+
+
+class Best(NamedTuple):
+    """The best epoch of a history, counted from 1, and its value."""
+
+    epoch: int
+    value: float
+
+
+class History:
+    """The measured values of each finished epoch, by name.
+
+    ``history["val_loss"]`` is the list of values, one for each epoch; a value that an epoch lacks is NaN.
+
+    Example:
+        >>> history = History()
+        >>> history.append({"train_loss": 2.0, "val_accuracy": 0.5})
+        >>> history.append({"train_loss": 1.0, "val_accuracy": 0.75})
+        >>> history["train_loss"]
+        [2.0, 1.0]
+        >>> history.best("val_accuracy")
+        Best(epoch=2, value=0.75)
+    """
+
+    def __init__(self) -> None:
+        self._columns: dict[str, list[float]] = {}
+        self._num_epochs = 0
+
+    def __len__(self) -> int:
+        return self._num_epochs
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._columns
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __getitem__(self, name: str) -> list[float]:
+        try:
+            return self._columns[name]
+        except KeyError:
+            raise KeyError(
+                f"history has no {name!r}; it has {', '.join(self._columns) or 'nothing'}"
+            ) from None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self)} epochs: {', '.join(self._columns)})"
+
+    @property
+    def epochs(self) -> list[int]:
+        """The numbers of the finished epochs, from 1."""
+        return list(range(1, len(self) + 1))
+
+    def append(self, values: Mapping[str, float]) -> None:
+        """Add an epoch's values."""
+        for name in values.keys() - self._columns.keys():
+            self._columns[name] = [math.nan] * len(self)
+        for name, column in self._columns.items():
+            column.append(float(values.get(name, math.nan)))
+        self._num_epochs += 1
+
+    def last(self) -> dict[str, float]:
+        """The values of the last epoch, by name.
+
+        Raises:
+            ValueError: if no epoch has finished.
+        """
+        if len(self) == 0:
+            raise ValueError("history must have at least one epoch, got none")
+        return {name: column[-1] for name, column in self._columns.items()}
+
+    def best(self, name: str, *, mode: Mode = "auto") -> Best:
+        """The epoch with the best value of ``name``; the earliest of equals.
+
+        Args:
+            name: what to compare.
+            mode: "min", "max", or "auto": the least for names that end in "loss" or "error", else the
+                greatest.
+
+        Raises:
+            KeyError: if the history has no such values.
+            ValueError: if all of them are NaN.
+        """
+        best: Best | None = None
+        for epoch, value in zip(self.epochs, self[name], strict=True):
+            if not math.isnan(value) and (best is None or better(value, best.value, name, mode=mode)):
+                best = Best(epoch, value)
+        if best is None:
+            raise ValueError(f"{name} must have a value other than NaN, got {self[name]}")
+        return best
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write a table with a row for each epoch; values keep all their digits."""
+        with Path(path).open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["epoch", *self._columns])
+            writer.writerows(zip(self.epochs, *self._columns.values(), strict=True))
+
+    def plot(self, *names: str) -> "Axes":
+        """Draw values over epochs; needs the extra ``plot``.
+
+        Args:
+            names: which values; default: every accuracy, or every loss if there is none.
+
+        Returns:
+            The figure's axes.
+        """
+        from practicezoo.plotting import plot_history  # noqa: PLC0415
+
+        return plot_history(self, *names)
+
+    def state_dict(self) -> dict[str, list[float]]:
+        """The values by name, for a checkpoint."""
+        return {name: list(column) for name, column in self._columns.items()}
+
+    def load_state_dict(self, state: Mapping[str, list[float]]) -> None:
+        """Take over the values of :meth:`state_dict`."""
+        self._columns = {name: list(column) for name, column in state.items()}
+        self._num_epochs = max(map(len, self._columns.values()), default=0)
+
+
+def better(value: float, than: float, name: str, *, mode: Mode = "auto") -> bool:
+    """Whether ``value`` of the measure ``name`` is better than another; see :meth:`History.best`."""
+    if mode not in {"auto", "min", "max"}:
+        raise ValueError(f"mode must be 'auto', 'min' or 'max', got {mode!r}")
+    smaller_is_better = mode == "min" or (mode == "auto" and name.endswith(("loss", "error")))
+    return value < than if smaller_is_better else value > than

@@ -1,0 +1,79 @@
+"""Measures over a whole data set: sums and counts, read once at the end."""
+
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+__all__ = ["Accuracy", "Metric"]
+
+
+@runtime_checkable
+class Metric(Protocol):
+    """What ``fit`` and ``evaluate`` ask of a metric; torchmetrics' objects fit as they are."""
+
+    def update(self, outputs: Any, targets: Any, /) -> Any:
+        """Count a batch in."""
+
+    def compute(self) -> Any:
+        """The value over all batches since the last reset, a number or scalar tensor."""
+
+    def reset(self) -> Any:
+        """Forget all batches."""
+
+
+class Accuracy:
+    """The share of targets that the outputs get right, from 0 to 1.
+
+    Args:
+        ignore_index: targets of this value do not count.
+
+    Shape:
+        - outputs: logits ``(N, C, ...)`` with targets ``(N, ...)`` of class indices; or, for two
+          classes, logits of the same shape as the targets, which are 0 or 1
+        - the value of ``compute()``: a scalar tensor, float64, on the device of the outputs
+
+    Raises:
+        ValueError: if the shapes fit neither, or ``compute`` is called before any target was counted.
+
+    Example:
+        >>> accuracy = Accuracy()
+        >>> accuracy.update(torch.tensor([[0.1, 2.0], [3.0, 1.0]]), torch.tensor([1, 1]))
+        >>> accuracy.compute().item()
+        0.5
+    """
+
+    def __init__(self, *, ignore_index: int | None = None) -> None:
+        self.ignore_index = ignore_index
+        self._right: Tensor | int = 0
+        self._count: Tensor | int = 0
+
+    def update(self, outputs: Tensor, targets: Tensor, /) -> None:
+        """Count a batch in; nothing is read from the device."""
+        if outputs.shape == targets.shape:
+            predicted = (outputs > 0).to(targets.dtype)
+        elif outputs.ndim == targets.ndim + 1 and outputs.shape[:1] + outputs.shape[2:] == targets.shape:
+            predicted = outputs.argmax(dim=1)
+        else:
+            raise ValueError(
+                f"outputs must be logits (N, C, ...) for targets (N, ...), or of the targets' shape; "
+                f"got {tuple(outputs.shape)} and {tuple(targets.shape)}"
+            )
+        right = predicted == targets
+        if self.ignore_index is None:
+            self._count = self._count + targets.numel()
+        else:
+            counted = targets != self.ignore_index
+            right = right & counted
+            self._count = self._count + counted.sum()
+        self._right = self._right + right.sum()
+
+    def compute(self) -> Tensor:
+        """The share of right targets since the last reset."""
+        if int(self._count) == 0:
+            raise ValueError("accuracy must have counted at least one target, got none")
+        return torch.as_tensor(self._right, dtype=torch.float64) / self._count
+
+    def reset(self) -> None:
+        """Start counting anew."""
+        self._right = self._count = 0

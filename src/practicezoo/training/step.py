@@ -1,0 +1,191 @@
+"""One optimizer update from a list of micro-batches."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from practicezoo.training.device import device_of, move_to
+
+__all__ = ["Criterion", "Precision", "StepResult", "TrainStep", "autocast", "loss_weight", "split_batch"]
+
+Criterion: TypeAlias = Callable[[Any, Any], Tensor]
+Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
+
+_AUTOCAST_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What one update measured. Tensors stay on the model's device: read them when you show them.
+
+    Attributes:
+        loss_sum: the criterion summed over the update's items, a scalar tensor.
+        weight: what a mean divides that sum by; usually the number of items.
+        num_items: items in the update's micro-batches.
+        grad_norm: the gradient's norm before clipping, or None without ``max_grad_norm``.
+    """
+
+    loss_sum: Tensor
+    weight: Tensor | int
+    num_items: int
+    grad_norm: Tensor | None
+
+    @property
+    def loss(self) -> Tensor:
+        """The mean loss over the update's items, a scalar tensor."""
+        return self.loss_sum / self.weight
+
+
+class TrainStep:
+    """Updates a model once from a list of micro-batches, as if they were one batch.
+
+    The gradient is that of the criterion on all items together: a micro-batch weighs as much as its
+    share of what the criterion's mean divides by (see :func:`loss_weight`). Memory is needed for one
+    micro-batch at a time.
+
+    Args:
+        model: any module; batches follow its device.
+        optimizer: one optimizer, or several that share the parameters among them.
+        criterion: called with outputs and targets, returns a scalar. With ``reduction="sum"`` the
+            gradient is that of the sum; otherwise it is taken for a mean.
+        lr_scheduler: stepped after each update.
+        precision: "fp32"; "bf16" for autocast in bfloat16; "fp16" for autocast in float16 with a
+            gradient scaler (CUDA only; an update that overflows is skipped, and the schedule waits).
+        max_grad_norm: clips the gradient's norm to this.
+
+    Raises:
+        ValueError: if ``precision`` is unknown or does not fit the device, ``max_grad_norm`` is not
+            positive, or a call gets no batch.
+        TypeError: if a batch is not a pair of inputs and targets.
+
+    Example:
+        >>> model = nn.Linear(3, 1)
+        >>> step = TrainStep(model, torch.optim.SGD(model.parameters(), lr=0.1), nn.MSELoss())
+        >>> result = step([(torch.randn(4, 3), torch.randn(4, 1)), (torch.randn(2, 3), torch.randn(2, 1))])
+        >>> result.num_items
+        6
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer | Sequence[Optimizer],
+        criterion: Criterion,
+        *,
+        lr_scheduler: LRScheduler | None = None,
+        precision: Precision = "fp32",
+        max_grad_norm: float | None = None,
+    ) -> None:
+        check_precision(precision)
+        if precision == "fp16" and device_of(model).type != "cuda":
+            raise ValueError(f"precision 'fp16' needs a model on CUDA, got one on {device_of(model)}")
+        if max_grad_norm is not None and not max_grad_norm > 0:
+            raise ValueError(f"max_grad_norm must be positive, got {max_grad_norm}")
+        self.model = model
+        self.optimizers = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer)
+        self.criterion = criterion
+        self.lr_scheduler = lr_scheduler
+        self.precision = precision
+        self.max_grad_norm = max_grad_norm
+        self.scaler = torch.amp.GradScaler("cuda", enabled=precision == "fp16")
+
+    def __call__(self, micro_batches: Sequence[Any]) -> StepResult:
+        """Update the model once from ``micro_batches``, each a pair of inputs and targets."""
+        if not micro_batches:
+            raise ValueError("micro_batches must hold at least one batch, got none")
+        device = device_of(self.model)
+        pairs = [split_batch(batch) for batch in micro_batches]
+        weights = [loss_weight(self.criterion, targets) for _, targets in pairs]
+        total = sum(weights[1:], start=weights[0])
+        summed = getattr(self.criterion, "reduction", None) == "sum"
+        loss_sum: Tensor | None = None
+        for (inputs, targets), weight in zip(pairs, weights, strict=True):
+            with autocast(device, self.precision):
+                loss = self.criterion(self.model(move_to(inputs, device)), move_to(targets, device))
+            share = loss if summed or len(pairs) == 1 else loss * (weight / total)
+            self.scaler.scale(share).backward()
+            part = loss.detach() if summed else loss.detach() * weight
+            loss_sum = part if loss_sum is None else loss_sum + part
+        assert loss_sum is not None  # noqa: S101  # there is at least one micro-batch
+        grad_norm = self._clip()
+        self._update()
+        return StepResult(loss_sum, total, sum(len(targets) for _, targets in pairs), grad_norm)
+
+    @property
+    def learning_rate(self) -> float:
+        """The first parameter group's learning rate."""
+        return float(self.optimizers[0].param_groups[0]["lr"])
+
+    def _clip(self) -> Tensor | None:
+        if self.max_grad_norm is None:
+            return None
+        for optimizer in self.optimizers:
+            self.scaler.unscale_(optimizer)
+        return nn.utils.clip_grad_norm_(self.model.parameters(), self.max_grad_norm)
+
+    def _update(self) -> None:
+        for optimizer in self.optimizers:
+            self.scaler.step(optimizer)
+        scale = self.scaler.get_scale()
+        self.scaler.update()
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        skipped = self.scaler.get_scale() < scale
+        if self.lr_scheduler is not None and not skipped:
+            self.lr_scheduler.step()
+
+
+def loss_weight(criterion: Criterion, targets: Any) -> Tensor | int:
+    """What the criterion's mean over ``targets`` divides by: the batch's weight among other batches.
+
+    - Cross entropy and NLL with class indices: the targets that are not ``ignore_index``, each
+      counted with its class weight.
+    - Cross entropy with class probabilities: the number of distributions.
+    - ``reduction="batchmean"`` or ``"sum"``: the number of items, ``len(targets)``.
+    - All else: the number of elements in ``targets``.
+
+    Args:
+        criterion: a loss module or function.
+        targets: the targets of a batch.
+
+    Example:
+        >>> loss_weight(nn.CrossEntropyLoss(ignore_index=0), torch.tensor([0, 3, 2]))
+        tensor(2)
+        >>> loss_weight(nn.MSELoss(), torch.zeros(4, 2))
+        8
+    """
+    if not isinstance(targets, Tensor) or getattr(criterion, "reduction", None) in {"sum", "batchmean"}:
+        return len(targets)
+    if isinstance(criterion, nn.CrossEntropyLoss | nn.NLLLoss):
+        if targets.is_floating_point():
+            return targets.numel() // targets.shape[1]
+        counted = targets != criterion.ignore_index
+        if criterion.weight is None:
+            return counted.sum()
+        return criterion.weight.to(targets.device)[targets.where(counted, 0)].mul(counted).sum()
+    return targets.numel()
+
+
+def autocast(device: torch.device, precision: Precision) -> torch.autocast:
+    """The autocast context of ``precision``; for "fp32" one that changes nothing."""
+    return torch.autocast(device.type, _AUTOCAST_DTYPES[precision], enabled=precision != "fp32")
+
+
+def check_precision(precision: str) -> None:
+    """Raise ValueError if ``precision`` is unknown."""
+    if precision not in get_args(Precision):
+        raise ValueError(f"precision must be one of {', '.join(get_args(Precision))}, got {precision!r}")
+
+
+def split_batch(batch: Any) -> tuple[Any, Any]:
+    """The inputs and targets of a batch, or TypeError if it is no such pair."""
+    # a named tuple (PaddedSequence, PackedSequence) is one input, though a tuple of two
+    if isinstance(batch, tuple | list) and not hasattr(batch, "_fields") and len(batch) == 2:  # noqa: PLR2004
+        return batch[0], batch[1]
+    size = f" of {len(batch)}" if isinstance(batch, tuple | list) else ""
+    raise TypeError(f"a batch must be a pair (inputs, targets), got {type(batch).__name__}{size}")
