@@ -30,7 +30,7 @@ def plot_history(history: History, *names: str, ax: "Axes | None" = None) -> "Ax
         >>> history = History()
         >>> history.append({"val_accuracy": 0.5})
         >>> plot_history(history).get_ylabel()
-        'accuracy'
+        'val_accuracy'
     """
     try:
         from matplotlib.figure import Figure  # noqa: PLC0415
@@ -52,13 +52,14 @@ def plot_history(history: History, *names: str, ax: "Axes | None" = None) -> "Ax
             best,
             xytext=(0, 10),
             textcoords="offset points",
-            ha="center",
+            ha="right" if best.epoch > len(history) / 2 else "left",
             color=line.get_color(),
         )
     kinds = {name.rsplit("_", maxsplit=1)[-1] for name in names}
-    ax.set(xlabel="epoch", ylabel=kinds.pop() if len(kinds) == 1 else "value")
+    ax.set(xlabel="epoch", ylabel=names[0] if len(names) == 1 else "/".join(sorted(kinds)))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.margins(y=0.15)
     ax.grid(visible=True, alpha=0.3)
-    ax.legend()
+    if len(names) > 1:
+        ax.legend()
     return ax

@@ -1,5 +1,5 @@
 """Building blocks: parts to compose networks from, peers of ``torch.nn``'s layers."""
 
-from practicezoo.blocks.recurrent import SequenceEncoder
+from practicezoo.blocks.recurrent import Encoded, SequenceEncoder
 
-__all__ = ["SequenceEncoder"]
+__all__ = ["Encoded", "SequenceEncoder"]

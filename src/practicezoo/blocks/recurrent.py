@@ -1,7 +1,7 @@
 """Recurrent layers over sequences of varying length."""
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -114,8 +114,12 @@ class SequenceEncoder(nn.Module):
         """Encode a batch of sequences; see the class for shapes."""
         if isinstance(inputs, PaddedSequence):
             return self._encode_padded(inputs)
-        self._check_features(inputs.data if isinstance(inputs, PackedSequence) else inputs)
-        outputs, state = self.rnn(inputs)
+        if isinstance(inputs, PackedSequence):
+            self._check_shape(inputs.data, "steps")
+            outputs, state = self.rnn(inputs)
+        else:
+            self._check_shape(inputs, "N", "T")
+            outputs, state = self._run_dense(inputs)
         return Encoded(outputs, self._join_directions(state))
 
     def reset_parameters(self) -> None:
@@ -135,9 +139,16 @@ class SequenceEncoder(nn.Module):
         num_directions = 1 + self.bidirectional
         return torch.cat(hidden[-num_directions:].unbind(), dim=-1)  # (N, out_features)
 
-    def _check_features(self, data: Tensor) -> None:
-        if data.shape[-1] != self.input_size:
+    def _run_dense(self, inputs: Tensor) -> tuple[Tensor, Any]:
+        if self.cell == "lstm" and inputs.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+            # oneDNN's LSTM has no bfloat16 kernel for processors without AVX-512
+            with torch.autocast("cpu", enabled=False):
+                return self.rnn(inputs.to(self.rnn.all_weights[0][0].dtype))
+        return self.rnn(inputs)
+
+    def _check_shape(self, data: Tensor, *leading: str) -> None:
+        if data.ndim != len(leading) + 1 or data.shape[-1] != self.input_size:
+            expected = ", ".join([*leading, str(self.input_size)])
             raise ValueError(
-                f"{type(self).__name__} expects {self.input_size} features at each step, "
-                f"got an input of shape {tuple(data.shape)}"
+                f"{type(self).__name__} expects an input of shape ({expected}), got {tuple(data.shape)}"
             )

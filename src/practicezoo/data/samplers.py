@@ -87,6 +87,5 @@ class LengthBucketBatchSampler(Sampler[list[int]]):
             batches = [batch for pool in sorted_pools for batch in pool.split(self.batch_size)]
             turns = torch.randperm(len(batches), generator=generator).tolist()
             batches = [batches[turn] for turn in turns]
-        if self.drop_last:
-            batches = [batch for batch in batches if len(batch) == self.batch_size]
-        return batches
+        smallest = self.batch_size if self.drop_last else 1  # splitting no samples gives one empty batch
+        return [batch for batch in batches if len(batch) >= smallest]

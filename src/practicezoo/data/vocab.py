@@ -9,6 +9,7 @@ from torch import Tensor
 __all__ = ["CharVocab"]
 
 PADDING = "\0"
+ASCII = "".join(map(chr, range(1, 128)))  # all but NUL
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 # Unicode has no decomposition for these letters and marks, though people read them as plain ones.
@@ -55,7 +56,7 @@ class CharVocab:
     padding_idx = 0
 
     def __init__(self, characters: str | None = None, *, unknown: bool = False) -> None:
-        self.characters = "".join(map(chr, range(1, 128))) if characters is None else characters
+        self.characters = ASCII if characters is None else characters
         if PADDING in self.characters:
             raise ValueError(f"characters must not contain NUL, got {self.characters!r}: id 0 is for padding")
         self._ids = {character: index for index, character in enumerate(self.characters, start=1)}
@@ -82,8 +83,8 @@ class CharVocab:
     __hash__ = None  # type: ignore[assignment]  # equal by content, like a list
 
     def __repr__(self) -> str:
-        shown = self.characters if len(self.characters) <= 30 else f"{self.characters[:27]}..."  # noqa: PLR2004
-        return f"{type(self).__name__}({shown!r}, unknown={self.unknown_idx is not None})"
+        shown = "ASCII" if self.characters == ASCII else repr(self.characters)
+        return f"{type(self).__name__}({shown}, unknown={self.unknown_idx is not None})"
 
     def encode(self, text: str) -> Tensor:
         """The ids of the characters of ``text``.
@@ -99,9 +100,8 @@ class CharVocab:
                 message names the character, its position and the text.
         """
         text = _composed(text)
-        try:
-            ids = [self._ids[character] for character in text]
-        except KeyError:
+        ids = [self._ids.get(character) for character in text]
+        if None in ids:
             ids = [index for position in range(len(text)) for index in self._reduce(text, position)]
         return torch.tensor(ids, dtype=torch.int64)
 
@@ -122,7 +122,8 @@ class CharVocab:
         if character in self._ids:
             return [self._ids[character]]
         if character != PADDING:
-            plain = unicodedata.normalize("NFKD", character).translate(_PLAIN)
+            # translated before and after: NFKD turns "´" into a blank and a mark, and "ǿ" into "ø" and a mark
+            plain = unicodedata.normalize("NFKD", character.translate(_PLAIN)).translate(_PLAIN)
             plain = "".join(c for c in plain if not unicodedata.combining(c))
             if all(c in self._ids for c in plain):
                 return [self._ids[c] for c in plain]

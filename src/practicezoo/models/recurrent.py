@@ -111,8 +111,8 @@ class CharGRUClassifier(nn.Module):
         return inputs._replace(data=self.dropout(self._lookup(inputs.data)))
 
     def _lookup(self, ids: Tensor) -> Tensor:
-        if ids.is_floating_point():
-            raise TypeError(f"ids must be integers, got {ids.dtype}")
+        if ids.dtype not in {torch.int64, torch.int32}:
+            raise TypeError(f"ids must be integers (int64 or int32), got {ids.dtype}")
         # reading a GPU's values would make every step wait for it
         if ids.device.type == "cpu" and ids.numel() > 0 and not torch.compiler.is_compiling():
             low, high = (int(bound) for bound in ids.aminmax())

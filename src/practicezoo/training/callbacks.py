@@ -3,7 +3,6 @@
 import copy
 import math
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from torch import nn
 
@@ -36,8 +35,11 @@ class Run:
     should_stop: bool = False
 
 
-class Callback(Protocol):
-    """Something that watches a run. Derive from it and write the hooks you need."""
+class Callback:
+    """Something that watches a run: derive from it and write the hooks you need.
+
+    Any object that has both hooks will do as well.
+    """
 
     def on_step_end(self, run: Run, result: StepResult) -> None:
         """Called after each update. Reading a tensor here makes every step wait for the device."""
@@ -104,6 +106,6 @@ class EarlyStopping(Callback):
 
     def _improved(self, value: float) -> bool:
         if math.isnan(self.best_value):  # any number is better
-            return True
+            return not math.isnan(value)
         gains = better(value, self.best_value, self.monitor, mode=self.mode)
         return gains and abs(value - self.best_value) > self.min_delta

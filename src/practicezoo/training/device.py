@@ -12,6 +12,7 @@ from torch import nn
 __all__ = ["device_of", "move_to", "pick_device", "seed_everything"]
 
 _FORMS = ("auto", "cpu", "cuda", "mps")
+_NAME = re.compile(r"auto|cpu|mps|cuda(:(0|[1-9][0-9]*))?")
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -31,23 +32,25 @@ def pick_device(name: str = "auto") -> torch.device:
         Traceback (most recent call last):
         ValueError: device must be 'auto', 'cpu', 'cuda', 'cuda:N' or 'mps', got 'cude:0'; meant 'cuda:0'?
     """
-    if not isinstance(name, str) or not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
-        kind, colon, index = str(name).partition(":")
-        near = difflib.get_close_matches(kind.lower(), _FORMS, n=1)
-        hint = f"; meant {near[0] + (colon + index if near[0] == 'cuda' else '')!r}?" if near else ""
+    kind, colon, index = str(name).partition(":")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        hint = ""
+        for near in difflib.get_close_matches(kind.lower(), _FORMS, n=1):
+            meant = near + colon + index
+            hint = f"; meant {meant if _NAME.fullmatch(meant) else near!r}?"
         raise ValueError(f"device must be 'auto', 'cpu', 'cuda', 'cuda:N' or 'mps', got {name!r}{hint}")
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    device = torch.device(name)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+    # the index as written: torch.device("cuda:999") is device -25
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
         raise ValueError(
             f"device {name!r} is not there: this machine has {torch.cuda.device_count()} CUDA devices"
         )
-    if device.type == "mps" and not torch.backends.mps.is_available():
+    if kind == "mps" and not torch.backends.mps.is_available():
         raise ValueError("device 'mps' is not there: this machine has no Metal device")
-    return device
+    return torch.device(name)
 
 
 def device_of(model: nn.Module) -> torch.device:
@@ -68,7 +71,8 @@ def move_to(data: Any, device: torch.device | str) -> Any:
         {'ids': tensor([0, 1, 2]), 'names': ['Li']}
     """
     if isinstance(data, torch.Tensor):
-        return data.to(device, non_blocking=True)
+        # a copy to the CPU must have arrived by the time it is read
+        return data.to(device, non_blocking=torch.device(device).type != "cpu")
     if hasattr(data, "to"):
         return data.to(device)
     if isinstance(data, dict):

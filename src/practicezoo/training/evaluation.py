@@ -14,6 +14,7 @@ from practicezoo.training.step import (
     Precision,
     autocast,
     check_precision,
+    loss_total,
     loss_weight,
     split_batch,
 )
@@ -76,10 +77,8 @@ def evaluate(
                 outputs = model(inputs)
                 if criterion is not None:
                     batch_weight = loss_weight(criterion, targets)
-                    loss = criterion(outputs, targets)
-                    if getattr(criterion, "reduction", None) != "sum":
-                        loss = loss * batch_weight
-                    loss_sum, weight = loss_sum + loss, weight + batch_weight
+                    part = loss_total(criterion, criterion(outputs, targets), batch_weight)
+                    loss_sum, weight = loss_sum + part, weight + batch_weight
             for metric in metrics.values():
                 metric.update(outputs, targets)
             num_batches += 1

@@ -67,8 +67,8 @@ class History:
 
     def append(self, values: Mapping[str, float]) -> None:
         """Add an epoch's values."""
-        for name in values.keys() - self._columns.keys():
-            self._columns[name] = [math.nan] * len(self)
+        for name in values:
+            self._columns.setdefault(name, [math.nan] * len(self))
         for name, column in self._columns.items():
             column.append(float(values.get(name, math.nan)))
         self._num_epochs += 1

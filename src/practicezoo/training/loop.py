@@ -45,8 +45,7 @@ def train_epoch(step: TrainStep, loader: Iterable[Any], accumulate: int = 1) -> 
         >>> [result.num_items for result in train_epoch(step, batches, accumulate=2)]
         [8, 4]
     """
-    if accumulate < 1:
-        raise ValueError(f"accumulate must be at least 1, got {accumulate}")
+    _check_accumulate(accumulate)
     step.model.train()
     window: list[Any] = []
     num_updates = 0
@@ -102,8 +101,8 @@ def fit(
         and "val_NAME" for each metric if there is a ``val_loader``.
 
     Raises:
-        ValueError: if ``epochs`` is below 1, a loader gives no batch, or metrics come without a
-            ``val_loader``.
+        ValueError: if ``epochs`` or ``accumulate`` is below 1, a loader gives no batch, or metrics come
+            without a ``val_loader``.
         TypeError: if a batch is not a pair.
         FloatingPointError: if the loss is NaN or infinite; the message names epoch, updates and
             learning rate.
@@ -125,6 +124,7 @@ def fit(
     """
     if epochs < 1:
         raise ValueError(f"epochs must be at least 1, got {epochs}")
+    _check_accumulate(accumulate)
     if metrics and val_loader is None:
         raise ValueError(f"metrics are measured on val_loader, which must be given for {', '.join(metrics)}")
     step = TrainStep(
@@ -185,6 +185,11 @@ def _train(
         bar.advance(result.num_items, loss_sum, weight)
     _check_finite(loss_sum, run, checked + 1, number)
     return float(loss_sum / weight)
+
+
+def _check_accumulate(accumulate: int) -> None:
+    if accumulate < 1:
+        raise ValueError(f"accumulate must be at least 1, got {accumulate}")
 
 
 def _check_finite(loss_sum: Tensor | float, run: Run, first: int, last: int) -> None:

@@ -11,7 +11,16 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from practicezoo.training.device import device_of, move_to
 
-__all__ = ["Criterion", "Precision", "StepResult", "TrainStep", "autocast", "loss_weight", "split_batch"]
+__all__ = [
+    "Criterion",
+    "Precision",
+    "StepResult",
+    "TrainStep",
+    "autocast",
+    "loss_total",
+    "loss_weight",
+    "split_batch",
+]
 
 Criterion: TypeAlias = Callable[[Any, Any], Tensor]
 Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
@@ -27,7 +36,7 @@ class StepResult:
         loss_sum: the criterion summed over the update's items, a scalar tensor.
         weight: what a mean divides that sum by; usually the number of items.
         num_items: items in the update's micro-batches.
-        grad_norm: the gradient's norm before clipping, or None without ``max_grad_norm``.
+        grad_norm: the norm before clipping of the optimizers' gradients, or None without ``max_grad_norm``.
     """
 
     loss_sum: Tensor
@@ -56,7 +65,7 @@ class TrainStep:
         lr_scheduler: stepped after each update.
         precision: "fp32"; "bf16" for autocast in bfloat16; "fp16" for autocast in float16 with a
             gradient scaler (CUDA only; an update that overflows is skipped, and the schedule waits).
-        max_grad_norm: clips the gradient's norm to this.
+        max_grad_norm: clips the norm of the optimizers' gradients, taken together, to this.
 
     Raises:
         ValueError: if ``precision`` is unknown or does not fit the device, ``max_grad_norm`` is not
@@ -103,13 +112,15 @@ class TrainStep:
         weights = [loss_weight(self.criterion, targets) for _, targets in pairs]
         total = sum(weights[1:], start=weights[0])
         summed = getattr(self.criterion, "reduction", None) == "sum"
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
         loss_sum: Tensor | None = None
         for (inputs, targets), weight in zip(pairs, weights, strict=True):
             with autocast(device, self.precision):
                 loss = self.criterion(self.model(move_to(inputs, device)), move_to(targets, device))
-            share = loss if summed or len(pairs) == 1 else loss * (weight / total)
+            share = loss if summed or len(pairs) == 1 else loss * weight / total
             self.scaler.scale(share).backward()
-            part = loss.detach() if summed else loss.detach() * weight
+            part = loss_total(self.criterion, loss.detach(), weight)
             loss_sum = part if loss_sum is None else loss_sum + part
         assert loss_sum is not None  # noqa: S101  # there is at least one micro-batch
         grad_norm = self._clip()
@@ -126,15 +137,16 @@ class TrainStep:
             return None
         for optimizer in self.optimizers:
             self.scaler.unscale_(optimizer)
-        return nn.utils.clip_grad_norm_(self.model.parameters(), self.max_grad_norm)
+        # only what is updated: other gradients are never cleared, and would grow from step to step
+        groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
+        parameters = [parameter for group in groups for parameter in group["params"]]
+        return nn.utils.clip_grad_norm_(parameters, self.max_grad_norm)
 
     def _update(self) -> None:
         for optimizer in self.optimizers:
             self.scaler.step(optimizer)
         scale = self.scaler.get_scale()
         self.scaler.update()
-        for optimizer in self.optimizers:
-            optimizer.zero_grad(set_to_none=True)
         skipped = self.scaler.get_scale() < scale
         if self.lr_scheduler is not None and not skipped:
             self.lr_scheduler.step()
@@ -169,6 +181,17 @@ def loss_weight(criterion: Criterion, targets: Any) -> Tensor | int:
             return counted.sum()
         return criterion.weight.to(targets.device)[targets.where(counted, 0)].mul(counted).sum()
     return targets.numel()
+
+
+def loss_total(criterion: Criterion, loss: Tensor, weight: Tensor | int) -> Tensor:
+    """The sum over a batch's items behind ``loss``, the criterion's value for the batch."""
+    loss = loss.to(torch.promote_types(loss.dtype, torch.float32))  # a sum in bfloat16 soon stops growing
+    if getattr(criterion, "reduction", None) == "sum":
+        return loss
+    if isinstance(weight, Tensor):  # a mean over no counted target is NaN, its sum is zero
+        counted = (weight > 0).to(loss.device, non_blocking=True)
+        return torch.where(counted, loss * weight, 0.0)
+    return loss * weight if weight else torch.zeros_like(loss)
 
 
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:

@@ -1,0 +1,150 @@
+"""How long does one training epoch on names take, against a program in the course notes' style?
+
+All arms train the course's network (embedding 100, two bidirectional GRU layers of 100, 18 classes)
+with Adam at 0.001 on batches of 256. The notes' style pads each batch in Python and runs the GRU over
+the padding too; practicezoo packs.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from benchmarks.datasets import training_names
+from benchmarks.report import environment
+from benchmarks.timing import Arm, compare
+from practicezoo.data import LengthBucketBatchSampler, NameDataset, TensorLoader, pack_collate, pad_collate
+from practicezoo.models import CharGRUClassifier
+from practicezoo.training import TrainStep, train_epoch
+
+BATCH_SIZE = 256
+LEARNING_RATE = 1e-3
+SEED = 0
+QUICK_SIZE = 300
+
+
+class NotesClassifier(nn.Module):
+    """The notes' network: the final state of a GRU that also reads the padding.
+
+    Shape:
+        - ids: `(T, N)`
+        - output: `(N, num_classes)`
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(128, 100)
+        self.gru = nn.GRU(100, 100, num_layers=2, bidirectional=True)
+        self.linear = nn.Linear(200, num_classes)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Return the logits of a padded batch."""
+        _, states = self.gru(self.embedding(ids))
+        # The notes join one direction's state with itself; the work is that of joining both.
+        return self.linear(torch.cat([states[-1], states[-1]], dim=1))
+
+
+def notes_ids(names: Iterable[str]) -> Tensor:
+    """Turn names into code points as the notes do: lists padded one zero at a time, then transposed.
+
+    Shape:
+        - output: `(T, N)`
+    """
+    rows = [[ord(character) for character in name] for name in names]
+    longest = max(len(row) for row in rows)
+    for row in rows:
+        for _ in range(longest - len(row)):
+            row.append(0)
+    return torch.LongTensor(np.transpose(rows))
+
+
+def notes_epoch(dataset: NameDataset, device: str) -> Callable[[], None]:
+    """Return a step that trains one epoch in the notes' style."""
+    torch.manual_seed(SEED)
+    model = NotesClassifier(len(dataset.classes)).to(device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
+    criterion = nn.CrossEntropyLoss()
+    # The notes know ASCII only, so they get the names as the vocabulary reduced them.
+    samples = [(dataset.vocab.decode(ids), target) for ids, target in dataset]
+    loader = DataLoader(samples, batch_size=BATCH_SIZE, shuffle=True)
+
+    def epoch() -> None:
+        for names, batch_targets in loader:
+            logits = model(notes_ids(names).to(device))
+            loss = criterion(logits, batch_targets.to(device))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    return epoch
+
+
+def practicezoo_epoch(
+    dataset: NameDataset, device: str, make_loader: Callable[[NameDataset, str], Iterable]
+) -> Callable[[], None]:
+    """Return a step that trains one epoch with practicezoo on the loader's batches."""
+    torch.manual_seed(SEED)
+    model = CharGRUClassifier(num_classes=len(dataset.classes)).to(device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
+    step = TrainStep(model, optimizer, nn.CrossEntropyLoss())
+    loader = make_loader(dataset, device)
+
+    def epoch() -> None:
+        for _ in train_epoch(step, loader):
+            pass
+
+    return epoch
+
+
+def tensor_loader(dataset: NameDataset, device: str) -> TensorLoader:
+    """Whole tensors in memory."""
+    return TensorLoader(*dataset.tensors(), batch_size=BATCH_SIZE, shuffle=True, device=device)
+
+
+def bucket_loader(dataset: NameDataset, _device: str) -> DataLoader:
+    """Batches of similar length, packed."""
+    sampler = LengthBucketBatchSampler(dataset.lengths, BATCH_SIZE, seed=SEED)
+    return DataLoader(dataset, batch_sampler=sampler, collate_fn=pack_collate)
+
+
+def pad_loader(dataset: NameDataset, _device: str) -> DataLoader:
+    """Shuffled batches, padded."""
+    return DataLoader(dataset, batch_size=BATCH_SIZE, shuffle=True, collate_fn=pad_collate)
+
+
+def run(*, device: str, quick: bool) -> dict:
+    """Train an epoch in each way; print seconds, names per second and the ratio to the notes' style."""
+    dataset, source = training_names()
+    if quick:
+        dataset = _first(dataset, QUICK_SIZE)
+    loaders = {
+        "practicezoo, TensorLoader": tensor_loader,
+        "practicezoo, length buckets + pack_collate": bucket_loader,
+        "practicezoo, DataLoader + pad_collate": pad_loader,
+    }
+    arm = partial(Arm, work=len(dataset), unit="names")
+    comparison = compare(
+        [
+            arm("notes", partial(notes_epoch, dataset, device)),
+            *(arm(name, partial(practicezoo_epoch, dataset, device, make)) for name, make in loaders.items()),
+        ],
+        reference="notes",
+        quick=quick,
+        device=device,
+        seed=SEED,
+    )
+    print(f"one epoch over {len(dataset):,} names ({source})\n{comparison.table()}")
+    return {
+        "environment": environment(device, "fp32", {"order": SEED, "weights": SEED}),
+        "comparisons": {"one epoch on names": comparison.to_dict()},
+        "data": {"source": source, "num_names": len(dataset)},
+        "settings": {"batch_size": BATCH_SIZE, "learning_rate": LEARNING_RATE, "optimizer": "Adam"},
+    }
+
+
+def _first(dataset: NameDataset, size: int) -> NameDataset:
+    pairs = list(zip(dataset.names, dataset.labels, strict=True))
+    return NameDataset(pairs[:size], classes=dataset.classes)

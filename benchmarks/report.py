@@ -1,0 +1,80 @@
+"""What a result needs beside its numbers: the machine it was measured on, and a file to live in."""
+
+import json
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+import practicezoo
+
+__all__ = ["RESULTS", "environment", "read_results", "write_results"]
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def environment(device: str, precision: str, seeds: Mapping[str, int]) -> dict:
+    """Describe the machine and the software, without its name or a path of it.
+
+    Args:
+        device: Where the arms compute: "cpu" or "cuda".
+        precision: What they compute in, such as "fp32".
+        seeds: Every seed of the run, by what it seeds.
+    """
+    return {
+        "device": torch.cuda.get_device_name(device) if _is_cuda(device) else "cpu",
+        "precision": precision,
+        "float32_matmul_precision": torch.get_float32_matmul_precision(),
+        "seeds": dict(seeds),
+        "processor": _processor_name(),
+        "num_threads": torch.get_num_threads(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": _installed_version("numpy"),
+            "torchvision": _installed_version("torchvision"),
+            "practicezoo": practicezoo.__version__,
+        },
+    }
+
+
+def write_results(name: str, device: str, payload: Mapping) -> Path:
+    """Write a benchmark's payload to results/NAME-DEVICE.json and return the path."""
+    path = _results_path(name, device)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(payload, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    return path
+
+
+def read_results(name: str, device: str) -> dict:
+    """Read what `write_results` wrote."""
+    return json.loads(_results_path(name, device).read_text(encoding="utf-8"))
+
+
+def _results_path(name: str, device: str) -> Path:
+    return RESULTS / f"{name}-{'cuda' if _is_cuda(device) else 'cpu'}.json"
+
+
+def _is_cuda(device: str) -> bool:
+    return torch.device(device).type == "cuda"
+
+
+def _processor_name() -> str:
+    """Return the processor's model; Linux tells it only in /proc/cpuinfo."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()
+
+
+def _installed_version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

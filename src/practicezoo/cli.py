@@ -1,0 +1,149 @@
+"""The command line: list, info, train, evaluate, predict."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import practicezoo
+from practicezoo.recipes import DataOptions, get_recipe, list_recipes, load_trained, train_recipe
+
+__all__ = ["main"]
+
+BAD_INPUT, INTERRUPTED = 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: what follows the program's name; default: ``sys.argv``.
+
+    Returns:
+        The exit status: 0, or 2 for bad input, or 130 after Ctrl-C.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except KeyboardInterrupt:
+        print("\npracticezoo: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except (ValueError, TypeError, OSError, FloatingPointError) as error:
+        print(f"practicezoo: {error}", file=sys.stderr)
+        return BAD_INPUT
+    return 0
+
+
+def _list(_: argparse.Namespace) -> None:
+    recipes = [get_recipe(name) for name in list_recipes()]
+    width = max(len(recipe.name) for recipe in recipes)
+    for recipe in recipes:
+        print(f"{recipe.name:<{width}}  {recipe.summary}")
+
+
+def _info(options: argparse.Namespace) -> None:
+    recipe = get_recipe(options.name)
+    print(f"{recipe.name}: {recipe.summary}")
+    print(f"data:          {recipe.data}")
+    print(f"course result: {recipe.reference}")
+    for name, setting in recipe.settings.items():
+        overrides = "".join(f", {key} {value}" for key, value in setting.model_overrides.items())
+        print(f"setting {name}: {setting.epochs} epochs, batches of {setting.batch_size}{overrides}")
+
+
+def _train(options: argparse.Namespace) -> None:
+    recipe = get_recipe(options.name)
+    folder = options.out or _free_folder(Path("runs") / recipe.name)
+    try:
+        result = train_recipe(
+            recipe,
+            folder,
+            setting=options.setting,
+            epochs=options.epochs,
+            data=_data_options(options),
+            device=options.device,
+            seed=options.seed,
+        )
+    except (KeyboardInterrupt, FloatingPointError):
+        if (folder / "checkpoint.pt").exists():
+            print(f"\nthe finished epochs are kept in {folder}", file=sys.stderr)
+        raise
+    for name, value in result.figures.items():
+        if name.startswith(("best", "val", "test")):
+            print(f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {value}")
+    print("wrote " + ", ".join(str(path) for path in result.files))
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    recipe = get_recipe(options.name)
+    model, state = load_trained(recipe, options.checkpoint, device=options.device)
+    splits = recipe.load(_data_options(options), seed=state["seed"])
+    if list(splits.classes) != state["classes"]:
+        raise ValueError(
+            f"the data's classes must be the checkpoint's {len(state['classes'])}, got {len(splits.classes)} "
+            f"({', '.join(sorted(set(splits.classes) ^ set(state['classes'])))} in only one of them)"
+        )
+    print(json.dumps({"data": splits.source, **recipe.measure(model, splits)}, indent=2))
+
+
+def _predict(options: argparse.Namespace) -> None:
+    recipe = get_recipe(options.name)
+    model, state = load_trained(recipe, options.checkpoint, device=options.device)
+    predictions = recipe.predict(model, state, options.samples)
+    width = max(len(sample) for sample in options.samples)
+    for prediction in predictions:
+        likeliest = "  ".join(f"{label} {share:6.1%}" for label, share in prediction.ranking[: options.top])
+        print(f"{prediction.sample:<{width}}  {likeliest}")
+
+
+def _data_options(options: argparse.Namespace) -> DataOptions:
+    return DataOptions(root=options.data, train_csv=options.train_csv, test_csv=options.test_csv)
+
+
+def _free_folder(folder: Path) -> Path:
+    """``folder``, or the first of folder-2, folder-3, ... that is free: no run overwrites another."""
+    candidate, number = folder, 1
+    while candidate.exists():
+        number += 1
+        candidate = folder.with_name(f"{folder.name}-{number}")
+    return candidate
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="practicezoo", description=practicezoo.__doc__)
+    parser.add_argument("--version", action="version", version=f"practicezoo {practicezoo.__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    commands.add_parser("list", help="show all recipes").set_defaults(run=_list)
+
+    info = commands.add_parser("info", help="show one recipe: its data, settings and the course's result")
+    info.set_defaults(run=_info)
+
+    train = commands.add_parser("train", help="train a recipe, from nothing to a measured checkpoint")
+    train.set_defaults(run=_train)
+    train.add_argument("--setting", choices=("tuned", "course"), default="tuned", help="default: tuned")
+    train.add_argument("--epochs", type=int, metavar="N", help="instead of the setting's")
+    train.add_argument("--seed", type=int, default=0, metavar="S", help="default: 0")
+    train.add_argument("--out", type=Path, metavar="DIR", help="default: runs/NAME, numbered if it exists")
+
+    evaluate = commands.add_parser("evaluate", help="measure a checkpoint on the test data")
+    evaluate.set_defaults(run=_evaluate)
+    predict = commands.add_parser("predict", help="ask a checkpoint about samples of your own")
+    predict.set_defaults(run=_predict)
+
+    for command in (info, train, evaluate, predict):
+        command.add_argument("name", metavar="NAME", help="a recipe, as `list` shows it")
+    for command in (evaluate, predict):
+        command.add_argument(
+            "--checkpoint", type=Path, required=True, metavar="FILE", help="written by train"
+        )
+    for command in (train, evaluate, predict):
+        command.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps; default: auto")
+    for command in (train, evaluate):
+        command.add_argument("--data", type=Path, metavar="DIR", help="data root; default: $PRACTICEZOO_DATA")
+        command.add_argument("--train-csv", type=Path, metavar="FILE", help="your own names: name,label rows")
+        command.add_argument("--test-csv", type=Path, metavar="FILE", help="the test file that goes with it")
+    predict.add_argument("samples", nargs="+", metavar="SAMPLE", help="names to classify")
+    predict.add_argument("--top", type=int, default=3, metavar="K", help="labels to show; default: 3")
+    return parser

@@ -1,0 +1,37 @@
+"""Where real data sets lie."""
+
+import os
+from pathlib import Path
+
+__all__ = ["data_root", "find_file"]
+
+
+def data_root(folder: str | Path | None = None) -> Path:
+    """The folder of real data: ``folder``, else ``PRACTICEZOO_DATA``, else the user's cache folder.
+
+    Args:
+        folder: a folder to use instead of the other two.
+
+    Raises:
+        FileNotFoundError: if ``folder`` is given and is no folder.
+    """
+    if folder is not None:
+        if not Path(folder).is_dir():
+            raise FileNotFoundError(f"the data root must be a folder, got {folder}")
+        return Path(folder)
+    if named := os.environ.get("PRACTICEZOO_DATA"):
+        return Path(named)
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "practicezoo"
+
+
+def find_file(root: Path, *places: str) -> Path:
+    """The first of ``places`` below ``root`` that is a file.
+
+    Raises:
+        FileNotFoundError: if none is; the message lists them.
+    """
+    for place in places:
+        if (root / place).is_file():
+            return root / place
+    raise FileNotFoundError(f"{root} must hold {' or '.join(places)}; neither is there")

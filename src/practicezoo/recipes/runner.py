@@ -1,0 +1,218 @@
+"""Running a recipe: train, choose the epoch on validation data, measure on test data, write it all down."""
+
+import dataclasses
+import json
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+import practicezoo
+from practicezoo.data import TensorLoader
+from practicezoo.recipes.base import DataOptions, Recipe, Setting, SettingName, Splits
+from practicezoo.training import (
+    Accuracy,
+    Callback,
+    History,
+    Run,
+    fit,
+    load_checkpoint,
+    pick_device,
+    save_checkpoint,
+    seed_everything,
+)
+from practicezoo.training.loop import epoch_line
+from practicezoo.training.progress import is_interactive
+
+__all__ = ["TrainResult", "load_trained", "train_recipe"]
+
+CHOSEN_BY = "val_accuracy"
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a run left behind.
+
+    Attributes:
+        history: the values of each epoch.
+        figures: what ``result.json`` holds.
+        files: the files that were written.
+    """
+
+    history: History
+    figures: Mapping[str, Any]
+    files: list[Path]
+
+
+class _Recorder(Callback):
+    """Writes the history after each epoch, and a checkpoint after each epoch that is the best so far."""
+
+    def __init__(self, folder: Path, state: Mapping[str, Any]) -> None:
+        self.history_path = folder / "history.csv"
+        self.checkpoint_path = folder / "checkpoint.pt"
+        self.state = state
+
+    def on_epoch_end(self, run: Run) -> None:
+        run.history.to_csv(self.history_path)
+        if run.history.best(CHOSEN_BY).epoch == run.epoch:
+            progress = {"epoch": run.epoch, "history": run.history.state_dict()}
+            save_checkpoint(self.checkpoint_path, {**self.state, **progress, "model": run.model.state_dict()})
+        if not is_interactive():
+            print(epoch_line(run), flush=True)  # noqa: T201  # a terminal has the line from fit itself
+
+
+def train_recipe(
+    recipe: Recipe,
+    folder: Path,
+    *,
+    setting: SettingName = "tuned",
+    epochs: int | None = None,
+    data: DataOptions | None = None,
+    device: str = "auto",
+    seed: int = 0,
+) -> TrainResult:
+    """Train a recipe and write history, curve, checkpoint and result into ``folder``.
+
+    The checkpoint is that of the epoch with the best accuracy on validation data; the test data is
+    looked at once, at the end.
+
+    Args:
+        recipe: what to train.
+        folder: where to write; made if it is not there.
+        setting: "course" or "tuned".
+        epochs: instead of the setting's.
+        data: where the data comes from.
+        device: see :func:`~practicezoo.pick_device`.
+        seed: seeds the split, the weights and the order.
+
+    Raises:
+        OSError: if ``folder`` cannot be written.
+        ValueError: if an argument or the data is wrong.
+        FloatingPointError: if the loss becomes NaN or infinite; the best epoch's checkpoint stays.
+    """
+    target = pick_device(device)
+    seed_everything(seed)
+    started = time.perf_counter()
+    splits = recipe.load(data or DataOptions(), seed=seed)
+    plan = recipe.setting_for(splits, setting)
+    plan = plan if epochs is None else dataclasses.replace(plan, epochs=epochs)
+    if plan.epochs < 1:
+        raise ValueError(f"epochs must be at least 1, got {plan.epochs}")
+    _prepare(folder)
+    config = {**recipe.model_config(splits), **plan.model_overrides}
+    model = recipe.build(config).to(target)
+    facts = {
+        "recipe": recipe.name,
+        "setting": setting,
+        "data": splits.source,
+        "seed": seed,
+        "epochs": plan.epochs,
+        "device": target.type,
+    }
+    _announce(facts, splits)
+    recorder = _Recorder(
+        folder, {**facts, "config": config, "classes": list(splits.classes), "saved": dict(splits.saved)}
+    )
+    history = _fit(model, splits, plan, recorder, target)
+    best = history.best(CHOSEN_BY)
+    model.load_state_dict(load_checkpoint(recorder.checkpoint_path, map_location=target)["model"])
+    figures = {
+        **facts,
+        "best_epoch": best.epoch,
+        CHOSEN_BY: best.value,
+        **recipe.measure(model, splits),
+        "seconds": round(time.perf_counter() - started, 2),
+        "versions": versions(),
+    }
+    result_path = folder / "result.json"
+    result_path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    curve = _draw_curve(history, folder / "curve.png", title=f"{recipe.name} ({setting}) on {splits.source}")
+    files = [recorder.history_path, *curve, recorder.checkpoint_path, result_path]
+    return TrainResult(history, figures, files)
+
+
+def load_trained(
+    recipe: Recipe, checkpoint: Path, *, device: str = "auto"
+) -> tuple[nn.Module, dict[str, Any]]:
+    """The model of a checkpoint, ready to predict, and the checkpoint's state.
+
+    Raises:
+        ValueError: if the file is damaged, no checkpoint, or another recipe's.
+    """
+    target = pick_device(device)
+    state = load_checkpoint(checkpoint)
+    if state.get("recipe") != recipe.name:
+        raise ValueError(
+            f"{checkpoint} must be a checkpoint of {recipe.name}, got one of {state.get('recipe')}"
+        )
+    model = recipe.build(state["config"])
+    model.load_state_dict(state["model"])
+    return model.to(target).eval(), state
+
+
+def versions() -> dict[str, str]:
+    """The versions that a result depends on."""
+    return {
+        "practicezoo": practicezoo.__version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def _fit(
+    model: nn.Module, splits: Splits, plan: Setting, recorder: Callback, device: torch.device
+) -> History:
+    train_loader = TensorLoader(
+        *splits.train, batch_size=plan.batch_size, shuffle=True, device=device, transform=plan.transform
+    )
+    optimizer = plan.optimizer(model.parameters())
+    lr_scheduler = None
+    if plan.lr_scheduler is not None:
+        lr_scheduler = plan.lr_scheduler(optimizer, len(train_loader) * plan.epochs)
+    return fit(
+        model,
+        train_loader,
+        criterion=plan.criterion(),
+        optimizer=optimizer,
+        epochs=plan.epochs,
+        val_loader=TensorLoader(*splits.val, batch_size=1024, device=device),
+        metrics={"accuracy": Accuracy()},
+        lr_scheduler=lr_scheduler,
+        precision=plan.precision,
+        max_grad_norm=plan.max_grad_norm,
+        callbacks=[recorder],
+    )
+
+
+def _announce(facts: Mapping[str, Any], splits: Splits) -> None:
+    sizes = [len(targets) for _, targets in (splits.train, splits.val, splits.test)]
+    print(  # noqa: T201
+        f"{facts['recipe']} ({facts['setting']}) on {facts['data']}, {facts['device']}: "
+        f"{sizes[0]:,} to train, {sizes[1]:,} to choose the epoch, {sizes[2]:,} to test"
+    )
+
+
+def _prepare(folder: Path) -> None:
+    """Make the folder and see that it can be written, before hours of training."""
+    folder.mkdir(parents=True, exist_ok=True)
+    probe = folder / ".writable"
+    probe.touch()
+    probe.unlink()
+
+
+def _draw_curve(history: History, path: Path, *, title: str) -> list[Path]:
+    try:
+        axes = history.plot(CHOSEN_BY)
+    except ImportError as error:
+        print(f"{path.name} is left out: {error}")  # noqa: T201
+        return []
+    axes.set_title(title)
+    figure = axes.get_figure(root=True)
+    assert figure is not None  # noqa: S101  # plot drew it on one
+    figure.savefig(path, dpi=150)
+    return [path]

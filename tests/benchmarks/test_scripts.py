@@ -1,0 +1,153 @@
+"""Every benchmark runs, and the command line answers in one line. Nothing is written here."""
+
+import copy
+import itertools
+import json
+import socket
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks import import_time, loop_overhead, report
+from benchmarks.__main__ import main
+from benchmarks.discovery import load, summaries
+from benchmarks.timing import Arm, compare
+
+# Each of its rounds starts interpreters that import torch, for seconds.
+SLOW = {"import_time"}
+
+
+@pytest.fixture
+def single_thread():
+    """One thread: on a busy machine small models wait for each other's threads many times longer."""
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(num_threads)
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    """The results' folder, moved away from the committed ones."""
+    folder = tmp_path / "results"
+    monkeypatch.setattr(report, "RESULTS", folder)
+    return folder
+
+
+@pytest.fixture
+def payload(monkeypatch):
+    """A finished run of a script that takes no time."""
+    arm = Arm("by hand", lambda: lambda: None, 1, "items")
+    ticks = map(float, itertools.count())
+    comparison = compare([arm], reference="by hand", clock=lambda: next(ticks))
+    payload = {"environment": {"seeds": {"order": 0}}, "comparisons": {"one title": comparison.to_dict()}}
+    monkeypatch.setattr("benchmarks.__main__.summaries", lambda: {"names_epoch": ""})
+    monkeypatch.setattr("benchmarks.__main__.load", lambda _name: lambda *, device, quick: payload)
+    return payload
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in summaries()]
+)
+@pytest.mark.usefixtures("single_thread")
+def test_a_script_runs_and_its_payload_is_json(name, capsys):
+    payload = load(name)(device="cpu", quick=True)
+    text = json.dumps(payload)
+    assert payload["environment"]["seeds"]
+    assert payload["environment"]["versions"]["torch"] == torch.__version__
+    for comparison in payload["comparisons"].values():
+        assert comparison["quick"]
+        assert all(arm["median"] > 0 for arm in comparison["measurements"])
+    assert str(Path.home()) not in text
+    assert str(Path(report.__file__).parent) not in text
+    assert socket.gethostname() not in text
+    assert "first step" in capsys.readouterr().out
+
+
+def test_an_import_tells_what_its_statement_added():
+    added = []
+    total = import_time.Import("import practicezoo; practicezoo.fit", added)()
+    assert 0 < added[0] < total
+
+
+def test_infrastructure_is_no_script():
+    assert {"names_epoch", "loop_overhead", "import_time"} <= set(summaries())
+    assert not {"timing", "report", "tables", "discovery", "datasets", "__main__"} & set(summaries())
+
+
+def test_list_names_each_script_and_its_question(capsys):
+    assert main(["list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(summaries())
+    assert all(line.split()[0] in summaries() and line.endswith("?") for line in lines)
+
+
+def test_an_unknown_name_gets_near_matches(capsys):
+    assert main(["run", "name_epochs"]) == 2
+    captured = capsys.readouterr()
+    assert captured.err == "benchmarks: unknown benchmark 'name_epochs'; did you mean names_epoch?\n"
+    assert not captured.out
+
+
+def test_a_name_like_no_other_gets_the_list(capsys):
+    assert main(["run", "xyz"]) == 2
+    assert "unknown benchmark 'xyz'; known are import_time, " in capsys.readouterr().err
+
+
+def test_cuda_without_cuda(capsys, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert main(["run", "names_epoch", "--device", "cuda"]) == 2
+    assert capsys.readouterr().err == (
+        "benchmarks: --device cuda needs a CUDA device, and torch finds none\n"
+    )
+
+
+def test_a_script_without_its_requirement(capsys, monkeypatch):
+    def load_missing(_name):
+        raise ModuleNotFoundError(name="some_peer")
+
+    monkeypatch.setattr("benchmarks.__main__.load", load_missing)
+    assert main(["run", "names_epoch"]) == 2
+    assert capsys.readouterr().err == ("benchmarks: names_epoch needs 'some_peer', which is not installed\n")
+
+
+def test_a_run_is_saved_as_sorted_json(results, payload):
+    assert main(["run", "names_epoch"]) == 0
+    text = (results / "names_epoch-cpu.json").read_text(encoding="utf-8")
+    assert json.loads(text) == payload
+    assert text.endswith("}\n")
+    assert text.index("comparisons") < text.index("environment")
+
+
+@pytest.mark.parametrize("flag", ["--quick", "--no-save"])
+@pytest.mark.usefixtures("payload")
+def test_a_run_that_saves_nothing(results, flag):
+    assert main(["run", "names_epoch", flag]) == 0
+    assert not results.exists()
+
+
+@pytest.mark.usefixtures("results", "payload")
+def test_show_prints_the_saved_tables(capsys):
+    main(["run", "names_epoch"])
+    assert capsys.readouterr().out == "written: results/names_epoch-cpu.json\n"
+    assert main(["show", "names_epoch"]) == 0
+    title, heading, *_, again = capsys.readouterr().out.splitlines()
+    assert title == "one title"
+    assert heading.startswith("cpu, 15 rounds after 2 of warm-up; ratio to 'by hand'")
+    assert again.startswith("by hand (again)")
+
+
+@pytest.mark.usefixtures("results")
+def test_show_without_results(capsys):
+    assert main(["show", "names_epoch"]) == 2
+    assert capsys.readouterr().err == "benchmarks: names_epoch has no saved results on cpu\n"
+
+
+def test_loops_that_end_at_different_weights_are_not_compared():
+    model = torch.nn.Linear(2, 1)
+    other = copy.deepcopy(model)
+    loop_overhead.check_equal(model, other)
+    torch.nn.init.zeros_(other.bias)
+    with pytest.raises(RuntimeError, match="the loops must end at the same weights, but bias differs"):
+        loop_overhead.check_equal(model, other)

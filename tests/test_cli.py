@@ -1,0 +1,171 @@
+"""The command line: what it prints, what it returns, what it keeps."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from practicezoo.cli import main
+from practicezoo.training import save_checkpoint
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    assert main(["train", "names_gru", "--epochs", "1", "--device", "cpu", "--out", str(folder)]) == 0
+    return folder / "checkpoint.pt"
+
+
+def error_line(capsys) -> str:
+    """The one line that bad input is answered with."""
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    return lines[0]
+
+
+def test_list_and_info_name_the_recipe(capsys):
+    assert main(["list"]) == 0
+    assert "names_gru" in capsys.readouterr().out
+    assert main(["info", "names_gru"]) == 0
+    shown = capsys.readouterr().out
+    assert "85.2 %" in shown
+    assert "setting tuned" in shown
+
+
+def test_train_prints_a_line_for_each_epoch_and_the_files(tmp_path, capsys):
+    assert main(["train", "names_gru", "--epochs", "2", "--device", "cpu", "--out", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[:9] for line in lines[1:3]] == ["epoch 1/2", "epoch 2/2"]
+    assert lines[-1].startswith("wrote ")
+    for name in ("history.csv", "curve.png", "checkpoint.pt", "result.json"):
+        assert str(tmp_path / name) in lines[-1]
+
+
+def test_no_run_overwrites_another(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert main(["train", "names_gru", "--epochs", "1", "--device", "cpu"]) == 0
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["names_gru", "names_gru-2"]
+
+
+def test_predict_prints_three_countries_for_each_name(checkpoint, capsys):
+    assert main(["predict", "names_gru", "--checkpoint", str(checkpoint), "Álvarez", "Yamamoto"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["Álvarez", "Yamamoto"]
+    assert all(line.count("%") == 3 for line in lines)
+
+
+def test_evaluate_prints_what_train_reported(checkpoint, capsys):
+    assert main(["evaluate", "names_gru", "--checkpoint", str(checkpoint)]) == 0
+    measured = json.loads(capsys.readouterr().out)
+    reported = json.loads((checkpoint.parent / "result.json").read_text())
+    assert measured == {name: reported[name] for name in measured}
+
+
+def test_evaluate_refuses_other_classes(checkpoint, tmp_path, capsys):
+    path = tmp_path / "names.csv"
+    path.write_text("Abe,Japanese\nPoe,Atlantis\n")
+    arguments = ["evaluate", "names_gru", "--checkpoint", str(checkpoint)]
+    assert main([*arguments, "--train-csv", str(path), "--test-csv", str(path)]) == 2
+    assert "the data's classes must be the checkpoint's 18, got 2" in error_line(capsys)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("", "name must not be empty, got ''"),
+        ("  ", "name must not be empty"),
+        ("a\0b", "name must not hold control characters, got '\\x00' at position 1"),
+        ("Иванов", "got 'И' (U+0418) at position 0 of 'Иванов'"),
+        ("x" * 100_000, "name must have at most 1000 characters, got 100000"),
+    ],
+)
+def test_predict_refuses_what_is_no_name(checkpoint, capsys, name, message):
+    assert main(["predict", "names_gru", "--checkpoint", str(checkpoint), name]) == 2
+    assert message in error_line(capsys)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["names_gur"], "got 'names_gur'; near: names_gru"),
+        (["names_gru", "--epochs", "0"], "epochs must be at least 1, got 0"),
+        (["names_gru", "--device", "cude:0"], "got 'cude:0'; meant 'cuda:0'?"),
+        (["names_gru", "--seed", "-1"], "seed must lie between 0 and 2**32 - 1, got -1"),
+        (["names_gru", "--data", "missing"], "the data root must be a folder, got missing"),
+        (["names_gru", "--train-csv", "a.csv"], "train_csv and test_csv must be given together"),
+        (["names_gru", "--train-csv", "a.csv", "--test-csv", "b.csv"], "No such file or directory: 'a.csv'"),
+    ],
+)
+def test_train_answers_bad_input_with_one_line_and_leaves_nothing(
+    arguments, message, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", *arguments]) == 2
+    assert message in error_line(capsys)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_out_folder_that_cannot_be_written(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert main(["train", "names_gru", "--out", str(tmp_path / "file" / "run")]) == 2
+    assert "Not a directory" in error_line(capsys)
+
+
+@pytest.mark.parametrize("content", ["empty", "text", "truncated", "foreign"])
+def test_a_damaged_or_foreign_checkpoint(content, checkpoint, tmp_path, capsys):
+    path = tmp_path / "bad.pt"
+    if content == "foreign":
+        save_checkpoint(path, {"recipe": "another"})
+    else:
+        whole = checkpoint.read_bytes()
+        path.write_bytes(
+            {"empty": b"", "text": b"not a checkpoint", "truncated": whole[: len(whole) // 2]}[content]
+        )
+    assert main(["predict", "names_gru", "--checkpoint", str(path), "Abe"]) == 2
+    expected = "must be a checkpoint of names_gru" if content == "foreign" else "is damaged or no checkpoint"
+    assert expected in error_line(capsys)
+
+
+def test_unknown_commands_exit_with_2(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["fly"])
+    assert "invalid choice: 'fly'" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_the_finished_epochs_and_exits_with_130(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "practicezoo",
+        "train",
+        "names_gru",
+        "--device",
+        "cpu",
+        "--out",
+        str(tmp_path),
+    ]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        [*command, "--epochs", "1000"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        for line in process.stdout:
+            if line.startswith("epoch    2/1000"):
+                break
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        errors = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert f"the finished epochs are kept in {tmp_path}" in errors
+    assert "Traceback" not in errors
+    assert len((tmp_path / "history.csv").read_text().splitlines()) >= 3
+    assert main(["predict", "names_gru", "--checkpoint", str(tmp_path / "checkpoint.pt"), "Abe"]) == 0

@@ -1,0 +1,69 @@
+"""The documentation: complete, and its programs run."""
+
+import doctest
+import importlib
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+import practicezoo
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("blocks", "models", "data", "training", "recipes", "plotting")
+
+
+def documented_names() -> set[str]:
+    """What the API pages have an entry for."""
+    pages = (ROOT / "docs" / "api").glob("*.md")
+    return {
+        name for page in pages for name in re.findall(r"auto\w+:: (\S+)", page.read_text(encoding="utf-8"))
+    }
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_public_name_has_an_entry_in_the_api_pages(package):
+    names = importlib.import_module(f"practicezoo.{package}").__all__
+    documented = documented_names()
+    expected = {
+        f"practicezoo.{n}" if n in practicezoo.__all__ else f"practicezoo.{package}.{n}" for n in names
+    }
+    assert expected - documented == set()
+
+
+def test_every_headline_name_has_an_entry_and_every_entry_exists():
+    documented = documented_names()
+    assert {f"practicezoo.{name}" for name in practicezoo.__all__} <= documented
+    for entry in documented:
+        module, _, name = entry.rpartition(".")
+        assert entry.removeprefix("practicezoo.") in PACKAGES or hasattr(
+            importlib.import_module(module or entry), name
+        )
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_console_sessions_in_the_guide_are_true(page):
+    flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+    result = doctest.testfile(str(page), module_relative=False, optionflags=flags, encoding="utf-8")
+    assert result.failed == 0
+
+
+@pytest.mark.slow
+def test_the_readmes_program_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (program,) = re.findall(
+        r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    namespace: dict = {}
+    exec(program, namespace)  # noqa: S102
+    assert (tmp_path / "curve.png").stat().st_size > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "example", sorted((ROOT / "docs" / "examples").glob("*.py")), ids=lambda path: path.name
+)
+def test_the_guides_programs_run(example, capsys):
+    runpy.run_path(str(example), run_name="__main__")
+    assert "accuracy" in capsys.readouterr().out
