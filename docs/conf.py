@@ -27,6 +27,7 @@ napoleon_numpy_docstring = False
 napoleon_use_ivar = True  # a class lists its attributes once, in its own entry
 napoleon_custom_sections = [("Shape", "notes_style"), ("Source", "notes_style")]
 python_display_short_literal_types = True
+maximum_signature_line_length = 100
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 myst_enable_extensions = ["colon_fence", "dollarmath"]

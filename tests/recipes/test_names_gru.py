@@ -85,12 +85,12 @@ def test_a_prediction_ranks_all_countries_and_ignores_the_company(trained):
 def test_validation_names_come_from_train_and_leave_it():
     splits = get_recipe("names_gru").load(DataOptions(), seed=0)
     kept, held_out = (
-        {tuple(row[:length].tolist()) for row, length in zip(*part[0], strict=True)}
-        for part in (splits.train, splits.val)
+        {tuple(row[:length].tolist()) for row, length in zip(*splits.part(mask)[0], strict=True)}
+        for mask in (~splits.held_out, splits.held_out)
     )
     assert not kept & held_out
     assert len(kept) + len(held_out) == len(NameDataset.mini("train"))
-    assert 0.08 < len(splits.val[1]) / len(NameDataset.mini("train")) < 0.12
+    assert 0.08 < len(held_out) / len(NameDataset.mini("train")) < 0.12
 
 
 def test_figures_by_hand(monkeypatch):

@@ -49,6 +49,7 @@ class NameDataset(Dataset[tuple[Tensor, int]]):
 
     Raises:
         FileNotFoundError: if ``source`` is a path that does not exist.
+        TypeError: if a name or a label is not text.
         ValueError: if the file is empty, damaged or not UTF-8, a row has not two columns, a name is
             empty, longer than 1000 characters or holds a character that is not allowed, or a label is
             not in ``classes``. The message names the row, counted from 1.
@@ -76,6 +77,10 @@ class NameDataset(Dataset[tuple[Tensor, int]]):
         origin = f"{source}: " if isinstance(source, str | Path) else ""
         allowed = None if classes is None else set(classes)
         for row, (raw_name, raw_label) in _rows(source):
+            if not (isinstance(raw_name, str) and isinstance(raw_label, str)):
+                raise TypeError(
+                    f"{origin}row {row}: name and label must be text, got {(raw_name, raw_label)!r}"
+                )
             name, label = (raw_name.strip(), raw_label.strip()) if strip else (raw_name, raw_label)
             try:
                 self._ids.append(encode_name(name, self.vocab))
@@ -149,7 +154,7 @@ def encode_name(name: str, vocab: CharVocab) -> Tensor:
             f"{name[:20]!r}... (in a CSV file: is a quote left open?)"
         )
     for position, character in enumerate(name):
-        if (not character.isprintable() and not character.isspace()) or character in "\n\r":
+        if unicodedata.category(character).startswith("C"):
             raise ValueError(
                 f"name must not hold control characters, got {character!r} at position {position} of {name!r}"
             )

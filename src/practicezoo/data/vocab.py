@@ -122,7 +122,7 @@ class CharVocab:
         if character in self._ids:
             return [self._ids[character]]
         if character != PADDING:
-            # translated before and after: NFKD turns "´" into a blank and a mark, and "ǿ" into "ø" and a mark
+            # translated before and after: NFKD makes a blank of an acute accent, and "ø" with a mark of "ǿ"
             plain = unicodedata.normalize("NFKD", character.translate(_PLAIN)).translate(_PLAIN)
             plain = "".join(c for c in plain if not unicodedata.combining(c))
             if all(c in self._ids for c in plain):

@@ -22,8 +22,8 @@ class CharGRUClassifier(nn.Module):
         hidden_size: features of the hidden state, in each direction.
         num_layers: recurrent layers.
         bidirectional: whether to read backward as well.
-        dropout: share of features dropped in training: of the embedding, between the recurrent
-            layers, and of the final state.
+        dropout: share of features dropped in training, between the recurrent layers and of the final
+            state.
         cell: "rnn", "gru" or "lstm".
         padding_idx: the id of padding; its embedding is zero and stays so.
         device: where the parameters live.
@@ -107,8 +107,8 @@ class CharGRUClassifier(nn.Module):
 
     def _embed(self, inputs: Sequences) -> Sequences:
         if isinstance(inputs, Tensor):
-            return self.dropout(self._lookup(inputs))
-        return inputs._replace(data=self.dropout(self._lookup(inputs.data)))
+            return self._lookup(inputs)
+        return inputs._replace(data=self._lookup(inputs.data))
 
     def _lookup(self, ids: Tensor) -> Tensor:
         if ids.dtype not in {torch.int64, torch.int32}:

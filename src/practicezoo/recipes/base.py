@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from practicezoo.sequences import PaddedSequence
 from practicezoo.training.step import Criterion, Precision
 
 __all__ = ["DataOptions", "Prediction", "Recipe", "Setting", "SettingName", "Splits"]
@@ -31,6 +32,8 @@ class Setting:
         transform: applied to the inputs of each training batch.
         precision: see :class:`~practicezoo.TrainStep`.
         max_grad_norm: clips the gradient's norm to this.
+        refit: whether to train anew on all training data, validation part included, for as many epochs
+            as validation chose.
     """
 
     epochs: int
@@ -42,6 +45,7 @@ class Setting:
     transform: Callable[[Any], Any] | None = None
     precision: Precision = "fp32"
     max_grad_norm: float | None = None
+    refit: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,28 +65,41 @@ class DataOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Splits:
-    """A recipe's data: for training, for choosing the epoch, for the final figures.
+    """A recipe's data.
 
     Attributes:
         source: what the data is, in a few words.
-        train, val, test: the tensors of each part, inputs first, targets second.
+        train: inputs and targets to train on, the part for validation included.
+        held_out: the rows of ``train`` that choose the epoch, as a mask ``(N,)``.
+        test: inputs and targets for the final figures.
         classes: the labels, in the order of their indices.
         extra: what else :meth:`Recipe.measure` needs.
         saved: what checkpoints keep of the data, for :meth:`Recipe.predict` and a later measurement.
     """
 
     source: str
-    train: tuple[Any, Tensor]
-    val: tuple[Any, Tensor]
-    test: tuple[Any, Tensor]
+    train: tuple[Tensor | PaddedSequence, Tensor]
+    held_out: Tensor
+    test: tuple[Tensor | PaddedSequence, Tensor]
     classes: Sequence[str]
     extra: Mapping[str, Any] = field(default_factory=dict)
     saved: Mapping[str, Any] = field(default_factory=dict)
 
+    def part(self, mask: Tensor) -> tuple[Tensor | PaddedSequence, Tensor]:
+        """The rows of ``train`` at which ``mask`` is true."""
+        inputs, targets = self.train
+        rows = mask.nonzero().flatten()
+        return (inputs.rows(rows) if isinstance(inputs, PaddedSequence) else inputs[rows]), targets[rows]
+
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says of one sample: labels with probabilities, the likeliest first."""
+    """What a model says of one sample.
+
+    Attributes:
+        sample: what was asked about.
+        ranking: labels with their probabilities, the likeliest first.
+    """
 
     sample: str
     ranking: Sequence[tuple[str, float]]

@@ -14,7 +14,7 @@ from practicezoo.data.names import encode_name
 from practicezoo.data.root import data_root, find_file
 from practicezoo.models import CharGRUClassifier
 from practicezoo.recipes.base import DataOptions, Prediction, Recipe, Setting, SettingName, Splits
-from practicezoo.recipes.splits import stratified_split
+from practicezoo.recipes.splits import hold_out
 from practicezoo.sequences import PaddedSequence
 from practicezoo.training import predict
 
@@ -40,13 +40,14 @@ class NamesGRU(Recipe):
     settings: ClassVar[Mapping[SettingName, Setting]] = {
         "course": Setting(epochs=20, batch_size=256, optimizer=lambda p: Adam(p, lr=1e-3)),
         "tuned": Setting(
-            epochs=14,
+            epochs=20,
             batch_size=128,
             optimizer=lambda p: AdamW(p, lr=MAX_LR),
             lr_scheduler=lambda optimizer, updates: OneCycleLR(optimizer, MAX_LR, total_steps=updates),
             criterion=lambda: nn.CrossEntropyLoss(label_smoothing=0.1),
             model_overrides={"dropout": 0.3},
             transform=drop_characters,
+            refit=True,
         ),
     }
 
@@ -54,12 +55,11 @@ class NamesGRU(Recipe):
         """The names, split by country in nine to one for training and validation."""
         source, train, test = _read(options)
         names, targets = train.tensors()
-        kept, held_out = stratified_split(targets, share=VALIDATION_SHARE, seed=seed)
         seen = set(train.names)
         return Splits(
             source=source,
-            train=(names.rows(kept), targets[kept]),
-            val=(names.rows(held_out), targets[held_out]),
+            train=(names, targets),
+            held_out=hold_out(targets, share=VALIDATION_SHARE, seed=seed),
             test=test.tensors(),
             classes=train.classes,
             extra={"unseen": torch.tensor([name not in seen for name in test.names])},

@@ -4,17 +4,18 @@ import dataclasses
 import json
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import practicezoo
 from practicezoo.data import TensorLoader
 from practicezoo.recipes.base import DataOptions, Recipe, Setting, SettingName, Splits
+from practicezoo.sequences import PaddedSequence
 from practicezoo.training import (
     Accuracy,
     Callback,
@@ -26,6 +27,7 @@ from practicezoo.training import (
     save_checkpoint,
     seed_everything,
 )
+from practicezoo.training.device import device_of
 from practicezoo.training.loop import epoch_line
 from practicezoo.training.progress import is_interactive
 
@@ -60,10 +62,13 @@ class _Recorder(Callback):
     def on_epoch_end(self, run: Run) -> None:
         run.history.to_csv(self.history_path)
         if run.history.best(CHOSEN_BY).epoch == run.epoch:
-            progress = {"epoch": run.epoch, "history": run.history.state_dict()}
-            save_checkpoint(self.checkpoint_path, {**self.state, **progress, "model": run.model.state_dict()})
+            self.save(run.model, run.epoch, run.history)
         if not is_interactive():
             print(epoch_line(run), flush=True)  # noqa: T201  # a terminal has the line from fit itself
+
+    def save(self, model: nn.Module, epoch: int, history: History) -> None:
+        progress = {"epoch": epoch, "history": history.state_dict()}
+        save_checkpoint(self.checkpoint_path, {**self.state, **progress, "model": model.state_dict()})
 
 
 def train_recipe(
@@ -78,8 +83,8 @@ def train_recipe(
 ) -> TrainResult:
     """Train a recipe and write history, curve, checkpoint and result into ``folder``.
 
-    The checkpoint is that of the epoch with the best accuracy on validation data; the test data is
-    looked at once, at the end.
+    The epoch is the one with the best accuracy on validation data; a setting with ``refit`` then trains
+    anew for that many epochs on all training data. The test data is looked at once, at the end.
 
     Args:
         recipe: what to train.
@@ -105,7 +110,6 @@ def train_recipe(
         raise ValueError(f"epochs must be at least 1, got {plan.epochs}")
     _prepare(folder)
     config = {**recipe.model_config(splits), **plan.model_overrides}
-    model = recipe.build(config).to(target)
     facts = {
         "recipe": recipe.name,
         "setting": setting,
@@ -118,9 +122,18 @@ def train_recipe(
     recorder = _Recorder(
         folder, {**facts, "config": config, "classes": list(splits.classes), "saved": dict(splits.saved)}
     )
-    history = _fit(model, splits, plan, recorder, target)
+    model = recipe.build(config).to(target)
+    val_loader = TensorLoader(*splits.part(splits.held_out), batch_size=1024, device=target)
+    history = _fit(model, splits.part(~splits.held_out), plan, val_loader, [recorder])
     best = history.best(CHOSEN_BY)
-    model.load_state_dict(load_checkpoint(recorder.checkpoint_path, map_location=target)["model"])
+    if plan.refit:
+        print(f"training anew on all {len(splits.train[1]):,} for {best.epoch} epochs", flush=True)  # noqa: T201
+        seed_everything(seed)
+        model = recipe.build(config).to(target)
+        _fit(model, splits.train, dataclasses.replace(plan, epochs=best.epoch), None, [])
+        recorder.save(model, best.epoch, history)
+    else:
+        model.load_state_dict(load_checkpoint(recorder.checkpoint_path, map_location=target)["model"])
     figures = {
         **facts,
         "best_epoch": best.epoch,
@@ -140,6 +153,11 @@ def load_trained(
     recipe: Recipe, checkpoint: Path, *, device: str = "auto"
 ) -> tuple[nn.Module, dict[str, Any]]:
     """The model of a checkpoint, ready to predict, and the checkpoint's state.
+
+    Args:
+        recipe: the recipe that the checkpoint is of.
+        checkpoint: its file.
+        device: see :func:`~practicezoo.pick_device`.
 
     Raises:
         ValueError: if the file is damaged, no checkpoint, or another recipe's.
@@ -165,10 +183,14 @@ def versions() -> dict[str, str]:
 
 
 def _fit(
-    model: nn.Module, splits: Splits, plan: Setting, recorder: Callback, device: torch.device
+    model: nn.Module,
+    data: tuple[Tensor | PaddedSequence, Tensor],
+    plan: Setting,
+    val_loader: TensorLoader | None,
+    callbacks: Sequence[Callback],
 ) -> History:
     train_loader = TensorLoader(
-        *splits.train, batch_size=plan.batch_size, shuffle=True, device=device, transform=plan.transform
+        *data, batch_size=plan.batch_size, shuffle=True, device=device_of(model), transform=plan.transform
     )
     optimizer = plan.optimizer(model.parameters())
     lr_scheduler = None
@@ -180,17 +202,18 @@ def _fit(
         criterion=plan.criterion(),
         optimizer=optimizer,
         epochs=plan.epochs,
-        val_loader=TensorLoader(*splits.val, batch_size=1024, device=device),
-        metrics={"accuracy": Accuracy()},
+        val_loader=val_loader,
+        metrics=None if val_loader is None else {"accuracy": Accuracy()},
         lr_scheduler=lr_scheduler,
         precision=plan.precision,
         max_grad_norm=plan.max_grad_norm,
-        callbacks=[recorder],
+        callbacks=callbacks,
     )
 
 
 def _announce(facts: Mapping[str, Any], splits: Splits) -> None:
-    sizes = [len(targets) for _, targets in (splits.train, splits.val, splits.test)]
+    held_out = int(splits.held_out.sum())
+    sizes = len(splits.held_out) - held_out, held_out, len(splits.test[1])
     print(  # noqa: T201
         f"{facts['recipe']} ({facts['setting']}) on {facts['data']}, {facts['device']}: "
         f"{sizes[0]:,} to train, {sizes[1]:,} to choose the epoch, {sizes[2]:,} to test"

@@ -96,7 +96,7 @@ def fit(
         progress: shows a bar and a line for each epoch, on a terminal or in a notebook only.
 
     Returns:
-        The history: "train_loss" (mean over the epoch's items, as they were trained),
+        The history, with "train_loss" (mean over the epoch's items, as they were trained),
         "learning_rate" (at the epoch's end), "seconds" (of training and measuring), and "val_loss"
         and "val_NAME" for each metric if there is a ``val_loader``.
 

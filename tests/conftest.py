@@ -1,0 +1,48 @@
+"""What every test shares: a fixed seed, reproducible property tests, the real data."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import settings
+
+# derandomized: a red run is red again; no deadline: the first call of a torch function may be slow
+settings.register_profile("practicezoo", derandomize=True, deadline=None, max_examples=25)
+settings.load_profile("practicezoo")
+
+# models this small are slower on several threads, and many times slower on a busy machine
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def data_root(request):
+    """The folder of the real data.
+
+    The test names the files it reads: ``@pytest.mark.realdata("course/names_train.csv.gz")``.
+    """
+    marker = request.node.get_closest_marker("realdata")
+    assert marker is not None, "a test that reads real data is marked with realdata and its files"
+    if "PRACTICEZOO_DATA" not in os.environ:
+        pytest.skip(f"PRACTICEZOO_DATA is not set, so there is no {', '.join(marker.args)}")
+    root = Path(os.environ["PRACTICEZOO_DATA"])
+    for name in marker.args:
+        if not (root / name).is_file():
+            pytest.skip(f"PRACTICEZOO_DATA lacks {root / name}")
+    return root
+
+
+@pytest.fixture
+def cuda():
+    """The CUDA device, computing in full float32."""
+    if not torch.cuda.is_available():
+        pytest.skip("there is no CUDA device")
+    matmul, cudnn = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    yield torch.device("cuda")
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = matmul, cudnn

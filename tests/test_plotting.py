@@ -1,0 +1,110 @@
+"""Figures show what the history holds, and leave the user's figures alone."""
+
+import math
+import sys
+
+import pytest
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from practicezoo.plotting import plot_history
+from practicezoo.training import History
+
+
+@pytest.fixture
+def history():
+    history = History()
+    for train_loss, val_loss, val_accuracy in [(3.0, 2.5, 0.5), (2.0, 1.5, 0.75), (1.0, 2.0, 0.625)]:
+        history.append(
+            {"train_loss": train_loss, "val_loss": val_loss, "val_accuracy": val_accuracy, "seconds": 9.0}
+        )
+    return history
+
+
+def lines(ax: Axes) -> dict[str, list[float]]:
+    """The labelled curves; the marks at the best epochs have no label."""
+    return {
+        line.get_label(): list(line.get_ydata()) for line in ax.lines if not line.get_label().startswith("_")
+    }
+
+
+def test_accuracies_by_default(history):
+    ax = plot_history(history)
+    assert isinstance(ax, Axes)
+    assert lines(ax) == {"val_accuracy": [0.5, 0.75, 0.625]}
+    assert list(ax.lines[0].get_xdata()) == [1, 2, 3]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("epoch", "val_accuracy")
+    assert ax.get_legend() is None
+
+
+def test_losses_without_accuracies():
+    history = History()
+    history.append({"train_loss": 3.0, "learning_rate": 0.1, "val_loss": 2.0, "seconds": 1.0})
+    ax = plot_history(history)
+    assert list(lines(ax)) == ["train_loss", "val_loss"]
+    assert ax.get_ylabel() == "loss"
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["train_loss", "val_loss"]
+
+
+def test_the_best_epoch_is_marked(history):
+    ax = plot_history(history, "val_loss", "val_accuracy")
+    assert [text.get_text() for text in ax.texts] == ["1.5 at epoch 2", "0.75 at epoch 2"]
+    marks = [
+        (list(line.get_xdata()), list(line.get_ydata()))
+        for line in ax.lines
+        if line.get_label().startswith("_")
+    ]
+    assert marks == [([2], [1.5]), ([2], [0.75])]
+    assert ax.get_ylabel() == "accuracy/loss"
+
+
+def test_gaps_are_no_obstacle(history):
+    history.append({"val_accuracy": math.nan})
+    ax = plot_history(history)
+    assert lines(ax)["val_accuracy"][:3] == [0.5, 0.75, 0.625]
+    assert ax.texts[0].get_text() == "0.75 at epoch 2"
+
+
+def test_draws_on_the_users_axes(history):
+    mine = Figure().add_subplot()
+    assert plot_history(history, ax=mine) is mine
+    assert lines(mine)
+
+
+def test_history_plots_itself(history):
+    assert list(lines(history.plot("train_loss"))) == ["train_loss"]
+
+
+def test_epochs_are_whole_numbers(history):
+    ax = plot_history(history)
+    assert all(tick == int(tick) for tick in ax.get_xticks())
+
+
+def test_pyplot_is_left_alone(history):
+    before = plt.get_fignums(), plt.get_backend(), dict(plt.rcParams)
+    plot_history(history)
+    assert (plt.get_fignums(), plt.get_backend(), dict(plt.rcParams)) == before
+
+
+def test_figure_can_be_saved(history, tmp_path):
+    plot_history(history).figure.savefig(tmp_path / "curve.png")
+    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_no_epochs():
+    with pytest.raises(ValueError, match="history must have at least one epoch to draw, got none"):
+        plot_history(History())
+
+
+def test_missing_name(history):
+    with pytest.raises(
+        KeyError, match="history has no 'val_f1'; it has train_loss, val_loss, val_accuracy, seconds"
+    ):
+        plot_history(history, "val_f1")
+
+
+def test_without_matplotlib(history, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ImportError, match=r'plotting needs matplotlib: pip install "practicezoo\[plot\]"'):
+        plot_history(history)

@@ -1,0 +1,211 @@
+"""Laws of checkpoints: whole or not at all, and nothing in them runs."""
+
+import os
+import pickle
+import re
+import stat
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from torch.optim import Adam
+
+from practicezoo.training import History, load_checkpoint, save_checkpoint
+from training.toys import classes, close, mlp
+
+DAMAGED = "is damaged or no checkpoint: torch could not read it"
+FOREIGN = "is not a checkpoint that this version of practicezoo wrote"
+STATE = {
+    "weights": torch.arange(6.0).view(2, 3),
+    "names": ["Álvarez", "Li"],
+    "best": {"epoch": 3, "loss": 0.1},
+}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model.pt"
+
+
+def test_round_trip(path):
+    save_checkpoint(path, STATE)
+    for name in (path, str(path)):
+        state = load_checkpoint(name)
+        assert torch.equal(state.pop("weights"), STATE["weights"])
+        assert state == {name: value for name, value in STATE.items() if name != "weights"}
+
+
+def test_training_state_round_trip(path):
+    model, history = mlp(), History()
+    optimizer = Adam(model.parameters())
+    nn.functional.cross_entropy(model(classes()[0]), classes()[1]).backward()
+    optimizer.step()
+    history.append({"train_loss": 1 / 3})
+    state = {
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "history": history.state_dict(),
+        "random": torch.get_rng_state(),
+    }
+    save_checkpoint(path, state)
+    close(load_checkpoint(path), state, tolerance=0)
+
+
+def test_tensors_go_where_they_are_sent(path):
+    save_checkpoint(path, STATE)
+    assert load_checkpoint(path, map_location="meta")["weights"].device.type == "meta"
+
+
+def test_the_callers_state_is_not_changed(path):
+    state = {"epoch": 1}
+    save_checkpoint(path, state)
+    load_checkpoint(path)["more"] = 2
+    assert state == {"epoch": 1}
+
+
+def test_a_new_file_takes_the_old_ones_place(path):
+    for epoch in (1, 2):
+        save_checkpoint(path, {"epoch": epoch})
+    assert load_checkpoint(path) == {"epoch": 2}
+    assert os.listdir(path.parent) == [path.name]  # noqa: PTH208
+
+
+@pytest.mark.parametrize("error", [OSError("no space left on device"), KeyboardInterrupt()])
+def test_a_save_that_fails_leaves_the_old_file_alone(path, monkeypatch, error):
+    def fail(state, file):
+        file.write(b"half a checkpoint")
+        raise error
+
+    save_checkpoint(path, {"epoch": 1})
+    monkeypatch.setattr(torch, "save", fail)
+    with pytest.raises(type(error)):
+        save_checkpoint(path, {"epoch": 2})
+    assert os.listdir(path.parent) == [path.name]  # noqa: PTH208
+    assert load_checkpoint(path) == {"epoch": 1}
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_the_old_file_stays_until_the_new_one_is_on_the_disk(path, monkeypatch, call):
+    def fail(*arguments, **settings):
+        raise OSError("the disk is gone")
+
+    save_checkpoint(path, {"epoch": 1})
+    monkeypatch.setattr(*((os, "fsync") if call == "fsync" else (Path, "replace")), fail)
+    with pytest.raises(OSError, match="the disk is gone"):
+        save_checkpoint(path, {"epoch": 2})
+    assert os.listdir(path.parent) == [path.name]  # noqa: PTH208
+    assert load_checkpoint(path) == {"epoch": 1}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no such permissions on Windows")
+def test_permissions_are_those_of_other_files(path):
+    other = path.with_name("other")
+    other.touch()
+    save_checkpoint(path, STATE)
+    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(other.stat().st_mode)
+
+
+def test_a_state_that_cannot_be_saved(path):
+    with pytest.raises((pickle.PicklingError, AttributeError, TypeError)):
+        save_checkpoint(path, {"function": lambda: None})
+    assert not any(path.parent.iterdir())
+
+
+def test_missing_folder(path):
+    with pytest.raises(FileNotFoundError):
+        save_checkpoint(path.parent / "nowhere" / "model.pt", STATE)
+
+
+@pytest.mark.skipif(
+    os.name == "nt" or not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere"
+)
+def test_folder_that_cannot_be_written(path):
+    path.parent.chmod(0o500)
+    with pytest.raises(PermissionError):
+        save_checkpoint(path, STATE)
+    path.parent.chmod(0o700)
+    assert not path.exists()
+
+
+def test_missing_file(path):
+    with pytest.raises(FileNotFoundError, match=re.escape(str(path))):
+        load_checkpoint(path)
+
+
+def test_a_folder_is_no_checkpoint(path):
+    with pytest.raises(IsADirectoryError):
+        load_checkpoint(path.parent)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\n",
+        b"epoch,train_loss\n1,0.5\n",
+        "Álvarez".encode("latin-1"),
+        b"PK\x03\x04",
+        bytes(range(256)),
+        b"\x80\x02.",
+    ],
+    ids=["empty", "newline", "text", "latin-1", "zip", "bytes", "pickle"],
+)
+def test_foreign_content(path, content):
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"^{re.escape(f'{path} {DAMAGED}')}$"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize("state", [{"epoch": 1}, torch.zeros(3), [1, 2], {"practicezoo_checkpoint": 0}])
+def test_other_torch_files(path, state):
+    torch.save(state, path)
+    with pytest.raises(ValueError, match=f"^{re.escape(f'{path} {FOREIGN}')}$"):
+        load_checkpoint(path)
+
+
+@given(share=st.floats(0, 1, exclude_max=True))
+def test_truncated_file(tmp_path_factory, share):
+    path = tmp_path_factory.getbasetemp() / "truncated.pt"
+    save_checkpoint(path, STATE)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(ValueError, match=DAMAGED):
+        load_checkpoint(path)
+
+
+@given(place=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
+def test_a_changed_byte_is_an_error_with_our_message_or_harmless(tmp_path_factory, place, flip):
+    path = tmp_path_factory.getbasetemp() / "flipped.pt"
+    save_checkpoint(path, STATE)
+    content = bytearray(path.read_bytes())
+    content[int(len(content) * place)] ^= flip
+    path.write_bytes(content)
+    try:
+        load_checkpoint(path)
+    except ValueError as error:
+        assert str(path) in str(error)  # noqa: PT017
+
+
+class Trap:
+    """Touches a file when it is unpickled."""
+
+    def __init__(self, sprung: Path) -> None:
+        self.sprung = sprung
+
+    def __reduce__(self):
+        return Path.touch, (self.sprung,)
+
+
+@pytest.mark.parametrize("save", [torch.save, lambda state, path: path.write_bytes(pickle.dumps(state))])
+def test_nothing_is_executed(path, save):
+    sprung = path.with_name("sprung")
+    state = {"practicezoo_checkpoint": 1, "trap": Trap(sprung)}
+    pickle.loads(pickle.dumps(state))  # noqa: S301
+    sprung.unlink()  # the trap works
+    save(state, path)
+    with pytest.raises(ValueError, match=DAMAGED):
+        load_checkpoint(path)
+    assert not sprung.exists()

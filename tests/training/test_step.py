@@ -1,0 +1,425 @@
+"""Laws of one update: micro-batches are one batch, and one batch is the textbook's loop."""
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import SGD, Adam, AdamW, RMSprop
+from torch.optim.lr_scheduler import OneCycleLR, StepLR
+
+from practicezoo import PaddedSequence
+from practicezoo.training import StepResult, TrainStep, loss_weight
+from training.toys import HostReads, classes, close, mlp, same_weights, split, train_by_hand
+
+NUM_ITEMS = 12
+CLASS_WEIGHTS = torch.tensor([0.1, 2.0, 0.7, 1.3], dtype=torch.float64)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A criterion, and what its targets and its model's outputs look like."""
+
+    criterion: Callable[[Tensor, Tensor], Tensor]
+    targets: str = "indices"
+    head: type[nn.Module] = nn.Identity
+
+    def make_targets(self) -> Tensor:
+        generator = torch.Generator().manual_seed(5)
+        indices = torch.randint(4, (NUM_ITEMS,), generator=generator)
+        values = torch.randn(NUM_ITEMS, 4, generator=generator, dtype=torch.float64)
+        return {
+            "indices": indices,
+            "values": values,
+            "probabilities": values.softmax(dim=1),
+            "zeros and ones": (values > 0).double(),
+        }[self.targets]
+
+    def make_model(self) -> nn.Module:
+        torch.manual_seed(3)
+        return nn.Sequential(nn.Linear(5, 6), nn.Tanh(), nn.Linear(6, 4), self.head()).double()
+
+
+class LogSoftmax(nn.Module):
+    """Log probabilities over dimension 1."""
+
+    def forward(self, logits: Tensor) -> Tensor:
+        return logits.log_softmax(dim=1)
+
+
+LOSSES = {
+    "cross entropy": Loss(nn.CrossEntropyLoss()),
+    "cross entropy, sum": Loss(nn.CrossEntropyLoss(reduction="sum")),
+    "class weights": Loss(nn.CrossEntropyLoss(weight=CLASS_WEIGHTS)),
+    "class weights, sum": Loss(nn.CrossEntropyLoss(weight=CLASS_WEIGHTS, reduction="sum")),
+    "ignore_index": Loss(nn.CrossEntropyLoss(ignore_index=1)),
+    "ignore_index, sum": Loss(nn.CrossEntropyLoss(ignore_index=1, reduction="sum")),
+    "class weights and ignore_index": Loss(nn.CrossEntropyLoss(weight=CLASS_WEIGHTS, ignore_index=1)),
+    "label smoothing": Loss(
+        nn.CrossEntropyLoss(weight=CLASS_WEIGHTS, ignore_index=1, label_smoothing=0.1),
+    ),
+    "class probabilities": Loss(nn.CrossEntropyLoss(), "probabilities"),
+    "class probabilities and weights": Loss(nn.CrossEntropyLoss(weight=CLASS_WEIGHTS), "probabilities"),
+    "NLL": Loss(nn.NLLLoss(weight=CLASS_WEIGHTS, ignore_index=1), head=LogSoftmax),
+    "BCE with logits": Loss(nn.BCEWithLogitsLoss(pos_weight=CLASS_WEIGHTS), "zeros and ones"),
+    "MSE": Loss(nn.MSELoss(), "values"),
+    "MSE, sum": Loss(nn.MSELoss(reduction="sum"), "values"),
+    "KL divergence, batchmean": Loss(nn.KLDivLoss(reduction="batchmean"), "probabilities", LogSoftmax),
+    "KL divergence, sum": Loss(nn.KLDivLoss(reduction="sum"), "probabilities", LogSoftmax),
+    "a function": Loss(F.mse_loss, "values"),
+}
+every_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+
+
+def three_updates(loss: Loss, targets: Tensor, sizes: list[int]) -> tuple[nn.Module, list[StepResult]]:
+    model = loss.make_model()
+    step = TrainStep(model, SGD(model.parameters(), lr=0.1, momentum=0.9), loss.criterion)
+    inputs = torch.linspace(-2, 2, NUM_ITEMS * 5, dtype=torch.float64).view(NUM_ITEMS, 5).sin()
+    return model, [step(split(inputs, targets, sizes)) for _ in range(3)]
+
+
+def sizes_between(cuts: list[int]) -> list[int]:
+    edges = [0, *sorted(cuts), NUM_ITEMS]
+    return [end - start for start, end in itertools.pairwise(edges)]
+
+
+cut_anywhere = st.lists(st.integers(1, NUM_ITEMS - 1), unique=True, max_size=4).map(sizes_between)
+
+
+@every_loss
+@example(sizes=[1] * NUM_ITEMS)
+@given(sizes=cut_anywhere)
+@settings(max_examples=8)
+def test_micro_batches_equal_the_full_batch(loss, sizes):
+    targets = loss.make_targets()
+    whole, whole_results = three_updates(loss, targets, [NUM_ITEMS])
+    parts, parts_results = three_updates(loss, targets, sizes)
+    close(parts.state_dict(), whole.state_dict())
+    for part, full in zip(parts_results, whole_results, strict=True):
+        close(part.loss_sum, full.loss_sum)
+        close(torch.as_tensor(part.weight), torch.as_tensor(full.weight))
+        assert part.num_items == full.num_items == NUM_ITEMS
+
+
+@every_loss
+def test_loss_is_the_criterion_on_the_full_batch(loss):
+    targets = loss.make_targets()
+    inputs = torch.linspace(-2, 2, NUM_ITEMS * 5, dtype=torch.float64).view(NUM_ITEMS, 5).sin()
+    expected = loss.criterion(loss.make_model()(inputs), targets).detach()
+    result = three_updates(loss, targets, [5, 1, 6])[1][0]
+    # a summed criterion is reported per item
+    close(
+        result.loss, expected / NUM_ITEMS if getattr(loss.criterion, "reduction", "") == "sum" else expected
+    )
+
+
+def test_a_time_axis_counts_every_step():
+    criterion = nn.CrossEntropyLoss(ignore_index=0)
+    logits, targets = torch.randn(4, 3, 7, dtype=torch.float64), torch.randint(3, (4, 7))
+    weight = loss_weight(criterion, targets)
+    close(
+        criterion(logits, targets) * weight,
+        nn.CrossEntropyLoss(ignore_index=0, reduction="sum")(logits, targets),
+    )
+    assert loss_weight(nn.CrossEntropyLoss(), torch.rand(4, 3, 7)) == 28
+
+
+def test_a_micro_batch_without_counted_targets_adds_nothing():
+    inputs, criterion = torch.randn(6, 5, dtype=torch.float64), nn.CrossEntropyLoss(ignore_index=-100)
+    targets = torch.tensor([1, -100, -100, -100, 2, 0])
+    results, models = [], []
+    for sizes in ([6], [1, 3, 2]):
+        models.append(Loss(criterion).make_model())
+        step = TrainStep(models[-1], SGD(models[-1].parameters(), lr=0.1), criterion)
+        results.append(step(split(inputs, targets, sizes)))
+    close(results[1].loss, results[0].loss)
+    close(models[1].state_dict(), models[0].state_dict())
+
+
+def test_an_empty_micro_batch_adds_nothing():
+    inputs, targets = torch.randn(6, 5, dtype=torch.float64), torch.randn(6, 4, dtype=torch.float64)
+    models = [LOSSES["MSE"].make_model() for _ in range(2)]
+    results = [
+        TrainStep(model, SGD(model.parameters(), lr=0.1), nn.MSELoss())(split(inputs, targets, sizes))
+        for model, sizes in zip(models, ([6], [0, 6]), strict=True)
+    ]
+    close(results[1].loss, results[0].loss)
+    close(models[1].state_dict(), models[0].state_dict())
+
+
+@pytest.mark.parametrize("optimizer", [SGD, Adam, AdamW, RMSprop])
+def test_one_micro_batch_is_the_hand_written_loop(optimizer):
+    batches = split(*classes(), 8)
+    ours, theirs = mlp(), mlp()
+    step = TrainStep(ours, optimizer(ours.parameters(), lr=0.01), nn.CrossEntropyLoss())
+    torch.manual_seed(7)
+    ours.train()
+    for batch in batches:
+        step([batch])
+    torch.manual_seed(7)
+    train_by_hand(theirs, batches, nn.CrossEntropyLoss(), [optimizer(theirs.parameters(), lr=0.01)])
+    assert same_weights(ours, theirs)
+
+
+def test_several_optimizers_and_parameter_groups():
+    batches = split(*classes(), 8)
+
+    def optimizers(model):
+        groups = [{"params": model[0].parameters()}, {"params": model[1].parameters(), "lr": 0.5}]
+        return [SGD(groups, lr=0.1), Adam(model[4].parameters(), lr=0.01)]
+
+    ours, theirs = mlp(), mlp()
+    step = TrainStep(ours, optimizers(ours), nn.CrossEntropyLoss())
+    torch.manual_seed(7)
+    for batch in batches:
+        step([batch])
+    torch.manual_seed(7)
+    train_by_hand(theirs, batches, nn.CrossEntropyLoss(), optimizers(theirs))
+    assert same_weights(ours, theirs)
+    assert step.learning_rate == 0.1
+
+
+def test_scheduler_steps_once_per_update():
+    ours, theirs = mlp(), mlp()
+    optimizers = [SGD(model.parameters(), lr=0.1) for model in (ours, theirs)]
+    schedulers = [OneCycleLR(optimizer, 0.5, total_steps=6) for optimizer in optimizers]
+    step = TrainStep(ours, optimizers[0], nn.CrossEntropyLoss(), lr_scheduler=schedulers[0])
+    for _ in range(3):
+        step(split(*classes(), 10))  # three micro-batches
+        train_by_hand(theirs, [classes()], nn.CrossEntropyLoss(), optimizers[1:], schedulers[1:])
+        assert step.learning_rate == schedulers[1].get_last_lr()[0]
+
+
+def quadratic(max_grad_norm: float | None) -> tuple[nn.Linear, StepResult]:
+    """One update with gradient (3, 4) at learning rate 1."""
+    model = nn.Linear(2, 1, bias=False)
+    nn.init.zeros_(model.weight)
+    step = TrainStep(model, SGD(model.parameters(), lr=1.0), nn.MSELoss(), max_grad_norm=max_grad_norm)
+    return model, step([(torch.tensor([[3.0, 4.0]]), torch.tensor([[-0.5]]))])
+
+
+@pytest.mark.parametrize(("max_grad_norm", "length"), [(1.0, 1.0), (2.5, 2.5), (100.0, 5.0)])
+def test_clipping_reports_the_norm_before_it(max_grad_norm, length):
+    model, result = quadratic(max_grad_norm)
+    close(result.grad_norm, torch.tensor(5.0), tolerance=1e-6)
+    close(model.weight.data, torch.tensor([[-0.6, -0.8]]) * length, tolerance=1e-5)
+
+
+def test_without_clipping_there_is_no_norm():
+    assert quadratic(None)[1].grad_norm is None
+
+
+def test_clipping_sees_all_micro_batches_together():
+    inputs, targets = classes(dtype=torch.float64)
+    norms = []
+    for sizes in (30, 7):
+        model = Loss(nn.CrossEntropyLoss()).make_model()
+        step = TrainStep(model, SGD(model.parameters(), lr=0.1), nn.CrossEntropyLoss(), max_grad_norm=0.01)
+        norms.append(step(split(inputs, targets, sizes)).grad_norm)
+    close(norms[0], norms[1])
+
+
+def test_clipping_looks_only_at_what_the_optimizer_updates():
+    model = mlp().eval()
+    head = model[4]
+    batch = classes()
+    F.cross_entropy(model(batch[0]), batch[1]).backward()
+    expected = torch.cat([parameter.grad.flatten() for parameter in head.parameters()]).norm()
+    model.zero_grad()
+    step = TrainStep(model, SGD(head.parameters(), lr=0.0), nn.CrossEntropyLoss(), max_grad_norm=1.0)
+    for _ in range(3):  # the other layers' gradients would add up
+        close(step([batch]).grad_norm, expected, tolerance=1e-6)
+
+
+def test_bf16_stays_near_fp32():
+    seen, losses = [], []
+    for precision in ("fp32", "bf16"):
+        model = nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 3))
+        torch.manual_seed(0)
+        model.apply(lambda module: isinstance(module, nn.Linear) and module.reset_parameters())
+        model[0].register_forward_hook(lambda *call: seen.append(call[2].dtype))
+        step = TrainStep(model, SGD(model.parameters(), lr=0.5), nn.CrossEntropyLoss(), precision=precision)
+        losses.append([float(step([classes()]).loss) for _ in range(20)])
+        assert model[0].weight.dtype == torch.float32
+    assert seen == [torch.float32] * 20 + [torch.bfloat16] * 20
+    assert losses[0][-1] < losses[0][0] - 0.1
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+    assert losses[1] != losses[0]
+
+
+def test_an_update_that_overflows_is_skipped_and_the_schedule_waits():
+    model = nn.Linear(1, 1)
+    optimizer = SGD(model.parameters(), lr=0.1)
+    step = TrainStep(model, optimizer, nn.MSELoss(), lr_scheduler=StepLR(optimizer, 1, gamma=0.5))
+    step.scaler = torch.amp.GradScaler("cpu")  # "fp16" has one for CUDA
+    before = model.weight.detach().clone()
+    step([(torch.ones(1, 1), torch.full((1, 1), 1e38))])
+    assert torch.equal(model.weight, before)
+    assert step.learning_rate == 0.1
+    step([(torch.ones(1, 1), torch.ones(1, 1))])
+    assert not torch.equal(model.weight, before)
+    assert step.learning_rate == 0.05
+
+
+@pytest.mark.gpu
+def test_fp16_trains_on_cuda(cuda):
+    torch.manual_seed(0)
+    model = nn.Linear(5, 3).to(cuda)
+    step = TrainStep(model, SGD(model.parameters(), lr=0.5), nn.CrossEntropyLoss(), precision="fp16")
+    losses = [float(step([classes()]).loss) for _ in range(30)]
+    assert losses[-1] < losses[0]
+
+
+def test_gradients_from_before_the_update_do_not_count():
+    clean, stale = mlp().eval(), mlp().eval()
+    F.cross_entropy(stale(classes()[0]), classes()[1]).backward()
+    for model in (clean, stale):
+        step = TrainStep(model, SGD(model.parameters(), lr=0.1), nn.CrossEntropyLoss())
+        for _ in range(2):
+            step([classes()])
+    assert same_weights(clean, stale)
+
+
+def test_a_step_that_failed_leaves_no_gradient_behind():
+    clean, failed = mlp().eval(), mlp().eval()
+    for model in (clean, failed):
+        step = TrainStep(model, SGD(model.parameters(), lr=0.1), nn.CrossEntropyLoss())
+        if model is failed:
+            with pytest.raises(RuntimeError):
+                step([classes(), (torch.zeros(2, 4), torch.zeros(2, dtype=torch.int64))])
+        step([classes()])
+    assert same_weights(clean, failed)
+
+
+def test_results_are_detached():
+    model = mlp()
+    result = TrainStep(model, SGD(model.parameters(), lr=0.1), nn.CrossEntropyLoss())([classes()])
+    assert not result.loss_sum.requires_grad
+
+
+def test_sums_of_bfloat16_losses_are_kept_in_float32():
+    model = nn.Linear(5, 1).bfloat16()
+    step = TrainStep(model, SGD(model.parameters(), lr=0.1), nn.MSELoss())
+    assert step([(torch.ones(2, 5).bfloat16(), torch.ones(2, 1).bfloat16())]).loss_sum.dtype == torch.float32
+
+
+def test_padded_sequences_are_inputs():
+    class Mean(nn.Linear):
+        def forward(self, batch):
+            return super().forward(batch.data.mean(dim=1))
+
+    torch.manual_seed(0)
+    batch = PaddedSequence(torch.randn(3, 7, 5), torch.tensor([7, 2, 3]))
+    model = Mean(5, 2)
+    step = TrainStep(model, SGD(model.parameters(), lr=0.1), nn.CrossEntropyLoss())
+    assert step([(batch, torch.tensor([0, 1, 1]))]).num_items == 3
+
+
+@pytest.mark.parametrize("loss", ["class weights and ignore_index", "MSE", "KL divergence, batchmean"])
+def test_no_host_read(loss):
+    loss = LOSSES[loss]
+    model, targets = loss.make_model(), loss.make_targets()
+    optimizer = SGD(model.parameters(), lr=0.1, momentum=0.9)
+    step = TrainStep(
+        model,
+        optimizer,
+        loss.criterion,
+        lr_scheduler=StepLR(optimizer, 1),
+        max_grad_norm=1.0,
+        precision="bf16",
+    )
+    with HostReads() as reads:
+        for _ in range(3):
+            step(split(torch.ones(NUM_ITEMS, 5, dtype=torch.float64), targets, 5))
+    assert reads.count == 0
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda tensor: tensor.item(),
+        lambda tensor: tensor.tolist(),
+        lambda tensor: tensor.numpy(),
+        lambda tensor: tensor.nonzero(),
+        float,
+        int,
+        bool,
+        math.isfinite,
+        str,
+        np.asarray,
+    ],
+)
+def test_host_reads_are_counted(read):
+    with HostReads() as reads:
+        read(torch.tensor(2.0))
+    assert reads.count > 0
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("on_device", [True, False])
+def test_no_synchronisation_on_cuda(cuda, on_device):
+    model = nn.Linear(5, 3).to(cuda)
+    optimizer = SGD(model.parameters(), lr=0.1)
+    criterion = nn.CrossEntropyLoss(ignore_index=0)
+    step = TrainStep(model, optimizer, criterion, max_grad_norm=1.0, lr_scheduler=StepLR(optimizer, 1))
+    batches = split(*(tensor.to(cuda if on_device else "cpu") for tensor in classes()), 8)
+    step(batches)  # the first step sets things up
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        step(batches)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+class TestErrors:
+    def make(self, **settings):
+        model = nn.Linear(5, 3)
+        return TrainStep(model, SGD(model.parameters(), lr=0.1), nn.CrossEntropyLoss(), **settings)
+
+    def test_fp16_on_the_cpu(self):
+        with pytest.raises(ValueError, match="precision 'fp16' needs a model on CUDA, got one on cpu"):
+            self.make(precision="fp16")
+
+    def test_unknown_precision(self):
+        with pytest.raises(ValueError, match="precision must be one of fp32, bf16, fp16, got 'half'"):
+            self.make(precision="half")
+
+    @pytest.mark.parametrize("value", [0, -1.0, math.nan])
+    def test_max_grad_norm(self, value):
+        with pytest.raises(ValueError, match=f"max_grad_norm must be positive, got {value}"):
+            self.make(max_grad_norm=value)
+
+    def test_no_batches(self):
+        with pytest.raises(ValueError, match="micro_batches must hold at least one batch, got none"):
+            self.make()([])
+
+    @pytest.mark.parametrize(
+        ("batch", "got"),
+        [
+            (torch.zeros(2, 5), "Tensor"),
+            ((torch.zeros(2, 5), torch.zeros(2), torch.zeros(2)), "tuple of 3"),
+            ([torch.zeros(2, 5)], "list of 1"),
+            (PaddedSequence(torch.zeros(2, 5), torch.tensor([5, 5])), "PaddedSequence"),
+            (nn.utils.rnn.pack_sequence([torch.zeros(2, 5)]), "PackedSequence"),
+            ({"inputs": 1, "targets": 2}, "dict"),
+        ],
+    )
+    def test_batch_that_is_no_pair(self, batch, got):
+        with pytest.raises(TypeError, match=rf"a batch must be a pair \(inputs, targets\), got {got}"):
+            self.make()([batch])
+
+    def test_a_micro_batch_that_is_no_pair_changes_nothing(self):
+        step = self.make()
+        before = [parameter.detach().clone() for parameter in step.model.parameters()]
+        with pytest.raises(TypeError, match="a batch must be a pair"):
+            step([classes(), torch.zeros(2, 5)])
+        for parameter, old in zip(step.model.parameters(), before, strict=True):
+            assert torch.equal(parameter, old)
+            assert parameter.grad is None
