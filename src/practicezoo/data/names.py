@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import unicodedata
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import files
