@@ -73,11 +73,12 @@ def test_is_a_metric():
 
 
 @pytest.mark.parametrize(
-    ("outputs", "targets"), [((4, 3), (5,)), ((4,), (4, 3)), ((4, 3, 2), (4, 3)), ((4, 1, 3), (4,))]
+    ("outputs", "targets"),
+    [((4, 3), (5,)), ((4,), (4, 3)), ((4, 3, 2), (4, 3)), ((4, 1, 3), (4,)), ((4, 1), (4,))],
 )
 def test_shapes_that_do_not_fit(outputs, targets):
     message = (
-        "outputs must be logits (N, C, ...) for targets (N, ...), or of the targets' shape; "
+        "outputs must be logits (N, C, ...) with C > 1 for targets (N, ...), or have the targets' shape; "
         f"got {outputs} and {targets}"
     )
     with pytest.raises(ValueError, match=re.escape(message)):

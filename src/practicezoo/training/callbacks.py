@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from practicezoo.training.history import History, Mode, better
+from practicezoo.training.history import History, Mode, better, check_mode
 from practicezoo.training.step import StepResult, TrainStep
 
 __all__ = ["Callback", "EarlyStopping", "Run"]
@@ -82,6 +82,7 @@ class EarlyStopping(Callback):
     ) -> None:
         if patience < 1:
             raise ValueError(f"patience must be at least 1, got {patience}")
+        check_mode(mode)
         if min_delta < 0:
             raise ValueError(f"min_delta must not be negative, got {min_delta}")
         self.monitor = monitor

@@ -135,7 +135,12 @@ class History:
 
 def better(value: float, than: float, name: str, *, mode: Mode = "auto") -> bool:
     """Whether ``value`` of the measure ``name`` is better than another; see :meth:`History.best`."""
-    if mode not in {"auto", "min", "max"}:
-        raise ValueError(f"mode must be 'auto', 'min' or 'max', got {mode!r}")
+    check_mode(mode)
     smaller_is_better = mode == "min" or (mode == "auto" and name.endswith(("loss", "error")))
     return value < than if smaller_is_better else value > than
+
+
+def check_mode(mode: str) -> None:
+    """Raise ValueError if ``mode`` is unknown."""
+    if mode not in {"auto", "min", "max"}:
+        raise ValueError(f"mode must be 'auto', 'min' or 'max', got {mode!r}")

@@ -31,7 +31,7 @@ class Accuracy:
     Shape:
         - outputs: logits ``(N, C, ...)`` with targets ``(N, ...)`` of class indices; or, for two
           classes, logits of the same shape as the targets, which are 0 or 1
-        - the value of ``compute()``: a scalar tensor, float64, on the device of the outputs
+        - the value of ``compute()``: a scalar tensor, float64, on the CPU
 
     Raises:
         ValueError: if the shapes fit neither, or ``compute`` is called before any target was counted.
@@ -52,12 +52,16 @@ class Accuracy:
         """Count a batch in; nothing is read from the device."""
         if outputs.shape == targets.shape:
             predicted = (outputs > 0).to(targets.dtype)
-        elif outputs.ndim == targets.ndim + 1 and outputs.shape[:1] + outputs.shape[2:] == targets.shape:
+        elif (
+            outputs.ndim == targets.ndim + 1
+            and outputs.shape[1] > 1
+            and outputs.shape[:1] + outputs.shape[2:] == targets.shape
+        ):
             predicted = outputs.argmax(dim=1)
         else:
             raise ValueError(
-                f"outputs must be logits (N, C, ...) for targets (N, ...), or of the targets' shape; "
-                f"got {tuple(outputs.shape)} and {tuple(targets.shape)}"
+                "outputs must be logits (N, C, ...) with C > 1 for targets (N, ...), "
+                f"or have the targets' shape; got {tuple(outputs.shape)} and {tuple(targets.shape)}"
             )
         right = predicted == targets
         if self.ignore_index is None:
@@ -72,7 +76,7 @@ class Accuracy:
         """The share of right targets since the last reset."""
         if int(self._count) == 0:
             raise ValueError("accuracy must have counted at least one target, got none")
-        return torch.as_tensor(self._right, dtype=torch.float64) / self._count
+        return torch.as_tensor(self._right).cpu().double() / int(self._count)
 
     def reset(self) -> None:
         """Start counting anew."""
