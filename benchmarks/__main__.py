@@ -45,7 +45,10 @@ def _run(options: argparse.Namespace) -> None:
     except ModuleNotFoundError as error:
         raise UsageError(f"{options.name} needs {error.name!r}, which is not installed") from error
     payload = run(device=options.device, quick=options.quick)
-    # A quick run's numbers must not replace measured ones.
+    doubtful = [title for title, found in payload["comparisons"].items() if not found["trustworthy"]]
+    # Neither a quick run's numbers nor those of a machine that disagreed with itself replace measured ones.
+    if doubtful and not options.quick and not options.force:
+        raise UsageError(f"not written: the repeated reference differs in {', '.join(doubtful)}; run again")
     if not options.quick and not options.no_save:
         path = write_results(options.name, options.device, payload)
         print(f"written: {path.parent.name}/{path.name}")
@@ -87,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     running.add_argument("--quick", action="store_true", help="check that it works; saves nothing")
     running.add_argument("--no-save", action="store_true", help="measure and print only")
+    running.add_argument("--force", action="store_true", help="save although the repeated reference differs")
     running.set_defaults(command=_run)
 
     showing = commands.add_parser("show", parents=[named], help="print the tables of the saved numbers")

@@ -237,3 +237,9 @@ def test_a_public_signature_is_the_manual(path):
             kinds = {parameter.kind for parameter in inspect.signature(function).parameters.values()}
             assert inspect.Parameter.VAR_KEYWORD not in kinds, function
             assert inspect.isclass(function) or function.__doc__, function
+
+
+def test_parts_are_there_after_importing_the_library():
+    program = "import practicezoo; print(practicezoo.training.fit.__name__, practicezoo.recipes.__name__)"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["fit", "practicezoo.recipes"]

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from practicezoo.cli import main
-from practicezoo.training import save_checkpoint
+from practicezoo.training import load_checkpoint, save_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +129,77 @@ def test_a_damaged_or_foreign_checkpoint(content, checkpoint, tmp_path, capsys):
     assert main(["predict", "names_gru", "--checkpoint", str(path), "Abe"]) == 2
     expected = "must be a checkpoint of names_gru" if content == "foreign" else "is damaged or no checkpoint"
     assert expected in error_line(capsys)
+
+
+@pytest.mark.parametrize("spoil", ["config", "model", "classes"])
+def test_a_checkpoint_that_lacks_a_part(spoil, checkpoint, tmp_path, capsys):
+    state = load_checkpoint(checkpoint)
+    if spoil == "classes":
+        state["classes"].pop()
+    elif spoil == "model":
+        del state["model"]["head.weight"]
+    else:
+        state["config"]["hidden_size"] = 7
+    save_checkpoint(tmp_path / "bad.pt", state)
+    assert main(["predict", "names_gru", "--checkpoint", str(tmp_path / "bad.pt"), "Abe"]) == 2
+    expected = (
+        "must name as many classes" if spoil == "classes" else "does not hold a whole model of names_gru"
+    )
+    assert expected in error_line(capsys)
+
+
+def test_a_folder_that_holds_a_run_is_not_written_over(checkpoint, capsys):
+    before = checkpoint.read_bytes()
+    assert main(["train", "names_gru", "--out", str(checkpoint.parent)]) == 2
+    assert "must not hold a run already" in error_line(capsys)
+    assert checkpoint.read_bytes() == before
+
+
+def test_too_few_names_to_keep_some_for_validation(tmp_path, capsys):
+    path = tmp_path / "names.csv"
+    path.write_text("".join(f"{name},{label}\n" for label in "XYZ" for name in ("Abe", "Kim", "Poe", "Li")))
+    out = tmp_path / "run"
+    assert (
+        main(["train", "names_gru", "--train-csv", str(path), "--test-csv", str(path), "--out", str(out)])
+        == 2
+    )
+    assert "must have enough samples of each class to keep some for validation, got 12 of 3" in error_line(
+        capsys
+    )
+    assert not out.exists()
+
+
+def test_a_result_without_unseen_names_is_valid_json(tmp_path, capsys):
+    path = tmp_path / "names.csv"
+    names = [name + end for name in ("Ab", "Kim", "Po", "Li", "Ro") for end in ("e", "a", "o")]
+    path.write_text("".join(f"{name},{label}\n" for label in "XY" for name in names))
+    out = tmp_path / "run"
+    csv_options = ["--train-csv", str(path), "--test-csv", str(path)]
+    assert main(["train", "names_gru", *csv_options, "--epochs", "1", "--out", str(out)]) == 0
+    assert json.loads((out / "result.json").read_text())["test_accuracy_unseen"] is None
+
+
+def test_a_terminal_without_the_letters_shows_their_codes(checkpoint):
+    command = [
+        sys.executable,
+        "-m",
+        "practicezoo",
+        "predict",
+        "names_gru",
+        "--checkpoint",
+        str(checkpoint),
+        "Álvarez",
+    ]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "OMP_NUM_THREADS": "1"}
+    shown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    assert shown.startswith(r"\xc1lvarez  ")
+
+
+@pytest.mark.parametrize("top", ["0", "-1"])
+def test_top_below_one(top, checkpoint, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["predict", "names_gru", "--checkpoint", str(checkpoint), "--top", top, "Abe"])
+    assert f"must be at least 1, got {top}" in capsys.readouterr().err
 
 
 def test_unknown_commands_exit_with_2(capsys):

@@ -28,6 +28,8 @@ _HOMES = {
     "train_epoch": "training",
 }
 
+_PARTS = {*_HOMES.values(), "recipes", "plotting"}
+
 if TYPE_CHECKING:
     from practicezoo.blocks import SequenceEncoder
     from practicezoo.data import (
@@ -77,6 +79,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _PARTS:
+        return importlib.import_module(f"{__name__}.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

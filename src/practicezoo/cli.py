@@ -1,6 +1,7 @@
 """The command line: list, info, train, evaluate, predict."""
 
 import argparse
+import io
 import json
 import sys
 from collections.abc import Sequence
@@ -23,12 +24,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0, or 2 for bad input, or 130 after Ctrl-C.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(
+            stream, io.TextIOWrapper
+        ):  # a terminal that lacks a letter shows its code, not an error
+            stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
     except KeyboardInterrupt:
         print("\npracticezoo: interrupted", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        sys.stdout = None  # so that nothing is flushed into it at exit
+        return 0
     except (ValueError, TypeError, OSError, FloatingPointError) as error:
         print(f"practicezoo: {error}", file=sys.stderr)
         return BAD_INPUT
@@ -110,6 +119,13 @@ def _free_folder(folder: Path) -> Path:
     return candidate
 
 
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {number}")
+    return number
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="practicezoo", description=practicezoo.__doc__)
     parser.add_argument("--version", action="version", version=f"practicezoo {practicezoo.__version__}")
@@ -145,5 +161,5 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--train-csv", type=Path, metavar="FILE", help="your own names: name,label rows")
         command.add_argument("--test-csv", type=Path, metavar="FILE", help="the test file that goes with it")
     predict.add_argument("samples", nargs="+", metavar="SAMPLE", help="names to classify")
-    predict.add_argument("--top", type=int, default=3, metavar="K", help="labels to show; default: 3")
+    predict.add_argument("--top", type=_positive, default=3, metavar="K", help="labels to show; default: 3")
     return parser

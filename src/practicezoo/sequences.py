@@ -69,7 +69,8 @@ class PaddedSequence(_Fields):
 
         Raises:
             TypeError: if ``lengths`` is not an int64 tensor on the CPU.
-            ValueError: if ``lengths`` has not one entry for each sequence, or one outside ``[1, T]``.
+            ValueError: if ``data`` has no steps, or ``lengths`` has not one entry for each sequence, or
+                one outside ``[1, T]``.
         """
         self.check()
         return pack_padded_sequence(self.data, self.lengths, batch_first=True, enforce_sorted=False)
@@ -82,6 +83,8 @@ class PaddedSequence(_Fields):
             raise TypeError(f"lengths must be an int64 tensor, got {kind}")
         if lengths.device.type != "cpu":
             raise TypeError(f"lengths must stay on the CPU, got device {lengths.device}")
+        if self.data.ndim < 2:  # noqa: PLR2004
+            raise ValueError(f"data must have shape (N, T, ...), got {tuple(self.data.shape)}")
         num_sequences, num_steps = self.data.shape[:2]
         if lengths.shape != (num_sequences,):
             raise ValueError(

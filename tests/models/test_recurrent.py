@@ -1,5 +1,7 @@
 """CharGRUClassifier: the course's numbers, and logits that depend on the text alone."""
 
+import re
+
 import pytest
 import torch
 from hypothesis import given
@@ -196,6 +198,25 @@ def test_wrong_lengths(lengths, error, message):
         make()(torch.ones(2, 3, dtype=torch.int64), lengths)
 
 
-def test_one_text_without_a_batch_is_refused():
-    with pytest.raises(ValueError, match=r"expects an input of shape \(N, T, 5\), got \(3, 5\)"):
-        make()(torch.ones(3, dtype=torch.int64))
+@pytest.mark.parametrize(
+    ("ids", "shape"),
+    [(torch.ones(3).long(), "(3,)"), (torch.ones(2, 0).long(), "(2, 0)")],
+    ids=["1-D", "no steps"],
+)
+def test_ids_of_another_shape(ids, shape):
+    with pytest.raises(
+        ValueError, match=re.escape(f"CharGRUClassifier expects ids of shape (N, T) with T >= 1, got {shape}")
+    ):
+        CharGRUClassifier()(ids)
+
+
+def test_ids_that_are_no_tensor():
+    with pytest.raises(
+        TypeError, match="inputs must be a tensor, PaddedSequence or PackedSequence, got list"
+    ):
+        CharGRUClassifier()([[1, 2]])
+
+
+def test_lengths_with_one_dimensional_ids():
+    with pytest.raises(ValueError, match=r"CharGRUClassifier expects ids of shape \(N, T\)"):
+        CharGRUClassifier()(torch.ones(3).long(), torch.tensor([3]))

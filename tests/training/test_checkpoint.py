@@ -4,8 +4,11 @@ import os
 import pickle
 import re
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -209,3 +212,47 @@ def test_nothing_is_executed(path, save):
     with pytest.raises(ValueError, match=DAMAGED):
         load_checkpoint(path)
     assert not sprung.exists()
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"loss": np.float64(0.5)}, r"state\['loss'\] must be a tensor, number or string, got float64"),
+        ({"rows": [1, {2}]}, r"state\['rows'\]\[1\] must be a tensor, number or string, got set"),
+        ({Path("a"): 1}, "a key of state must be a tensor, number or string, got PosixPath"),
+    ],
+)
+def test_what_could_not_be_read_back_is_refused_when_it_is_saved(state, message, tmp_path):
+    with pytest.raises(TypeError, match=message):
+        save_checkpoint(tmp_path / "state.pt", state)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"the checkpoint's folder must exist, got .*missing"):
+        save_checkpoint(tmp_path / "missing" / "state.pt", {})
+
+
+def test_a_full_disk_keeps_the_old_file(tmp_path):
+    """A limit on the file size stands for the disk; the limit is the child process's own."""
+    program = """
+import resource, signal, sys, torch
+from practicezoo.training import load_checkpoint, save_checkpoint
+path = sys.argv[1]
+save_checkpoint(path, {"epoch": 1})
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    save_checkpoint(path, {"weights": torch.zeros(1_000_000)})
+except OSError as error:
+    print(error)
+print(load_checkpoint(path))
+"""
+    path = tmp_path / "state.pt"
+    ran = subprocess.run(
+        [sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True
+    )
+    lines = ran.stdout.splitlines()
+    assert lines[0].startswith(f"{path} could not be written: ")
+    assert lines[1] == "{'epoch': 1}"
+    assert [found.name for found in tmp_path.iterdir()] == ["state.pt"]

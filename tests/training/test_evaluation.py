@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import SGD
 from torch.utils.data import DataLoader, TensorDataset
 
-from practicezoo import PaddedSequence
+from practicezoo import PaddedSequence, SequenceEncoder
 from practicezoo.training import Accuracy, evaluate, fit, predict
 from training.toys import HostReads, classes, close, mlp, split
 
@@ -178,7 +178,7 @@ class TestEvaluate:
             evaluate(mlp(), [], criterion=nn.CrossEntropyLoss())
 
     def test_batch_that_is_no_pair(self):
-        with pytest.raises(TypeError, match=r"a batch must be a pair \(inputs, targets\), got Tensor"):
+        with pytest.raises(TypeError, match=r"a batch must be a plain pair \(inputs, targets\), got Tensor"):
             evaluate(mlp(), [torch.zeros(2, 5)], criterion=nn.CrossEntropyLoss())
 
     @pytest.mark.parametrize("measure", [evaluate, predict])
@@ -292,3 +292,20 @@ def broken():
     """A loader that fails after its first batch."""
     yield classes()
     raise OSError("the disk is gone")
+
+
+def test_predict_pads_padded_outputs_to_the_longest_of_all():
+    encoder = SequenceEncoder(3, 4).double()
+    batches = [
+        PaddedSequence(torch.randn(2, steps, 3).double(), torch.tensor([steps, 1])) for steps in (2, 5)
+    ]
+    outputs = predict(encoder, [(batch, None) for batch in batches]).outputs
+    assert outputs.data.shape == (4, 5, 4)
+    assert outputs.lengths.tolist() == [2, 1, 5, 1]
+    close(outputs.data[:2, :2], encoder(batches[0]).outputs.data.detach())
+
+
+def test_predict_refuses_packed_outputs():
+    packed = torch.nn.utils.rnn.pack_sequence([torch.randn(3, 3), torch.randn(1, 3)])
+    with pytest.raises(TypeError, match="to be concatenated, got PackedSequence"):
+        predict(SequenceEncoder(3, 4), [(packed, None)])

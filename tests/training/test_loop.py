@@ -101,7 +101,7 @@ class TestTrainEpoch:
         ],
     )
     def test_batch_that_is_no_pair(self, batch):
-        with pytest.raises(TypeError, match=r"a batch must be a pair \(inputs, targets\), got"):
+        with pytest.raises(TypeError, match=r"a batch must be a plain pair \(inputs, targets\), got"):
             next(train_epoch(step_for(mlp()), [batch]))
 
 
@@ -457,7 +457,7 @@ class TestErrors:
             )
 
     def test_batch_that_is_no_pair(self):
-        with pytest.raises(TypeError, match=r"a batch must be a pair \(inputs, targets\), got Tensor"):
+        with pytest.raises(TypeError, match=r"a batch must be a plain pair \(inputs, targets\), got Tensor"):
             fit_for(mlp(), DataLoader(Rows()))
 
     def test_settings_are_checked_before_training(self):
@@ -476,3 +476,27 @@ class Rows(torch.utils.data.Dataset):
 
     def __getitem__(self, index: int) -> Tensor:
         return torch.zeros(5)
+
+
+def test_a_validation_loss_that_is_no_number_stops_the_run_before_callbacks():
+    model = nn.Linear(1, 1)
+    seen = []
+
+    class Watch(Callback):
+        def on_epoch_end(self, run):
+            seen.append(run.epoch)
+
+    batches = [(torch.ones(2, 1), torch.ones(2, 1))]
+    with pytest.raises(
+        FloatingPointError, match=r"val_loss became (nan|inf) in epoch 1, after update 1, at learning"
+    ):
+        fit(
+            model,
+            batches,
+            criterion=nn.MSELoss(),
+            optimizer=torch.optim.SGD(model.parameters(), lr=1e38),
+            epochs=1,
+            val_loader=[(torch.full((2, 1), 1e30), torch.ones(2, 1))],
+            callbacks=[Watch()],
+        )
+    assert seen == []

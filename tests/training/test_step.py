@@ -17,6 +17,7 @@ from torch.optim.lr_scheduler import OneCycleLR, StepLR
 
 from practicezoo import PaddedSequence
 from practicezoo.training import StepResult, TrainStep, loss_weight
+from practicezoo.training.step import num_items
 from training.toys import HostReads, classes, close, mlp, same_weights, split, train_by_hand
 
 NUM_ITEMS = 12
@@ -59,6 +60,7 @@ LOSSES = {
     "cross entropy, sum": Loss(nn.CrossEntropyLoss(reduction="sum")),
     "class weights": Loss(nn.CrossEntropyLoss(weight=CLASS_WEIGHTS)),
     "class weights, sum": Loss(nn.CrossEntropyLoss(weight=CLASS_WEIGHTS, reduction="sum")),
+    "a class without weight": Loss(nn.CrossEntropyLoss(weight=CLASS_WEIGHTS * torch.tensor([1, 0, 1, 1]))),
     "ignore_index": Loss(nn.CrossEntropyLoss(ignore_index=1)),
     "ignore_index, sum": Loss(nn.CrossEntropyLoss(ignore_index=1, reduction="sum")),
     "class weights and ignore_index": Loss(nn.CrossEntropyLoss(weight=CLASS_WEIGHTS, ignore_index=1)),
@@ -423,3 +425,41 @@ class TestErrors:
         for parameter, old in zip(step.model.parameters(), before, strict=True):
             assert torch.equal(parameter, old)
             assert parameter.grad is None
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [lambda y: {"first": y, "second": -y}, lambda y: (y, -y), lambda y: [y, -y]],
+    ids=["dict", "tuple", "list"],
+)
+def test_targets_in_parts_count_their_items(wrap):
+    def criterion(outputs, targets):
+        first = targets["first"] if isinstance(targets, dict) else targets[0]
+        return F.mse_loss(outputs, first)
+
+    inputs, targets = torch.arange(12.0)[:, None], torch.arange(12.0)[:, None].square()
+    models = [nn.Linear(1, 1) for _ in range(2)]
+    models[1].load_state_dict(models[0].state_dict())
+    for model, sizes in zip(models, ([12], [10, 2]), strict=True):
+        step = TrainStep(model, SGD(model.parameters(), lr=1e-4), criterion)
+        result = step([(x, wrap(y)) for x, y in split(inputs, targets, sizes)])
+        assert result.num_items == 12
+    close(models[1].state_dict(), models[0].state_dict(), tolerance=1e-6)
+
+
+def test_packed_targets_count_sequences():
+    assert num_items(nn.utils.rnn.pack_sequence([torch.zeros(3), torch.zeros(1)])) == 2
+
+
+def test_targets_without_rows():
+    model = nn.Linear(1, 1)
+    step = TrainStep(model, SGD(model.parameters(), lr=0.1), nn.MSELoss())
+    with pytest.raises(TypeError, match="targets must be a tensor or a collection of tensors, got NoneType"):
+        step([(torch.zeros(2, 1), None)])
+
+
+def test_a_criterion_that_does_not_reduce():
+    model = nn.Linear(1, 1)
+    step = TrainStep(model, SGD(model.parameters(), lr=0.1), nn.MSELoss(reduction="none"))
+    with pytest.raises(ValueError, match=r"criterion must return a scalar, got shape \(2, 1\)"):
+        step([(torch.zeros(2, 1), torch.zeros(2, 1))])

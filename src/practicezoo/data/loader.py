@@ -16,7 +16,7 @@ class TensorLoader:
 
     A DataLoader reads sample by sample and stacks; here a batch is cut from whole tensors, on the
     device where they live. A :class:`PaddedSequence` counts as a tensor: each batch of it is trimmed to
-    its longest sequence.
+    its longest sequence. Without shuffling batches are views: a transform must not change them in place.
 
     Args:
         tensors: tensors (or padded sequences) with the same number of rows. Usually inputs and targets.

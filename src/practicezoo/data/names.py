@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
-from practicezoo.data.vocab import CharVocab
+from practicezoo.data.vocab import CharVocab, shorten
 from practicezoo.sequences import PaddedSequence
 
 __all__ = ["NameDataset", "encode_name"]
@@ -32,11 +32,11 @@ class NameDataset(Dataset[tuple[Tensor, int]]):
 
     Args:
         source: the path of a CSV or CSV.gz file (UTF-8, two columns: name, label; a first row that
-            starts with ``name`` is taken as a header), or pairs of name and label.
+            starts with ``name`` is a header), or pairs of name and label.
         classes: the labels in the order of their indices. Default: the sorted labels of ``source``.
             Give the training set's ``classes`` to the test set, so that both mean the same by an index.
         vocab: turns characters into ids. Default: ASCII, accents reduced to plain letters.
-        strip: whether to strip blanks around names.
+        strip: whether to strip blanks around names and labels.
 
     Attributes:
         names: the names, stripped if asked for.
@@ -152,12 +152,13 @@ def encode_name(name: str, vocab: CharVocab) -> Tensor:
     if len(name) > MAX_NAME_LENGTH:
         raise ValueError(
             f"name must have at most {MAX_NAME_LENGTH} characters, got {len(name)}: "
-            f"{name[:20]!r}... (in a CSV file: is a quote left open?)"
+            f"{shorten(name)} (in a CSV file: is a quote left open?)"
         )
     for position, character in enumerate(name):
         if unicodedata.category(character).startswith("C"):
             raise ValueError(
-                f"name must not hold control characters, got {character!r} at position {position} of {name!r}"
+                f"name must not hold control characters, got {character!r} at position {position} "
+                f"of {shorten(name)}"
             )
     ids = vocab.encode(name)
     if len(ids) == 0:
@@ -169,7 +170,7 @@ def _check_label(label: str, allowed: set[str] | None) -> None:
     if not label.strip():
         raise ValueError(f"label must not be empty, got {label!r}")
     if allowed is not None and label not in allowed:
-        raise ValueError(f"label must be one of the {len(allowed)} classes, got {label!r}")
+        raise ValueError(f"label must be one of the {len(allowed)} classes, got {shorten(label)}")
 
 
 def _rows(source: Source) -> Iterator[tuple[int, tuple[str, str]]]:
@@ -178,7 +179,7 @@ def _rows(source: Source) -> Iterator[tuple[int, tuple[str, str]]]:
     for number, row in rows:
         if len(row) != 2 or isinstance(row, str):  # noqa: PLR2004
             prefix = f"{source}: " if isinstance(source, str | Path) else ""
-            raise ValueError(f"{prefix}row {number}: a row must be a name and a label, got {row!r}")
+            raise ValueError(f"{prefix}row {number}: a row must be a name and a label, got {shorten(row)}")
         yield number, (row[0], row[1])
 
 
@@ -187,10 +188,11 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     try:
         raw = path.read_bytes()
         text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8-sig")
+        is_first = True
         for number, row in enumerate(csv.reader(io.StringIO(text, newline="")), start=1):
-            is_header = number == 1 and row and row[0].strip().casefold() == "name"
-            if row and not is_header:
+            if row and not (is_first and row[0].strip().casefold() == "name"):
                 yield number, row
+            is_first = is_first and not row
     except UnicodeDecodeError as error:
         raise ValueError(
             f"{path}: the file must be UTF-8 text, got byte 0x{error.object[error.start]:02x} "

@@ -80,7 +80,7 @@ class LengthBucketBatchSampler(Sampler[list[int]]):
         if not self.shuffle:
             batches = list(self.lengths.argsort(stable=True).split(self.batch_size))
         else:
-            generator = torch.Generator().manual_seed(self.seed + self.epoch)
+            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
             order = torch.randperm(len(self.lengths), generator=generator)
             pools = order.split(self.batch_size * self.pool_size)
             sorted_pools = [pool[self.lengths[pool].argsort(stable=True)] for pool in pools]

@@ -129,11 +129,16 @@ class CharVocab:
                 return [self._ids[c] for c in plain]
             if self.unknown_idx is not None:
                 return [self.unknown_idx]
-        shown = text if len(text) <= 40 else f"{text[:37]}..."  # noqa: PLR2004
         raise ValueError(
             f"text must consist of the vocabulary's characters, got {character!r} "
-            f"(U+{ord(character):04X}) at position {position} of {shown!r}"
+            f"(U+{ord(character):04X}) at position {position} of {shorten(text)}"
         )
+
+
+def shorten(value: object) -> str:
+    """How a message shows a value: its repr, cut in the middle if it is long."""
+    shown = repr(value)
+    return shown if len(shown) <= 80 else f"{shown[:50]}...{shown[-20:]}"  # noqa: PLR2004
 
 
 def _composed(text: str) -> str:

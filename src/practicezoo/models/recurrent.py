@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
 from practicezoo.blocks.recurrent import Cell, SequenceEncoder, Sequences
 from practicezoo.sequences import PaddedSequence
@@ -101,9 +102,23 @@ class CharGRUClassifier(nn.Module):
             if not isinstance(inputs, Tensor):
                 raise TypeError(f"lengths go with a tensor; {type(inputs).__name__} has its own")
             inputs = PaddedSequence(inputs, lengths)
+        if not isinstance(inputs, Tensor | PaddedSequence | PackedSequence):
+            raise TypeError(
+                f"inputs must be a tensor, PaddedSequence or PackedSequence, got {type(inputs).__name__}"
+            )
+        self._check_shape(inputs)
         if isinstance(inputs, PaddedSequence) and len(inputs) > 0:
             inputs = inputs.pack()  # before the embedding: padding is not even looked up
         return self.encoder(self._embed(inputs)).final_state
+
+    def _check_shape(self, inputs: Sequences) -> None:
+        ids = inputs if isinstance(inputs, Tensor) else inputs.data
+        expected = ("steps",) if isinstance(inputs, PackedSequence) else ("N", "T")
+        if ids.ndim != len(expected) or (len(ids) > 0 and ids.shape[-1] == 0):
+            raise ValueError(
+                f"{type(self).__name__} expects ids of shape ({', '.join(expected)}) with T >= 1, "
+                f"got {tuple(ids.shape)}"
+            )
 
     def _embed(self, inputs: Sequences) -> Sequences:
         if isinstance(inputs, Tensor):

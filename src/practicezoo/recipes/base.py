@@ -136,8 +136,8 @@ class Recipe(ABC):
         """The network of :meth:`model_config`."""
 
     @abstractmethod
-    def measure(self, model: nn.Module, splits: Splits) -> dict[str, float]:
-        """The figures on the test data."""
+    def measure(self, model: nn.Module, splits: Splits) -> dict[str, float | None]:
+        """The figures on the test data; None for what it cannot tell."""
 
     @abstractmethod
     def predict(self, model: nn.Module, state: Mapping[str, Any], samples: Sequence[str]) -> list[Prediction]:

@@ -81,7 +81,7 @@ class NamesGRU(Recipe):
         """The classifier of that configuration."""
         return CharGRUClassifier(**config)
 
-    def measure(self, model: nn.Module, splits: Splits) -> dict[str, float]:
+    def measure(self, model: nn.Module, splits: Splits) -> dict[str, float | None]:
         """Accuracy on all test names and on those that training never saw, and mean recall."""
         names, targets = splits.test
         predicted = predict(model, TensorLoader(names, targets, batch_size=1024)).argmax(dim=1)
@@ -90,7 +90,7 @@ class NamesGRU(Recipe):
         recalls = [right[targets == label].mean() for label in targets.unique()]
         return {
             "test_accuracy": right.mean().item(),
-            "test_accuracy_unseen": right[unseen].mean().item(),
+            "test_accuracy_unseen": right[unseen].mean().item() if unseen.any() else None,
             "test_macro_recall": torch.stack(recalls).mean().item(),
         }
 

@@ -73,7 +73,7 @@ class _Recorder(Callback):
 
 def train_recipe(
     recipe: Recipe,
-    folder: Path,
+    folder: str | Path,
     *,
     setting: SettingName = "tuned",
     epochs: int | None = None,
@@ -96,18 +96,24 @@ def train_recipe(
         seed: seeds the split, the weights and the order.
 
     Raises:
-        OSError: if ``folder`` cannot be written.
+        OSError: if ``folder`` cannot be written, or holds a run already.
         ValueError: if an argument or the data is wrong.
         FloatingPointError: if the loss becomes NaN or infinite; the best epoch's checkpoint stays.
     """
     target = pick_device(device)
     seed_everything(seed)
+    folder = Path(folder)
     started = time.perf_counter()
     splits = recipe.load(data or DataOptions(), seed=seed)
     plan = recipe.setting_for(splits, setting)
     plan = plan if epochs is None else dataclasses.replace(plan, epochs=epochs)
     if plan.epochs < 1:
         raise ValueError(f"epochs must be at least 1, got {plan.epochs}")
+    if not splits.held_out.any():
+        raise ValueError(
+            f"{splits.source} must have enough samples of each class to keep some for validation, "
+            f"got {len(splits.held_out)} of {len(splits.classes)} classes"
+        )
     _prepare(folder)
     config = {**recipe.model_config(splits), **plan.model_overrides}
     facts = {
@@ -116,6 +122,7 @@ def train_recipe(
         "data": splits.source,
         "seed": seed,
         "epochs": plan.epochs,
+        "refit": plan.refit,
         "device": target.type,
     }
     _announce(facts, splits)
@@ -143,14 +150,14 @@ def train_recipe(
         "versions": versions(),
     }
     result_path = folder / "result.json"
-    result_path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    result_path.write_text(json.dumps(figures, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     curve = _draw_curve(history, folder / "curve.png", title=f"{recipe.name} ({setting}) on {splits.source}")
     files = [recorder.history_path, *curve, recorder.checkpoint_path, result_path]
     return TrainResult(history, figures, files)
 
 
 def load_trained(
-    recipe: Recipe, checkpoint: Path, *, device: str = "auto"
+    recipe: Recipe, checkpoint: str | Path, *, device: str = "auto"
 ) -> tuple[nn.Module, dict[str, Any]]:
     """The model of a checkpoint, ready to predict, and the checkpoint's state.
 
@@ -168,8 +175,14 @@ def load_trained(
         raise ValueError(
             f"{checkpoint} must be a checkpoint of {recipe.name}, got one of {state.get('recipe')}"
         )
-    model = recipe.build(state["config"])
-    model.load_state_dict(state["model"])
+    try:
+        model = recipe.build(state["config"])
+        model.load_state_dict(state["model"])
+        complete = len(state["classes"]) == state["config"]["num_classes"]
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise ValueError(f"{checkpoint} does not hold a whole model of {recipe.name}") from error
+    if not complete:
+        raise ValueError(f"{checkpoint} must name as many classes as its model has outputs")
     return model.to(target).eval(), state
 
 
@@ -222,6 +235,8 @@ def _announce(facts: Mapping[str, Any], splits: Splits) -> None:
 
 def _prepare(folder: Path) -> None:
     """Make the folder and see that it can be written, before hours of training."""
+    if (folder / "checkpoint.pt").exists():
+        raise FileExistsError(f"{folder} must not hold a run already: choose another folder or remove it")
     folder.mkdir(parents=True, exist_ok=True)
     probe = folder / ".writable"
     probe.touch()

@@ -55,9 +55,9 @@ class EarlyStopping(Callback):
         monitor: the value's name in the history.
         patience: how many epochs without improvement to allow.
         min_delta: an improvement must be greater than this.
-        mode: "min", "max", or "auto": the least for names that end in "loss" or "error".
+        mode: "min", "max", or "auto"; see :meth:`History.best`.
         restore_best: whether the model gets the best epoch's weights back when the run ends, stopped
-            early or not.
+            early or not. Put it behind other callbacks that may stop the run, so that it sees their stop.
 
     Attributes:
         best_epoch: the best epoch so far, from 1; 0 before the first.

@@ -13,6 +13,7 @@ __all__ = ["load_checkpoint", "save_checkpoint"]
 
 _MARK = "practicezoo_checkpoint"
 _FORMAT = 1
+_PLAIN_TYPES = {int, float, bool, str, bytes, type(None)}
 
 
 def save_checkpoint(path: str | Path, state: Mapping[str, Any]) -> None:
@@ -22,9 +23,10 @@ def save_checkpoint(path: str | Path, state: Mapping[str, Any]) -> None:
 
     Args:
         path: the file; its folder must exist.
-        state: tensors, numbers, strings, and lists and dicts of them.
+        state: tensors, Python's own numbers and strings, and lists, tuples and dicts of them.
 
     Raises:
+        TypeError: if ``state`` holds something else, which could not be read back; nothing is written.
         OSError: if the folder cannot be written or the disk is full; an older file at ``path`` stays.
 
     Example:
@@ -35,6 +37,9 @@ def save_checkpoint(path: str | Path, state: Mapping[str, Any]) -> None:
         ['bias', 'weight']
     """
     path = Path(path)
+    _check_plain(state, "state")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"the checkpoint's folder must exist, got {path.parent}")
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -43,8 +48,10 @@ def save_checkpoint(path: str | Path, state: Mapping[str, Any]) -> None:
             os.fsync(file.fileno())
         Path(temporary).chmod(0o666 & ~_umask())  # mkstemp's files are for their owner only
         Path(temporary).replace(path)
-    except BaseException:
+    except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, RuntimeError):  # torch's zip writer has no OSError for a full disk
+            raise OSError(f"{path} could not be written: {str(error).splitlines()[0]}") from error
         raise
     _sync_folder(path.parent)
 
@@ -74,6 +81,26 @@ def load_checkpoint(path: str | Path, *, map_location: torch.device | str = "cpu
     if not isinstance(state, dict) or state.pop(_MARK, None) != _FORMAT:
         raise ValueError(f"{path} is not a checkpoint that this version of practicezoo wrote")
     return state
+
+
+def _check_plain(value: Any, where: str) -> None:
+    """Raise TypeError for what ``weights_only`` loading would refuse."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            _check_plain(key, f"a key of {where}")
+            _check_plain(item, f"{where}[{key!r}]")
+    elif type(value) in {list, tuple}:
+        for index, item in enumerate(value):
+            _check_plain(item, f"{where}[{index}]")
+    elif not isinstance(value, torch.Tensor) and type(value) not in {
+        int,
+        float,
+        bool,
+        str,
+        bytes,
+        type(None),
+    }:
+        raise TypeError(f"{where} must be a tensor, number or string, got {type(value).__name__}")
 
 
 def _umask() -> int:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Best", "History", "better"]
 
+_SMALLER_IS_BETTER = ("loss", "error", "mae", "mse", "rmse", "perplexity")
+
 Mode = Literal["auto", "min", "max"]
 
 
@@ -88,8 +90,8 @@ class History:
 
         Args:
             name: what to compare.
-            mode: "min", "max", or "auto": the least for names that end in "loss" or "error", else the
-                greatest.
+            mode: "min", "max", or "auto": the least for names that end in loss, error, mae, mse, rmse or
+                perplexity, else the greatest.
 
         Raises:
             KeyError: if the history has no such values.
@@ -136,7 +138,7 @@ class History:
 def better(value: float, than: float, name: str, *, mode: Mode = "auto") -> bool:
     """Whether ``value`` of the measure ``name`` is better than another; see :meth:`History.best`."""
     check_mode(mode)
-    smaller_is_better = mode == "min" or (mode == "auto" and name.endswith(("loss", "error")))
+    smaller_is_better = mode == "min" or (mode == "auto" and name.endswith(_SMALLER_IS_BETTER))
     return value < than if smaller_is_better else value > than
 
 

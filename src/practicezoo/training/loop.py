@@ -24,7 +24,8 @@ LOSS_CHECK_EVERY = 50  # updates between looks at the loss: rare enough not to m
 def train_epoch(step: TrainStep, loader: Iterable[Any], accumulate: int = 1) -> Iterator[StepResult]:
     """Train one epoch, update by update: the loop is yours.
 
-    The model is set to training mode when the first update is asked for.
+    The model is set to training mode when the first update is asked for. Samplers that shuffle by epoch
+    want their ``set_epoch`` called first; :func:`fit` does so.
 
     Args:
         step: what to do with the batches.
@@ -90,7 +91,8 @@ def fit(
         metrics: what else to measure on ``val_loader``, by name.
         lr_scheduler: stepped after each update.
         precision: "fp32", "bf16" or "fp16"; see :class:`TrainStep`.
-        accumulate: batches in an update; equal to one batch of them all.
+        accumulate: batches in an update; equal to one batch of them all (batch norm and dropout, which
+            look at a batch or draw random numbers, still see each by itself).
         max_grad_norm: clips the gradient's norm to this.
         callbacks: called after each update and each epoch, in this order.
         progress: shows a bar and a line for each epoch, on a terminal or in a notebook only.
@@ -148,6 +150,8 @@ def fit(
                 measured = evaluate(
                     model, val_loader, criterion=criterion, metrics=metrics, precision=precision
                 )
+                if not math.isfinite(measured["loss"]):
+                    raise _divergence("val_loss", measured["loss"], run, f"after update {run.num_updates}")
                 values |= {f"val_{name}": value for name, value in measured.items()}
             values["seconds"] = time.perf_counter() - started
             run.history.append(values)
@@ -194,10 +198,14 @@ def _check_accumulate(accumulate: int) -> None:
 
 def _check_finite(loss_sum: Tensor | float, run: Run, first: int, last: int) -> None:
     if not math.isfinite(loss_sum):
-        raise FloatingPointError(
-            f"the loss became {float(loss_sum)} in epoch {run.epoch}, between updates {first} and {last}, "
-            f"at learning rate {run.step.learning_rate:.3g}: try a smaller learning rate or max_grad_norm"
-        )
+        raise _divergence("the loss", float(loss_sum), run, f"between updates {first} and {last}")
+
+
+def _divergence(what: str, value: float, run: Run, when: str) -> FloatingPointError:
+    return FloatingPointError(
+        f"{what} became {value} in epoch {run.epoch}, {when}, at learning rate "
+        f"{run.step.learning_rate:.3g}: try a smaller learning rate or max_grad_norm"
+    )
 
 
 def _call(callback: Callback, hook: str, *arguments: Any) -> None:

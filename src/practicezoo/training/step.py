@@ -1,11 +1,13 @@
 """One optimizer update from a list of micro-batches."""
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -19,6 +21,7 @@ __all__ = [
     "autocast",
     "loss_total",
     "loss_weight",
+    "num_items",
     "split_batch",
 ]
 
@@ -101,6 +104,7 @@ class TrainStep:
         self.lr_scheduler = lr_scheduler
         self.precision = precision
         self.max_grad_norm = max_grad_norm
+        self._sum_criterion = _as_sum(criterion)
         self.scaler = torch.amp.GradScaler("cuda", enabled=precision == "fp16")
 
     def __call__(self, micro_batches: Sequence[Any]) -> StepResult:
@@ -111,26 +115,39 @@ class TrainStep:
         pairs = [split_batch(batch) for batch in micro_batches]
         weights = [loss_weight(self.criterion, targets) for _, targets in pairs]
         total = sum(weights[1:], start=weights[0])
-        summed = getattr(self.criterion, "reduction", None) == "sum"
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
-        loss_sum: Tensor | None = None
+        parts = []
         for (inputs, targets), weight in zip(pairs, weights, strict=True):
             with autocast(device, self.precision):
-                loss = self.criterion(self.model(move_to(inputs, device)), move_to(targets, device))
-            share = loss if summed or len(pairs) == 1 else loss * weight / total
+                outputs = self.model(move_to(inputs, device))
+                share, part = self._losses(outputs, move_to(targets, device), weight, total, len(pairs) == 1)
             self.scaler.scale(share).backward()
-            part = loss_total(self.criterion, loss.detach(), weight)
-            loss_sum = part if loss_sum is None else loss_sum + part
-        assert loss_sum is not None  # noqa: S101  # there is at least one micro-batch
+            parts.append(part)
         grad_norm = self._clip()
         self._update()
-        return StepResult(loss_sum, total, sum(len(targets) for _, targets in pairs), grad_norm)
+        num_items_seen = sum(num_items(targets) for _, targets in pairs)
+        return StepResult(sum(parts[1:], start=parts[0]), total, num_items_seen, grad_norm)
 
     @property
     def learning_rate(self) -> float:
         """The first parameter group's learning rate."""
         return float(self.optimizers[0].param_groups[0]["lr"])
+
+    def _losses(
+        self, outputs: Any, targets: Any, weight: Tensor | int, total: Tensor | int, alone: bool
+    ) -> tuple[Tensor, Tensor]:
+        """A micro-batch's share of the update's loss, to differentiate, and its loss summed over items."""
+        if not alone and self._sum_criterion is not None:
+            loss = self._sum_criterion(outputs, targets)
+            share = loss / torch.as_tensor(total).clamp(min=1e-30)  # nothing counted: zero, not NaN
+            return share, loss_total(self._sum_criterion, loss.detach(), weight)
+        loss = self.criterion(outputs, targets)
+        if loss.ndim > 0:
+            raise ValueError(f"criterion must return a scalar, got shape {tuple(loss.shape)}")
+        is_whole = alone or getattr(self.criterion, "reduction", None) == "sum"
+        share = loss if is_whole else loss * weight / total
+        return share, loss_total(self.criterion, loss.detach(), weight)
 
     def _clip(self) -> Tensor | None:
         if self.max_grad_norm is None:
@@ -145,9 +162,11 @@ class TrainStep:
     def _update(self) -> None:
         for optimizer in self.optimizers:
             self.scaler.step(optimizer)
-        scale = self.scaler.get_scale()
-        self.scaler.update()
-        skipped = self.scaler.get_scale() < scale
+        skipped = False
+        if self.scaler.is_enabled():  # the scaler reads the device for itself in every step
+            scale = self.scaler.get_scale()
+            self.scaler.update()
+            skipped = self.scaler.get_scale() < scale
         if self.lr_scheduler is not None and not skipped:
             self.lr_scheduler.step()
 
@@ -158,7 +177,7 @@ def loss_weight(criterion: Criterion, targets: Any) -> Tensor | int:
     - Cross entropy and NLL with class indices: the targets that are not ``ignore_index``, each
       counted with its class weight.
     - Cross entropy with class probabilities: the number of distributions.
-    - ``reduction="batchmean"`` or ``"sum"``: the number of items, ``len(targets)``.
+    - ``reduction="batchmean"`` or ``"sum"``, and targets that are not one tensor: the number of items.
     - All else: the number of elements in ``targets``.
 
     Args:
@@ -172,7 +191,7 @@ def loss_weight(criterion: Criterion, targets: Any) -> Tensor | int:
         8
     """
     if not isinstance(targets, Tensor) or getattr(criterion, "reduction", None) in {"sum", "batchmean"}:
-        return len(targets)
+        return num_items(targets)
     if isinstance(criterion, nn.CrossEntropyLoss | nn.NLLLoss):
         if targets.is_floating_point():
             return targets.numel() // targets.shape[1]
@@ -194,6 +213,32 @@ def loss_total(criterion: Criterion, loss: Tensor, weight: Tensor | int) -> Tens
     return loss * weight if weight else torch.zeros_like(loss)
 
 
+def num_items(targets: Any) -> int:
+    """How many items a batch's targets are for: rows of a tensor, or of the first one in a collection.
+
+    Raises:
+        TypeError: if ``targets`` has no rows to count.
+    """
+    if isinstance(targets, PackedSequence):
+        return int(targets.batch_sizes[0])
+    if isinstance(targets, Tensor) or hasattr(targets, "lengths"):
+        return len(targets)
+    if isinstance(targets, dict) and targets:
+        return num_items(next(iter(targets.values())))
+    if isinstance(targets, tuple | list) and targets:
+        return num_items(targets[0])
+    raise TypeError(f"targets must be a tensor or a collection of tensors, got {type(targets).__name__}")
+
+
+def _as_sum(criterion: Criterion) -> Criterion | None:
+    """Cross entropy summed rather than averaged: its mean has no gradient where no target counts."""
+    if not isinstance(criterion, nn.CrossEntropyLoss | nn.NLLLoss) or criterion.reduction != "mean":
+        return None
+    summed = copy.copy(criterion)
+    summed.reduction = "sum"
+    return summed
+
+
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:
     """The autocast context of ``precision``; for "fp32" one that changes nothing."""
     return torch.autocast(device.type, _AUTOCAST_DTYPES[precision], enabled=precision != "fp32")
@@ -210,5 +255,5 @@ def split_batch(batch: Any) -> tuple[Any, Any]:
     # a named tuple (PaddedSequence, PackedSequence) is one input, though a tuple of two
     if isinstance(batch, tuple | list) and not hasattr(batch, "_fields") and len(batch) == 2:  # noqa: PLR2004
         return batch[0], batch[1]
-    size = f" of {len(batch)}" if isinstance(batch, tuple | list) else ""
-    raise TypeError(f"a batch must be a pair (inputs, targets), got {type(batch).__name__}{size}")
+    size = f" of {len(batch)}" if isinstance(batch, tuple | list) and not hasattr(batch, "_fields") else ""
+    raise TypeError(f"a batch must be a plain pair (inputs, targets), got {type(batch).__name__}{size}")
