@@ -1,5 +1,9 @@
 """Building blocks: parts to compose networks from, peers of ``torch.nn``'s layers."""
 
-from practicezoo.blocks.recurrent import Encoded, SequenceEncoder
+from practicezoo.blocks.conv import ConvNormAct
+from practicezoo.blocks.recurrent import SequenceEncoder
 
-__all__ = ["Encoded", "SequenceEncoder"]
+__all__ = [
+    "ConvNormAct",
+    "SequenceEncoder",
+]

@@ -1,0 +1,111 @@
+"""Convolution, normalisation and activation as one part."""
+
+from typing import Literal, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from practicezoo.blocks._build import (
+    ActivationFactory,
+    NormFactory,
+    build_activation,
+    build_norm,
+    check_feature_map,
+    check_positive,
+)
+
+__all__ = ["ConvNormAct", "Padding"]
+
+Padding: TypeAlias = int | Literal["same-size"]
+
+
+class ConvNormAct(nn.Sequential):
+    """A 2-D convolution, then a norm, then an activation: ``conv``, ``norm``, ``activation``.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        kernel_size: side of the square kernel.
+        stride: step of the kernel.
+        padding: zeros around the image; "same-size" keeps height and width at stride 1 (odd kernels).
+        groups: groups of channels that see only each other.
+        norm: class of the normalisation, called with ``out_channels``; ``None`` for none.
+        activation: class of the activation; ``None`` for none.
+        bias: whether the convolution adds a bias; ``None`` means "unless there is a norm".
+        device: where the parameters live.
+        dtype: type of the parameters.
+
+    Shape:
+        - input: ``(N, in_channels, H, W)``
+        - output: ``(N, out_channels, H', W')``, where ``H' = (H + 2 padding - kernel_size) // stride + 1``
+
+    Raises:
+        ValueError: if a size is below 1, ``padding`` is neither "same-size" nor at least 0, "same-size"
+            comes with an even kernel, or an input has the wrong shape.
+        TypeError: if ``norm`` or ``activation`` is an instance instead of a class.
+
+    Example:
+        >>> conv = ConvNormAct(3, 16, kernel_size=5, norm=nn.BatchNorm2d, activation=nn.ReLU)
+        >>> conv(torch.randn(2, 3, 12, 12)).shape
+        torch.Size([2, 16, 12, 12])
+
+    Source: Ioffe and Szegedy, arXiv:1502.03167 (norm between convolution and activation).
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        kernel_size: int,
+        stride: int = 1,
+        padding: Padding = "same-size",
+        groups: int = 1,
+        norm: NormFactory | None = None,
+        activation: ActivationFactory | None = None,
+        bias: bool | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        check_positive(
+            in_channels=in_channels,
+            out_channels=out_channels,
+            kernel_size=kernel_size,
+            stride=stride,
+            groups=groups,
+        )
+        super().__init__()
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.kernel_size = kernel_size
+        self.stride = stride
+        self.padding = padding
+        self.groups = groups
+        self.conv = nn.Conv2d(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride=stride,
+            padding=_zeros_around(kernel_size, padding),
+            groups=groups,
+            bias=norm is None if bias is None else bias,
+            device=device,
+            dtype=dtype,
+        )
+        self.norm = build_norm(norm, out_channels, device=device, dtype=dtype)
+        self.activation = build_activation(activation, device=device, dtype=dtype)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Convolve, normalise, activate; see the class for shapes."""
+        check_feature_map(self, features, self.in_channels)
+        return self.activation(self.norm(self.conv(features)))
+
+
+def _zeros_around(kernel_size: int, padding: Padding) -> int:
+    if padding == "same-size":
+        if kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size must be odd, got {kernel_size}")
+        return kernel_size // 2
+    if not isinstance(padding, int) or padding < 0:
+        raise ValueError(f'padding must be "same-size" or an integer of at least 0, got {padding!r}')
+    return padding

@@ -1,0 +1,98 @@
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from practicezoo.blocks import ConvNormAct
+
+# course.md, golden values: a 5x5 image under the kernel 1..9
+IMAGE = torch.tensor([[3, 4, 6, 5, 7], [2, 4, 6, 8, 2], [1, 6, 7, 8, 4], [9, 7, 4, 6, 2], [3, 7, 5, 4, 1]])
+KERNEL = torch.arange(1.0, 10.0).reshape(1, 1, 3, 3)
+
+
+def _convolve(**settings) -> torch.Tensor:
+    conv = ConvNormAct(1, 1, kernel_size=3, bias=False, **settings)
+    conv.conv.weight.data.copy_(KERNEL)
+    return conv(IMAGE.reshape(1, 1, 5, 5).float())[0, 0]
+
+
+def test_the_convolution_by_hand():
+    assert _convolve(padding=0).tolist() == [[211, 295, 262], [259, 282, 214], [251, 253, 169]]
+    assert _convolve(padding=0, stride=2).tolist() == [[211, 262], [251, 169]]
+    assert _convolve(padding=1)[0].tolist() == [91, 168, 224, 215, 127]
+    assert torch.equal(_convolve(), _convolve(padding=1))
+
+
+@pytest.mark.parametrize("kernel_size", [1, 3, 5, 7])
+@pytest.mark.parametrize("size", [1, 4, 7])
+def test_same_size_keeps_the_size_at_stride_1(kernel_size: int, size: int):
+    conv = ConvNormAct(2, 3, kernel_size=kernel_size)
+    assert conv(torch.zeros(1, 2, size, size)).shape == (1, 3, size, size)
+
+
+def test_even_kernels_work_with_padding_of_their_own():
+    assert ConvNormAct(1, 1, kernel_size=4, padding=1)(torch.zeros(1, 1, 8, 8)).shape == (1, 1, 7, 7)
+
+
+def test_equals_torch_layers_in_a_row():
+    ours = ConvNormAct(4, 6, kernel_size=3, stride=2, groups=2, norm=nn.BatchNorm2d, activation=nn.ReLU)
+    conv = nn.Conv2d(4, 6, 3, stride=2, padding=1, groups=2, bias=False)
+    theirs = nn.Sequential(conv, nn.BatchNorm2d(6), nn.ReLU())
+    theirs.load_state_dict(dict(zip(theirs.state_dict(), ours.state_dict().values(), strict=True)))
+    images = torch.randn(2, 4, 7, 7)
+    assert torch.equal(ours(images), theirs(images))
+
+
+@pytest.mark.parametrize(
+    ("norm", "bias", "expected"),
+    [(None, None, True), (nn.BatchNorm2d, None, False), (nn.BatchNorm2d, True, True), (None, False, False)],
+)
+def test_bias_is_there_unless_there_is_a_norm(norm, bias, expected: bool):
+    conv = ConvNormAct(1, 2, kernel_size=3, norm=norm, bias=bias)
+    assert (conv.conv.bias is not None) is expected
+
+
+def test_norms_and_activations_are_built_afresh():
+    conv = ConvNormAct(4, 6, kernel_size=3, norm=partial(nn.GroupNorm, 3), activation=nn.PReLU, device="meta")
+    assert conv.norm.num_groups == 3
+    assert conv.activation.weight.is_meta
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"kernel_size": 4}, "kernel_size must be odd, got 4"),
+        ({"kernel_size": 0}, "kernel_size must be at least 1, got 0"),
+        ({"in_channels": 0}, "in_channels must be at least 1, got 0"),
+        ({"out_channels": -2}, "out_channels must be at least 1, got -2"),
+        ({"stride": 0}, "stride must be at least 1, got 0"),
+        ({"groups": 0}, "groups must be at least 1, got 0"),
+        ({"padding": -1}, 'padding must be "same-size" or an integer of at least 0, got -1'),
+        ({"padding": "same"}, "padding must be \"same-size\" or an integer of at least 0, got 'same'"),
+    ],
+)
+def test_wrong_settings_are_named(settings: dict, message: str):
+    with pytest.raises(ValueError, match=message):
+        ConvNormAct(**{"in_channels": 1, "out_channels": 1, "kernel_size": 3} | settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"norm": nn.BatchNorm2d(1)}, r"norm must be a class such as .*, got BatchNorm2d\(1"),
+        ({"activation": nn.ReLU()}, r"activation must be a class such as .*, got ReLU\(\)"),
+        ({"activation": "relu"}, "activation must be a class such as .*, got 'relu'"),
+    ],
+)
+def test_instances_are_refused(settings: dict, message: str):
+    with pytest.raises(TypeError, match=message):
+        ConvNormAct(1, 1, kernel_size=3, **settings)
+
+
+def test_closed_form_of_a_box_kernel():
+    conv = ConvNormAct(1, 1, kernel_size=3, bias=False, activation=nn.Tanh)
+    nn.init.constant_(conv.conv.weight, 1 / 9)
+    inner = conv(torch.ones(1, 1, 4, 4))[0, 0, 1:3, 1:3]
+    assert_close(inner, torch.full((2, 2), 1.0).tanh())
