@@ -3,9 +3,27 @@
 from practicezoo.blocks.conv import ConvNormAct
 from practicezoo.blocks.inception import InceptionA
 from practicezoo.blocks.recurrent import SequenceEncoder
+from practicezoo.blocks.residual import ResidualBlock
+from practicezoo.blocks.shortcuts import (
+    SHORTCUTS,
+    ExclusiveGate,
+    PadChannels,
+    Scale,
+    Shortcut,
+    ShortcutGate,
+    ShortcutSpec,
+)
 
 __all__ = [
+    "SHORTCUTS",
     "ConvNormAct",
+    "ExclusiveGate",
     "InceptionA",
+    "PadChannels",
+    "ResidualBlock",
+    "Scale",
     "SequenceEncoder",
+    "Shortcut",
+    "ShortcutGate",
+    "ShortcutSpec",
 ]

@@ -1,0 +1,124 @@
+"""Residual blocks, after He et al. (arXiv:1512.03385 and arXiv:1603.05027)."""
+
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from practicezoo.blocks._build import (
+    ActivationFactory,
+    NormFactory,
+    build_activation,
+    build_norm,
+    check_feature_map,
+    check_positive,
+)
+from practicezoo.blocks.conv import ConvNormAct
+from practicezoo.blocks.shortcuts import ShortcutSpec, build_shortcut
+
+__all__ = ["ResidualBlock"]
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions that learn what to add to their input: ``activation(x + F(x))``.
+
+    ``residual`` is the branch ``F``, ``shortcut`` joins it with the input. The defaults are the course's
+    block; with ``norm=nn.BatchNorm2d`` it equals torchvision's ``BasicBlock``.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output; default: those of the input.
+        mid_channels: channels between the two convolutions; default: ``out_channels``.
+        kernel_size: side of both square kernels, odd.
+        stride: step of the first convolution.
+        shortcut: "auto" (the identity where shapes agree, else a 1x1 convolution), "identity", "conv1x1",
+            "conv3x3", "pad", "scale", "exclusive_gate", "shortcut_gate", "dropout", a
+            :class:`~practicezoo.blocks.Shortcut` with settings of its own, or any module, whose output is
+            added to the residual. Convolutions among them are normalised as the block ends: with
+            ``norm``, unless ``preactivation``.
+        norm: class of the normalisation, called with the number of channels; ``None`` for none.
+        activation: class of the activation; ``None`` for none.
+        preactivation: norm and activation come before each convolution, and none after the sum:
+            ``x + F(activation(norm(x)))``; the shortcut starts from ``x`` itself.
+        zero_init: start with ``F(x) = 0``: the last norm's weight, or without a norm there the last
+            convolution, is zero.
+        bias: whether convolutions add a bias; ``None`` means "unless there is a norm".
+        device: where the parameters live.
+        dtype: type of the parameters.
+
+    Shape:
+        - input: ``(N, in_channels, H, W)``
+        - output: ``(N, out_channels, ceil(H / stride), ceil(W / stride))``
+
+    Raises:
+        ValueError: if a size is below 1, ``kernel_size`` is even, ``shortcut`` is unknown or cannot bridge
+            the shapes, or an input has the wrong shape.
+        TypeError: if ``norm`` or ``activation`` is an instance instead of a class, or ``shortcut`` is
+            neither a name nor a module.
+
+    Example:
+        >>> block = ResidualBlock(16, 32, stride=2, norm=nn.BatchNorm2d)
+        >>> block(torch.randn(2, 16, 12, 12)).shape
+        torch.Size([2, 32, 6, 6])
+
+    Source: He et al., arXiv:1512.03385; pre-activation and shortcuts: arXiv:1603.05027.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int | None = None,
+        *,
+        mid_channels: int | None = None,
+        kernel_size: int = 3,
+        stride: int = 1,
+        shortcut: str | nn.Module = "auto",
+        norm: NormFactory | None = None,
+        activation: ActivationFactory | None = nn.ReLU,
+        preactivation: bool = False,
+        zero_init: bool = False,
+        bias: bool | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        out_channels = in_channels if out_channels is None else out_channels
+        mid_channels = out_channels if mid_channels is None else mid_channels
+        check_positive(in_channels=in_channels, out_channels=out_channels, mid_channels=mid_channels)
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.mid_channels = mid_channels
+        self.kernel_size = kernel_size
+        self.stride = stride
+        self.preactivation = preactivation
+        bias = norm is None if bias is None else bias
+        last_norm = None if preactivation else norm
+        conv = partial(ConvNormAct, kernel_size=kernel_size, bias=bias, device=device, dtype=dtype)
+        self.residual = nn.Sequential(
+            conv(in_channels, mid_channels, stride=stride, norm=norm, activation=activation),
+            conv(mid_channels, out_channels, norm=last_norm),
+        )
+        if preactivation:
+            self.residual.insert(0, build_activation(activation, device=device, dtype=dtype))
+            self.residual.insert(0, build_norm(norm, in_channels, device=device, dtype=dtype))
+        self.shortcut = build_shortcut(
+            shortcut, ShortcutSpec(in_channels, out_channels, stride, last_norm, bias, device, dtype)
+        )
+        last_activation = None if preactivation else activation
+        self.activation = build_activation(last_activation, device=device, dtype=dtype)
+        if zero_init:
+            self._zero_residual()
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Add what the residual branch found; see the class for shapes."""
+        check_feature_map(self, features, self.in_channels)
+        return self.activation(self.shortcut(features, self.residual(features)))
+
+    def _zero_residual(self) -> None:
+        last = next(
+            module
+            for module in reversed(list(self.residual.modules()))
+            if getattr(module, "weight", None) is not None
+        )
+        for parameter in last.parameters():
+            nn.init.zeros_(parameter)
