@@ -1,6 +1,7 @@
 """Building blocks: parts to compose networks from, peers of ``torch.nn``'s layers."""
 
 from practicezoo.blocks.conv import ConvNormAct
+from practicezoo.blocks.dense import DenseBlock, Transition
 from practicezoo.blocks.inception import InceptionA
 from practicezoo.blocks.recurrent import SequenceEncoder
 from practicezoo.blocks.residual import ResidualBlock
@@ -17,6 +18,7 @@ from practicezoo.blocks.shortcuts import (
 __all__ = [
     "SHORTCUTS",
     "ConvNormAct",
+    "DenseBlock",
     "ExclusiveGate",
     "InceptionA",
     "PadChannels",
@@ -26,4 +28,5 @@ __all__ = [
     "Shortcut",
     "ShortcutGate",
     "ShortcutSpec",
+    "Transition",
 ]
