@@ -2,6 +2,7 @@
 
 from practicezoo.blocks.conv import ConvNormAct
 from practicezoo.blocks.dense import DenseBlock, Transition
+from practicezoo.blocks.fuse import fuse_conv_norm
 from practicezoo.blocks.inception import InceptionA
 from practicezoo.blocks.recurrent import SequenceEncoder
 from practicezoo.blocks.residual import ResidualBlock
@@ -29,4 +30,5 @@ __all__ = [
     "ShortcutGate",
     "ShortcutSpec",
     "Transition",
+    "fuse_conv_norm",
 ]
