@@ -1,10 +1,12 @@
 """Whole networks: from an input to logits or a prediction."""
 
 from practicezoo.models.cnn import CNN
+from practicezoo.models.course import mnist_mlp  # registers the course's networks
 from practicezoo.models.image import ImageClassifier
 from practicezoo.models.inception import InceptionNet
 from practicezoo.models.mlp import MLP
 from practicezoo.models.recurrent import CharGRUClassifier
+from practicezoo.models.registry import create_model, list_models, register_model
 from practicezoo.models.residual import ResidualNet, lecture_stage, notes_stage
 
 __all__ = [
@@ -14,6 +16,10 @@ __all__ = [
     "ImageClassifier",
     "InceptionNet",
     "ResidualNet",
+    "create_model",
     "lecture_stage",
+    "list_models",
+    "mnist_mlp",
     "notes_stage",
+    "register_model",
 ]

@@ -1,0 +1,53 @@
+"""The course's networks under their names, for :func:`~practicezoo.create_model`."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+from torch import nn
+
+from practicezoo.blocks._build import ActivationFactory, NormFactory
+from practicezoo.models.cnn import CNN
+from practicezoo.models.inception import InceptionNet
+from practicezoo.models.mlp import MLP
+from practicezoo.models.recurrent import CharGRUClassifier
+from practicezoo.models.registry import register_model
+from practicezoo.models.residual import ResidualNet, notes_stage
+
+__all__ = ["mnist_mlp"]
+
+
+@register_model("mnist_mlp")
+def mnist_mlp(
+    in_channels: int = 1,
+    num_classes: int = 10,
+    *,
+    image_size: int = 28,
+    hidden_sizes: Sequence[int] = (512, 256, 128, 64),
+    activation: ActivationFactory | None = nn.ReLU,
+    norm: NormFactory | None = None,
+    dropout: float = 0.0,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> MLP:
+    """The course's network for digits, 784-512-256-128-64-10, as an :class:`~practicezoo.MLP`.
+
+    Example:
+        >>> mnist_mlp(hidden_sizes=[100])(torch.randn(2, 1, 28, 28)).shape
+        torch.Size([2, 10])
+    """
+    return MLP(
+        [in_channels * image_size**2, *hidden_sizes, num_classes],
+        activation=activation,
+        norm=norm,
+        dropout=dropout,
+        device=device,
+        dtype=dtype,
+    )
+
+
+register_model("mnist_cnn")(CNN)
+register_model("mnist_inception")(InceptionNet)
+register_model("mnist_resnet")(ResidualNet)
+register_model("mnist_resnet_notes")(partial(ResidualNet, channels=(10, 20), stage=notes_stage))
+register_model("names_gru")(CharGRUClassifier)

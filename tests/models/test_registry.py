@@ -1,0 +1,83 @@
+import pytest
+import torch
+from torch import nn
+
+from practicezoo.models import (
+    CNN,
+    MLP,
+    CharGRUClassifier,
+    InceptionNet,
+    ResidualNet,
+    create_model,
+    list_models,
+    register_model,
+    registry,
+)
+
+COURSE = {
+    "mnist_cnn": (CNN, 8_490),
+    "mnist_inception": (InceptionNet, 97_298),
+    "mnist_mlp": (MLP, 575_050),
+    "mnist_resnet": (ResidualNet, 41_514),
+    "mnist_resnet_notes": (ResidualNet, 14_570),
+    "names_gru": (CharGRUClassifier, 318_818),
+}
+
+
+@pytest.fixture
+def scratch_registry(monkeypatch):
+    monkeypatch.setattr(registry, "_BUILDERS", dict(registry._BUILDERS))
+
+
+@pytest.mark.parametrize("name", COURSE)
+def test_the_courses_models(name: str):
+    kind, count = COURSE[name]
+    model = create_model(name)
+    assert type(model) is kind
+    assert sum(parameter.numel() for parameter in model.parameters()) == count
+
+
+@pytest.mark.parametrize("name", [name for name in COURSE if name.startswith("mnist")])
+def test_overrides_are_the_constructors_keywords(name: str):
+    model = create_model(name, in_channels=3, num_classes=47, image_size=32, dtype=torch.float64)
+    assert model(torch.zeros(2, 3, 32, 32, dtype=torch.float64)).shape == (2, 47)
+
+
+def test_hidden_sizes_of_the_mlp():
+    assert create_model("mnist_mlp", hidden_sizes=[100]).sizes == (784, 100, 10)
+
+
+def test_listing():
+    assert set(COURSE) <= set(list_models())
+    assert list_models("mnist_res*") == ["mnist_resnet", "mnist_resnet_notes"]
+    assert list_models("*gru") == ["names_gru"]
+    assert list_models("nothing*") == []
+    assert list_models() == sorted(list_models())
+
+
+def test_an_unknown_name_lists_near_matches():
+    with pytest.raises(
+        ValueError, match="name must be a registered model, got 'mnist_resnets'; near: mnist_resnet, "
+    ):
+        create_model("mnist_resnets")
+    with pytest.raises(ValueError, match=r"got 'xyz'; there are: .*mnist_cnn, .*names_gru"):
+        create_model("xyz")
+
+
+def test_an_unknown_override_is_named():
+    with pytest.raises(
+        TypeError, match=r"mnist_cnn has no keyword 'num_clases'; its keywords are .*num_classes"
+    ):
+        create_model("mnist_cnn", num_clases=3)
+
+
+@pytest.mark.usefixtures("scratch_registry")
+def test_registering_a_class_or_a_function():
+    @register_model("tiny")
+    def tiny(*, out_features: int = 2) -> nn.Module:
+        return nn.Linear(3, out_features)
+
+    assert tiny().out_features == 2
+    assert create_model("tiny", out_features=5).out_features == 5
+    with pytest.raises(ValueError, match="name must be new, got 'tiny', which is registered"):
+        register_model("tiny")(nn.Linear)
