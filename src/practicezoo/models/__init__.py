@@ -8,6 +8,7 @@ from practicezoo.models.mlp import MLP
 from practicezoo.models.recurrent import CharGRUClassifier
 from practicezoo.models.registry import create_model, list_models, register_model
 from practicezoo.models.residual import ResidualNet, lecture_stage, notes_stage
+from practicezoo.models.summary import ModelSummary, model_summary
 
 __all__ = [
     "CNN",
@@ -15,11 +16,13 @@ __all__ = [
     "CharGRUClassifier",
     "ImageClassifier",
     "InceptionNet",
+    "ModelSummary",
     "ResidualNet",
     "create_model",
     "lecture_stage",
     "list_models",
     "mnist_mlp",
+    "model_summary",
     "notes_stage",
     "register_model",
 ]
