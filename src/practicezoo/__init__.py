@@ -7,8 +7,20 @@ __version__ = "0.1.0"
 
 # The headline names and where they live. They are imported when they are first used (PEP 562).
 _HOMES = {
+    "ConvNormAct": "blocks",
+    "DenseBlock": "blocks",
+    "InceptionA": "blocks",
+    "ResidualBlock": "blocks",
     "SequenceEncoder": "blocks",
+    "Transition": "blocks",
+    "CNN": "models",
     "CharGRUClassifier": "models",
+    "InceptionNet": "models",
+    "MLP": "models",
+    "ResidualNet": "models",
+    "create_model": "models",
+    "list_models": "models",
+    "model_summary": "models",
     "CharVocab": "data",
     "LengthBucketBatchSampler": "data",
     "NameDataset": "data",
@@ -31,7 +43,14 @@ _HOMES = {
 _PARTS = {*_HOMES.values(), "recipes", "plotting"}
 
 if TYPE_CHECKING:
-    from practicezoo.blocks import SequenceEncoder
+    from practicezoo.blocks import (
+        ConvNormAct,
+        DenseBlock,
+        InceptionA,
+        ResidualBlock,
+        SequenceEncoder,
+        Transition,
+    )
     from practicezoo.data import (
         CharVocab,
         LengthBucketBatchSampler,
@@ -40,7 +59,16 @@ if TYPE_CHECKING:
         pack_collate,
         pad_collate,
     )
-    from practicezoo.models import CharGRUClassifier
+    from practicezoo.models import (
+        CNN,
+        MLP,
+        CharGRUClassifier,
+        InceptionNet,
+        ResidualNet,
+        create_model,
+        list_models,
+        model_summary,
+    )
     from practicezoo.sequences import PaddedSequence
     from practicezoo.training import (
         Accuracy,
@@ -56,19 +84,31 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "CNN",
+    "MLP",
     "Accuracy",
     "CharGRUClassifier",
     "CharVocab",
+    "ConvNormAct",
+    "DenseBlock",
     "EarlyStopping",
     "History",
+    "InceptionA",
+    "InceptionNet",
     "LengthBucketBatchSampler",
     "NameDataset",
     "PaddedSequence",
+    "ResidualBlock",
+    "ResidualNet",
     "SequenceEncoder",
     "TensorLoader",
     "TrainStep",
+    "Transition",
+    "create_model",
     "evaluate",
     "fit",
+    "list_models",
+    "model_summary",
     "pack_collate",
     "pad_collate",
     "pick_device",
