@@ -4,7 +4,7 @@ from practicezoo.blocks.conv import ConvNormAct
 from practicezoo.blocks.dense import DenseBlock, Transition
 from practicezoo.blocks.fuse import fuse_conv_norm
 from practicezoo.blocks.inception import InceptionA
-from practicezoo.blocks.recurrent import SequenceEncoder
+from practicezoo.blocks.recurrent import Encoded, SequenceEncoder
 from practicezoo.blocks.residual import ResidualBlock
 from practicezoo.blocks.shortcuts import (
     SHORTCUTS,
@@ -20,6 +20,7 @@ __all__ = [
     "SHORTCUTS",
     "ConvNormAct",
     "DenseBlock",
+    "Encoded",
     "ExclusiveGate",
     "InceptionA",
     "PadChannels",
