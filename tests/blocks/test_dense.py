@@ -22,7 +22,7 @@ def _count(module: nn.Module) -> int:
 
 @pytest.mark.parametrize(("num_layers", "expected"), [(1, 45_440), (6, 335_040)])
 def test_dense_counts_and_channels(num_layers: int, expected: int):
-    block = DenseBlock(64, 32, num_layers)
+    block = DenseBlock(64, growth_rate=32, num_layers=num_layers)
     assert _count(block) == expected
     assert block.out_channels == 64 + 32 * num_layers
 
@@ -33,14 +33,14 @@ def test_transition_counts():
 
 @pytest.mark.parametrize("training", [True, False])
 def test_dense_block_equals_torchvision(training: bool):
-    ours = DenseBlock(8, 4, 3, bottleneck=2)
+    ours = DenseBlock(8, growth_rate=4, num_layers=3, bottleneck=2)
     theirs = _DenseBlock(3, 8, bn_size=2, growth_rate=4, drop_rate=0.0)
     copy_weights(theirs, ours, DENSE_NAMES)
     assert_same_training(ours, theirs, torch.randn(3, 8, 6, 6), DENSE_NAMES, training=training)
 
 
 def test_dropout_equals_torchvision():
-    ours = DenseBlock(8, 4, 2, dropout=0.3)
+    ours = DenseBlock(8, growth_rate=4, num_layers=2, dropout=0.3)
     theirs = _DenseBlock(2, 8, bn_size=4, growth_rate=4, drop_rate=0.3)
     copy_weights(theirs, ours, DENSE_NAMES)
     images = torch.randn(3, 8, 6, 6)
@@ -61,27 +61,27 @@ def test_transition_equals_torchvision(size: int, training: bool):
 
 def test_the_input_passes_through():
     images = torch.randn(2, 4, 5, 5)
-    assert torch.equal(DenseBlock(4, 2, 3)(images)[:, :4], images)
+    assert torch.equal(DenseBlock(4, growth_rate=2, num_layers=3)(images)[:, :4], images)
 
 
 def test_biases_appear_without_a_norm():
-    for module in (DenseBlock(4, 2, 1, norm=None), Transition(4, 2, norm=None)):
+    for module in (DenseBlock(4, growth_rate=2, num_layers=1, norm=None), Transition(4, 2, norm=None)):
         assert all(part.bias is not None for part in module.modules() if isinstance(part, nn.Conv2d))
 
 
 @pytest.mark.parametrize(
-    ("sizes", "settings", "message"),
+    ("wrong", "message"),
     [
-        ((0, 2, 1), {}, "in_channels must be at least 1, got 0"),
-        ((4, 0, 1), {}, "growth_rate must be at least 1, got 0"),
-        ((4, 2, 0), {}, "num_layers must be at least 1, got 0"),
-        ((4, 2, 1), {"bottleneck": 0}, "bottleneck must be at least 1, got 0"),
-        ((4, 2, 1), {"dropout": 1.0}, r"dropout must lie in \[0, 1\), got 1.0"),
+        ({"in_channels": 0}, "in_channels must be at least 1, got 0"),
+        ({"growth_rate": 0}, "growth_rate must be at least 1, got 0"),
+        ({"num_layers": 0}, "num_layers must be at least 1, got 0"),
+        ({"bottleneck": 0}, "bottleneck must be at least 1, got 0"),
+        ({"dropout": 1.0}, r"dropout must lie in \[0, 1\), got 1.0"),
     ],
 )
-def test_wrong_settings_are_named(sizes: tuple[int, ...], settings: dict, message: str):
+def test_wrong_settings_are_named(wrong: dict, message: str):
     with pytest.raises(ValueError, match=message):
-        DenseBlock(*sizes, **settings)
+        DenseBlock(**({"in_channels": 4, "growth_rate": 2, "num_layers": 1} | wrong))
 
 
 def test_wrong_sizes_of_a_transition_are_named():

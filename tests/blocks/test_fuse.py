@@ -37,7 +37,7 @@ def _count(module: nn.Module, kind: type[nn.Module]) -> int:
         (lambda: InceptionA.v3(3, 4), 0),
         (lambda: ResidualBlock(3, 6, stride=2, norm=norm), 0),
         (lambda: ResidualBlock(3, 6, norm=norm, preactivation=True), 1),  # nothing is before the first norm
-        (lambda: DenseBlock(3, 4, 2), 2),
+        (lambda: DenseBlock(3, growth_rate=4, num_layers=2), 2),
         (lambda: Transition(3, 4), 1),
         (lambda: CNN(3, image_size=16, norm=norm), 0),
         (lambda: ResidualNet(3, image_size=16, norm=norm), 0),

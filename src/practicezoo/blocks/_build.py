@@ -1,4 +1,4 @@
-"""What the vision blocks share: making norms and activations, and checking sizes and inputs."""
+"""What blocks and models share: making norms and activations, and checking sizes and inputs."""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -11,6 +11,7 @@ __all__ = [
     "NormFactory",
     "build_activation",
     "build_norm",
+    "check_dropout",
     "check_feature_map",
     "check_positive",
 ]
@@ -51,6 +52,12 @@ def check_positive(**sizes: int) -> None:
     for argument, size in sizes.items():
         if size < 1:
             raise ValueError(f"{argument} must be at least 1, got {size}")
+
+
+def check_dropout(dropout: float) -> None:
+    """Raise ValueError unless ``dropout`` is a share that leaves something."""
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout must lie in [0, 1), got {dropout}")
 
 
 def check_feature_map(block: nn.Module, features: Tensor, in_channels: int) -> None:

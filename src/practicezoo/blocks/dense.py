@@ -8,6 +8,7 @@ from practicezoo.blocks._build import (
     NormFactory,
     build_activation,
     build_norm,
+    check_dropout,
     check_feature_map,
     check_positive,
 )
@@ -55,9 +56,9 @@ class DenseBlock(nn.Module):
     def __init__(
         self,
         in_channels: int,
+        *,
         growth_rate: int,
         num_layers: int,
-        *,
         bottleneck: int = 4,
         dropout: float = 0.0,
         norm: NormFactory | None = nn.BatchNorm2d,
@@ -69,8 +70,7 @@ class DenseBlock(nn.Module):
         check_positive(
             in_channels=in_channels, growth_rate=growth_rate, num_layers=num_layers, bottleneck=bottleneck
         )
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout must lie in [0, 1), got {dropout}")
+        check_dropout(dropout)
         self.in_channels = in_channels
         self.growth_rate = growth_rate
         self.num_layers = num_layers

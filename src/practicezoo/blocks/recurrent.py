@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
+from practicezoo.blocks._build import check_dropout, check_positive
 from practicezoo.sequences import PaddedSequence
 
 __all__ = ["Encoded", "SequenceEncoder", "Sequences"]
@@ -82,14 +83,10 @@ class SequenceEncoder(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        sizes = {"input_size": input_size, "hidden_size": hidden_size, "num_layers": num_layers}
-        for argument, value in sizes.items():
-            if value < 1:
-                raise ValueError(f"{argument} must be at least 1, got {value}")
+        check_positive(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
         if cell not in _CELLS:
             raise ValueError(f"cell must be one of {', '.join(_CELLS)}, got {cell!r}")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout must lie in [0, 1), got {dropout}")
+        check_dropout(dropout)
         if dropout and num_layers == 1:
             raise ValueError(f"dropout acts between layers and needs num_layers >= 2, got dropout={dropout}")
         self.input_size = input_size

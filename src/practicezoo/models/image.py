@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from practicezoo.blocks import ConvNormAct
 from practicezoo.blocks._build import ActivationFactory, NormFactory, build_activation, check_positive
+from practicezoo.models._head import new_head
 
-__all__ = ["ImageClassifier", "conv_pool", "new_head"]
+__all__ = ["ImageClassifier", "conv_pool"]
 
 
 class ImageClassifier(nn.Module):
@@ -133,9 +134,3 @@ def conv_pool(
         pool=nn.MaxPool2d(2),
         activation=build_activation(activation, device=device, dtype=dtype),
     )
-
-
-def new_head(head: nn.Linear, num_classes: int) -> nn.Linear:
-    """A fresh head for ``num_classes`` in the place of ``head``."""
-    check_positive(num_classes=num_classes)
-    return nn.Linear(head.in_features, num_classes, device=head.weight.device, dtype=head.weight.dtype)

@@ -7,8 +7,14 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from practicezoo.blocks._build import ActivationFactory, NormFactory, build_activation, build_norm
-from practicezoo.models.image import new_head
+from practicezoo.blocks._build import (
+    ActivationFactory,
+    NormFactory,
+    build_activation,
+    build_norm,
+    check_dropout,
+)
+from practicezoo.models._head import new_head
 
 __all__ = ["MLP"]
 
@@ -55,8 +61,7 @@ class MLP(nn.Module):
         super().__init__()
         if len(sizes) < 2 or min(sizes) < 1:  # noqa: PLR2004  # input and output
             raise ValueError(f"sizes must be two or more numbers of at least 1, got {tuple(sizes)}")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout must lie in [0, 1), got {dropout}")
+        check_dropout(dropout)
         self.dropout = dropout
         self.features = nn.Sequential()
         for in_features, out_features in pairwise(sizes[:-1]):

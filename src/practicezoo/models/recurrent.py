@@ -4,7 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
+from practicezoo.blocks._build import check_positive
 from practicezoo.blocks.recurrent import Cell, SequenceEncoder, Sequences
+from practicezoo.models._head import new_head
 from practicezoo.sequences import PaddedSequence
 
 __all__ = ["CharGRUClassifier"]
@@ -46,6 +48,9 @@ class CharGRUClassifier(nn.Module):
         >>> names, _ = pad_collate([(CharVocab().encode(name), 0) for name in ("Yamamoto", "Ng")])
         >>> model(names).shape
         torch.Size([2, 18])
+        >>> model.reset_head(47)  # the same features, other classes
+        >>> model(names).shape
+        torch.Size([2, 47])
 
     Source: the course's lecture on recurrent networks (name classification), with the final states of
     both directions and padding that is never read.
@@ -67,14 +72,10 @@ class CharGRUClassifier(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        sizes = {"num_chars": num_chars, "num_classes": num_classes, "embedding_dim": embedding_dim}
-        for argument, value in sizes.items():
-            if value < 1:
-                raise ValueError(f"{argument} must be at least 1, got {value}")
+        check_positive(num_chars=num_chars, num_classes=num_classes, embedding_dim=embedding_dim)
         if not 0 <= padding_idx < num_chars:
             raise ValueError(f"padding_idx must lie in [0, {num_chars}), got {padding_idx}")
         self.num_chars = num_chars
-        self.num_classes = num_classes
         self.padding_idx = padding_idx
         self.embedding = nn.Embedding(
             num_chars, embedding_dim, padding_idx=padding_idx, device=device, dtype=dtype
@@ -91,6 +92,11 @@ class CharGRUClassifier(nn.Module):
         )
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(self.encoder.out_features, num_classes, device=device, dtype=dtype)
+
+    @property
+    def num_classes(self) -> int:
+        """Classes that the head tells apart."""
+        return self.head.out_features
 
     def forward(self, inputs: Sequences, lengths: Tensor | None = None) -> Tensor:
         """Logits ``(N, num_classes)`` of a batch of texts; see the class for shapes."""
@@ -110,6 +116,10 @@ class CharGRUClassifier(nn.Module):
         if isinstance(inputs, PaddedSequence) and len(inputs) > 0:
             inputs = inputs.pack()  # before the embedding: padding is not even looked up
         return self.encoder(self._embed(inputs)).final_state
+
+    def reset_head(self, num_classes: int) -> None:
+        """Replace the head by a fresh one, to fine-tune on other classes."""
+        self.head = new_head(self.head, num_classes)
 
     def _check_shape(self, inputs: Sequences) -> None:
         ids = inputs if isinstance(inputs, Tensor) else inputs.data
