@@ -8,7 +8,7 @@ from practicezoo.models.mlp import MLP
 from practicezoo.models.recurrent import CharGRUClassifier
 from practicezoo.models.registry import create_model, list_models, register_model
 from practicezoo.models.residual import ResidualNet, lecture_stage, notes_stage
-from practicezoo.models.summary import ModelSummary, model_summary
+from practicezoo.models.summary import LayerSummary, ModelSummary, model_summary
 
 __all__ = [
     "CNN",
@@ -16,6 +16,7 @@ __all__ = [
     "CharGRUClassifier",
     "ImageClassifier",
     "InceptionNet",
+    "LayerSummary",
     "ModelSummary",
     "ResidualNet",
     "create_model",

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 __all__ = ["LayerSummary", "ModelSummary", "model_summary"]
 
@@ -103,6 +102,8 @@ def model_summary(
         >>> summary.num_parameters
         8490
     """
+    from torch.utils.flop_counter import FlopCounterMode  # noqa: PLC0415  # it imports triton
+
     shapes: dict[str, tuple[int, ...]] = {}
 
     def record(name: str, _module: nn.Module, _inputs: Any, output: Any) -> None:
