@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from practicezoo.blocks._build import NormFactory, check_positive
+from practicezoo.blocks._build import NormFactory, check_feature_map, check_positive
 from practicezoo.blocks.conv import ConvNormAct
 
 __all__ = [
@@ -132,14 +132,21 @@ class ShortcutGate(Shortcut):
         super().__init__(projection)
         out_channels = in_channels if out_channels is None else out_channels
         check_positive(in_channels=in_channels, out_channels=out_channels, stride=stride)
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.stride = stride
         self.initial_bias = initial_bias
         self.gate = nn.Conv2d(in_channels, out_channels, 1, stride=stride, device=device, dtype=dtype)
         self.reset_parameters()
 
     def forward(self, x: Tensor, residual: Tensor) -> Tensor:
         """Join the input of a block with the result of its residual branch."""
-        gate = torch.sigmoid(self.gate(x))
-        return (1 - gate) * self.project(x, residual) + residual
+        return (1 - self.open(x)) * self.project(x, residual) + residual
+
+    def open(self, x: Tensor) -> Tensor:
+        """How far the gate opens at each place of the residual: ``sigmoid(gate(x))``."""
+        check_feature_map(self, x, self.in_channels)
+        return torch.sigmoid(self.gate(x))
 
     def reset_parameters(self) -> None:
         """Draw new weights of the gate and set its bias to ``initial_bias``."""
@@ -150,8 +157,16 @@ class ShortcutGate(Shortcut):
 class ExclusiveGate(ShortcutGate):
     """Exclusive gating, as in highway networks: ``(1 - g) * projection(x) + g * F(x)``.
 
-    ``g = sigmoid(gate(x))``; what the gate gives to one path it takes from the other. The arguments are
-    those of :class:`ShortcutGate`.
+    ``g = sigmoid(gate(x))``; what the gate gives to one path it takes from the other.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the residual; default: those of the input.
+        stride: stride of the residual branch.
+        initial_bias: the gate's bias at the start; a negative one starts near the plain shortcut.
+        projection: as in :class:`Shortcut`.
+        device: where the parameters live.
+        dtype: type of the parameters.
 
     Example:
         >>> gate = ExclusiveGate(4, initial_bias=50.0)  # open: the residual alone
@@ -164,7 +179,7 @@ class ExclusiveGate(ShortcutGate):
 
     def forward(self, x: Tensor, residual: Tensor) -> Tensor:
         """Join the input of a block with the result of its residual branch."""
-        gate = torch.sigmoid(self.gate(x))
+        gate = self.open(x)
         return (1 - gate) * self.project(x, residual) + gate * residual
 
 
@@ -181,7 +196,8 @@ class PadChannels(nn.Module):
         - output: ``(N, out_channels, ceil(H / stride), ceil(W / stride))``
 
     Raises:
-        ValueError: if a size is below 1 or ``out_channels`` is below ``in_channels``.
+        ValueError: if a size is below 1, ``out_channels`` is below ``in_channels``, or an input has the
+            wrong shape.
 
     Example:
         >>> PadChannels(1, 3, stride=2)(torch.ones(1, 1, 5, 5)).sum(dim=(-2, -1))
@@ -203,6 +219,7 @@ class PadChannels(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Drop pixels and add channels; see the class for shapes."""
+        check_feature_map(self, features, self.in_channels)
         kept = features[..., :: self.stride, :: self.stride]
         return F.pad(kept, (0, 0, 0, 0, 0, self.out_channels - self.in_channels))
 
@@ -212,7 +229,23 @@ class PadChannels(nn.Module):
 
 
 class ShortcutSpec(NamedTuple):
-    """What a shortcut must bridge: the block's two ends, and how its convolutions are made."""
+    """What a shortcut must bridge: the block's two ends, and how its convolutions are made.
+
+    What a maker in ``SHORTCUTS`` is called with.
+
+    Attributes:
+        in_channels: channels of the block's input.
+        out_channels: channels of the block's output.
+        stride: step of the residual branch.
+        norm: class of the normalisation after a convolution; ``None`` for none.
+        bias: whether a convolution adds a bias; ``None`` means "unless there is a norm".
+        device: where the parameters live.
+        dtype: type of the parameters.
+
+    Example:
+        >>> ShortcutSpec(4, 8, stride=2).pad()
+        PadChannels(4, 8, stride=2)
+    """
 
     in_channels: int
     out_channels: int
