@@ -168,6 +168,11 @@ def public_names():
 PUBLIC = sorted(public_names())
 
 
+def in_ruffs_order(name):
+    """Ruff (RUF022) sorts CONSTANTS, then Classes, then functions."""
+    return not name.isupper(), not name[0].isupper(), name
+
+
 def resolve(path):
     module_name, name = path.rsplit(".", 1)
     return getattr(importlib.import_module(module_name), name)
@@ -178,7 +183,7 @@ def test_a_module_lists_its_names_once_in_order_and_has_them(module_name):
     module = importlib.import_module(module_name)
     assert module.__doc__
     names = getattr(module, "__all__", [])
-    assert list(names) == sorted(set(names))
+    assert list(names) == sorted(set(names), key=in_ruffs_order)
     assert set(names) <= set(dir(module))
     assert all(getattr(module, name) is not None for name in names)
 
@@ -213,6 +218,10 @@ def test_a_public_name_is_documented(path):
     assert not undocumented_arguments(value)
 
 
+# their keywords are another signature's, which they look up and check
+CHECKED_KEYWORDS = {practicezoo.create_model}
+
+
 def undocumented_arguments(value):
     """Arguments of the constructor or function that its docstring never names."""
     if getattr(value, "_is_protocol", False) or (inspect.isclass(value) and issubclass(value, Exception)):
@@ -235,7 +244,7 @@ def test_a_public_signature_is_the_manual(path):
             continue
         if inspect.isclass(function) or inspect.isroutine(function):
             kinds = {parameter.kind for parameter in inspect.signature(function).parameters.values()}
-            assert inspect.Parameter.VAR_KEYWORD not in kinds, function
+            assert inspect.Parameter.VAR_KEYWORD not in kinds or function in CHECKED_KEYWORDS, function
             assert inspect.isclass(function) or function.__doc__, function
 
 

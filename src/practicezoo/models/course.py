@@ -32,6 +32,17 @@ def mnist_mlp(
 ) -> MLP:
     """The course's network for digits, 784-512-256-128-64-10, as an :class:`~practicezoo.MLP`.
 
+    Args:
+        in_channels: channels of the images.
+        num_classes: classes.
+        image_size: height and width of the images.
+        hidden_sizes: values of each hidden layer.
+        activation: class of the activation after each hidden layer; ``None`` for none.
+        norm: class of the normalisation of each hidden layer; ``None`` for none.
+        dropout: share of each hidden layer's values dropped in training.
+        device: where the parameters live.
+        dtype: type of the parameters.
+
     Example:
         >>> mnist_mlp(hidden_sizes=[100])(torch.randn(2, 1, 28, 28)).shape
         torch.Size([2, 10])

@@ -20,6 +20,9 @@ def register_model(name: str) -> Callable[[Builder], Builder]:
 
     The defaults of its keywords are what ``create_model(name)`` builds.
 
+    Args:
+        name: a new name.
+
     Raises:
         ValueError: if the name is taken.
 
@@ -72,6 +75,9 @@ def create_model(name: str, **overrides: Any) -> nn.Module:
 
 def list_models(pattern: str = "*") -> list[str]:
     """The registered names that match a shell pattern, sorted.
+
+    Args:
+        pattern: such as ``"mnist_*"``; default: all.
 
     Example:
         >>> list_models("mnist_res*")

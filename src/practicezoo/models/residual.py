@@ -26,6 +26,16 @@ def lecture_stage(
 ) -> nn.Sequential:
     """Convolution without padding, 2x2 max pooling, activation, then a residual block.
 
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the convolution and of the block.
+        kernel_size: side of the convolution's square kernel.
+        shortcut: the block's, as in :class:`~practicezoo.ResidualBlock`.
+        norm: class of the normalisation after each convolution; ``None`` for none.
+        activation: class of the activation; ``None`` for none.
+        device: where the parameters live.
+        dtype: type of the parameters.
+
     Example:
         >>> lecture_stage(1, 16)(torch.randn(2, 1, 28, 28)).shape
         torch.Size([2, 16, 12, 12])
@@ -56,6 +66,15 @@ def notes_stage(
     dtype: torch.dtype | None = None,
 ) -> nn.Sequential:
     """A residual block that changes the channels in its second convolution, then 2x2 max pooling.
+
+    Args:
+        in_channels: channels of the input and between the two convolutions.
+        out_channels: channels of the block.
+        shortcut: the block's, as in :class:`~practicezoo.ResidualBlock`.
+        norm: class of the normalisation after each convolution; ``None`` for none.
+        activation: class of the activation; ``None`` for none.
+        device: where the parameters live.
+        dtype: type of the parameters.
 
     Example:
         >>> notes_stage(1, 10)(torch.randn(2, 1, 28, 28)).shape
