@@ -124,7 +124,7 @@ class CharGRUClassifier(nn.Module):
     def _check_shape(self, inputs: Sequences) -> None:
         ids = inputs if isinstance(inputs, Tensor) else inputs.data
         expected = ("steps",) if isinstance(inputs, PackedSequence) else ("N", "T")
-        if ids.ndim != len(expected) or (len(ids) > 0 and ids.shape[-1] == 0):
+        if ids.ndim != len(expected) or (ids.shape[-1] == 0 and ids.shape[0] > 0):
             raise ValueError(
                 f"{type(self).__name__} expects ids of shape ({', '.join(expected)}) with T >= 1, "
                 f"got {tuple(ids.shape)}"
