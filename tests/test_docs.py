@@ -18,7 +18,9 @@ def documented_names() -> set[str]:
     """What the API pages have an entry for."""
     pages = (ROOT / "docs" / "api").glob("*.md")
     return {
-        name for page in pages for name in re.findall(r"auto\w+:: (\S+)", page.read_text(encoding="utf-8"))
+        name
+        for page in pages
+        for name in re.findall(r"(?:auto\w+|py:data):: (\S+)", page.read_text(encoding="utf-8"))
     }
 
 
