@@ -4,6 +4,7 @@ import copy
 import inspect
 import io
 import pickle
+import re
 
 import pytest
 import torch
@@ -13,10 +14,19 @@ from torch.utils._pytree import tree_leaves
 
 import practicezoo.blocks
 import practicezoo.models
-from catalog import ENTRIES
+from catalog import BLOCKS, ENTRIES, MODELS, Part
 from practicezoo import PaddedSequence
+from practicezoo.blocks import Scale, Shortcut
 
 RECURRENT = [entry for entry in ENTRIES if entry.recurrent]
+VISION_BLOCKS = [entry for entry in BLOCKS if not entry.recurrent]
+VISION_MODELS = [entry for entry in MODELS if not entry.recurrent]
+# the default compiler takes half a minute for some, so it runs for one of each kind
+COMPILED_FOR_REAL = {
+    "CharGRUClassifier-default",
+    "ResidualBlock-norm",
+    "mnist_inception",
+}
 
 # torch's own: its export of a recurrent layer assigns the layer's flat list of weights
 ignore_flat_weights = pytest.mark.filterwarnings("ignore:The tensor attributes .*_flat_weights:UserWarning")
@@ -38,6 +48,18 @@ def exported_modules():
     return {value for value in exported if isinstance(value, type) and issubclass(value, nn.Module)}
 
 
+def ready(entry, **factory):
+    """A module in evaluation mode, after a training batch, so that its norms have seen data."""
+    module = entry.build(**factory)
+    inputs = entry.example(8, factory.get("dtype", torch.float32))
+    module(*move(inputs, factory.get("device", "cpu")))
+    return module.eval()
+
+
+def move(inputs, device):
+    return tuple(each.to(device) for each in inputs)
+
+
 def results(outputs):
     """The floating tensors of an output, whatever its form."""
     tensors = [leaf for leaf in tree_leaves(outputs) if isinstance(leaf, torch.Tensor)]
@@ -50,16 +72,22 @@ def last(outputs):
 
 
 def differentiate(module, inputs):
-    """The gradients of an uneven weighting of the result, by parameter name."""
-    output = last(module(inputs)).float()
+    """The gradients of an uneven weighting of the result, by the name of the parameter or "input 0", ..."""
+    inputs = [each.detach().clone().requires_grad_() if each.is_floating_point() else each for each in inputs]
+    module.zero_grad()
+    output = last(module(*inputs)).float()
     output.mul(
         torch.arange(1.0, output.numel() + 1, device=output.device).view_as(output).sin()
     ).sum().backward()
-    return {name: parameter.grad for name, parameter in module.named_parameters()}
+    gradients = {f"input {place}": each.grad for place, each in enumerate(inputs) if each.requires_grad}
+    return gradients | {
+        name.removeprefix("_orig_mod."): parameter.grad for name, parameter in module.named_parameters()
+    }
 
 
 def pad(inputs, *, extra=2):
     """A dense batch as a padded one: lengths 1, 2, 3, ... and some more padding behind."""
+    (inputs,) = inputs
     num_sequences, num_steps = inputs.shape[:2]
     lengths = torch.arange(num_sequences).remainder(num_steps) + 1
     padding = inputs.new_zeros(num_sequences, extra, *inputs.shape[2:])
@@ -76,52 +104,58 @@ def test_entries_have_distinct_names():
 
 
 @over(ENTRIES)
+def test_an_entry_is_of_its_class(entry):
+    assert type(entry.build()) is entry.module
+
+
+@over(ENTRIES)
 def test_state_dict_round_trip(entry):
-    source, target = entry.build().eval(), entry.build().eval()
+    source, target = ready(entry), ready(entry)
     inputs = entry.example(3, torch.float32)
-    with pytest.raises(AssertionError):
-        assert_close(target(inputs), source(inputs))
+    if any(True for _ in source.parameters()):
+        with pytest.raises(AssertionError):
+            assert_close(results(target(*inputs)), results(source(*inputs)))
     file = io.BytesIO()
     torch.save(source.state_dict(), file)
     file.seek(0)
     target.load_state_dict(torch.load(file, weights_only=True))
-    assert_close(results(target(inputs)), results(source(inputs)), rtol=0, atol=0)
+    assert_close(results(target(*inputs)), results(source(*inputs)), rtol=0, atol=0)
 
 
 @over(ENTRIES)
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, repickle])
 def test_a_copy_computes_the_same_and_shares_nothing(entry, duplicate):
-    module = entry.build().eval()
+    module = ready(entry)
     inputs = entry.example(3, torch.float32)
-    before = results(module(inputs))
+    before = results(module(*inputs))
     duplicated = duplicate(module)
-    assert_close(results(duplicated(inputs)), before, rtol=0, atol=0)
+    assert_close(results(duplicated(*inputs)), before, rtol=0, atol=0)
     with torch.no_grad():
-        for parameter in duplicated.parameters():
-            parameter.zero_()
-    assert_close(results(module(inputs)), before, rtol=0, atol=0)
+        for tensor in (*duplicated.parameters(), *duplicated.buffers()):
+            tensor.zero_()
+    assert_close(results(module(*inputs)), before, rtol=0, atol=0)
 
 
 @over(ENTRIES)
 def test_float64(entry):
-    module = entry.build(dtype=torch.float64).eval()
-    assert {parameter.dtype for parameter in module.parameters()} == {torch.float64}
-    outputs = results(module(entry.example(3, torch.float64)))
+    module = ready(entry, dtype=torch.float64)
+    assert all(parameter.dtype == torch.float64 for parameter in module.parameters())
+    inputs = entry.example(3, torch.float64)
+    outputs = results(module(*inputs))
     assert {output.dtype for output in outputs} == {torch.float64}
     single = entry.build().eval()
     single.load_state_dict(module.state_dict())
-    inputs = entry.example(3, torch.float64)
-    in_float32 = results(single(inputs.float() if inputs.is_floating_point() else inputs))
-    assert_close(in_float32, [output.float() for output in outputs])
+    in_float32 = results(single(*(each.float() if each.is_floating_point() else each for each in inputs)))
+    assert_close(in_float32, [output.float() for output in outputs], rtol=1e-5, atol=1e-5)
 
 
 @over(ENTRIES)
 def test_bfloat16_autocast_is_near_float32_and_trains(entry):
-    module = entry.build().eval()
+    module = ready(entry)
     inputs = entry.example(3, torch.float32)
-    exact = results(module(inputs))
+    exact = results(module(*inputs))
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        outputs = results(module(inputs))
+        outputs = results(module(*inputs))
         gradients = differentiate(module, inputs)
     assert_close([output.float() for output in outputs], exact, rtol=0.05, atol=0.02)
     assert all(gradient.isfinite().all() and gradient.any() for gradient in gradients.values())
@@ -129,111 +163,118 @@ def test_bfloat16_autocast_is_near_float32_and_trains(entry):
 
 @over(ENTRIES)
 def test_meta_device_gives_shapes_without_memory(entry):
-    module = entry.build(device="meta")
-    assert {parameter.device.type for parameter in module.parameters()} == {"meta"}
-    inputs = entry.example(3, torch.float32)
-    shapes = [output.shape for output in results(module(inputs.to("meta")))]
-    assert shapes == [output.shape for output in results(entry.build()(inputs))]
+    module = entry.build(device="meta", dtype=torch.float64)
+    assert all(parameter.device.type == "meta" for parameter in module.parameters())
+    assert all(parameter.dtype == torch.float64 for parameter in module.parameters())
+    inputs = entry.example(3, torch.float64)
+    shapes = [output.shape for output in results(module(*move(inputs, "meta")))]
+    assert shapes == [output.shape for output in results(entry.build(dtype=torch.float64)(*inputs))]
 
 
 @over(ENTRIES)
 def test_a_meta_module_takes_over_loaded_weights(entry):
-    source, target = entry.build().eval(), entry.build(device="meta").eval()
+    source, target = ready(entry), entry.build(device="meta").eval()
     target.load_state_dict(source.state_dict(), assign=True)
     inputs = entry.example(3, torch.float32)
-    assert_close(results(target(inputs)), results(source(inputs)), rtol=0, atol=0)
+    assert_close(results(target(*inputs)), results(source(*inputs)), rtol=0, atol=0)
 
 
 @over(ENTRIES)
 def test_batch_sizes_zero_and_one(entry):
-    module = entry.build().eval()
-    none, one, two = (results(module(entry.example(size, torch.float32))) for size in (0, 1, 2))
+    module = ready(entry)
+    none, one, two = (results(module(*entry.example(size, torch.float32))) for size in (0, 1, 2))
     assert [output.shape for output in none] == [(0, *output.shape[1:]) for output in two]
     assert [output.shape for output in one] == [(1, *output.shape[1:]) for output in two]
 
 
 @over(ENTRIES)
 def test_an_empty_batch_has_zero_gradients(entry):
-    gradients = differentiate(entry.build(), entry.example(0, torch.float32))
+    gradients = differentiate(ready(entry), entry.example(0, torch.float32))
     assert not any(gradient.any() for gradient in gradients.values())
 
 
 @over(RECURRENT)
 def test_batch_sizes_zero_and_one_padded(entry):
-    module = entry.build().eval()
+    module = ready(entry)
     none, one, two = (last(module(pad(entry.example(size, torch.float32)))) for size in (0, 1, 2))
     assert none.shape == (0, *two.shape[1:])
     assert one.shape == (1, *two.shape[1:])
 
 
 @over(ENTRIES)
-def test_every_parameter_gets_a_gradient(entry):
-    gradients = differentiate(entry.build(), entry.example(4, torch.float32))
+@pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
+def test_every_parameter_and_input_gets_a_gradient(entry, training):
+    gradients = differentiate(ready(entry).train(training), entry.example(4, torch.float32))
     assert [name for name, gradient in gradients.items() if gradient is None or not gradient.any()] == []
 
 
 @over(ENTRIES)
 def test_a_sample_does_not_depend_on_its_batch(entry):
-    module = entry.build(dtype=torch.float64).eval()
+    module = ready(entry, dtype=torch.float64)
     inputs = entry.example(4, torch.float64)
-    batch = results(module(inputs))
-    alone = [results(module(sample)) for sample in inputs.split(1)]
+    batch = results(module(*inputs))
+    samples = zip(*(each.split(1) for each in inputs), strict=True)
+    alone = [results(module(*sample)) for sample in samples]
     joined = [torch.cat(parts) for parts in zip(*alone, strict=True)]
     assert_close(batch, joined, rtol=0, atol=1e-10)
+
+
+@over(ENTRIES)
+def test_inputs_and_parameters_stay_as_they_are(entry):
+    module = ready(entry)
+    inputs = entry.example(2, torch.float32)
+    before = copy.deepcopy((inputs, dict(module.state_dict())))
+    module(*inputs)
+    assert_close((inputs, dict(module.state_dict())), before, rtol=0, atol=0)
 
 
 @over(ENTRIES)
 @ignore_grad_access
 def test_compile(entry):
     torch.compiler.reset()
-    module = entry.build().eval()
-    compiled = torch.compile(module, backend="eager")
+    module = ready(entry)
+    compiled = torch.compile(module, backend="eager", fullgraph=not entry.recurrent)
     inputs = entry.example(3, torch.float32)
-    assert_close(results(compiled(inputs)), results(module(inputs)))
+    assert_close(results(compiled(*inputs)), results(module(*inputs)))
 
 
 @pytest.mark.slow
 @over(ENTRIES)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the compiler's own
 @ignore_grad_access
-def test_compile_with_the_default_backend_trains(entry):
+def test_a_compiled_module_trains(entry):
     torch.compiler.reset()
-    module = entry.build().eval()
+    module = ready(entry)
     inputs = entry.example(3, torch.float32)
-    gradients = {name: gradient.clone() for name, gradient in differentiate(module, inputs).items()}
-    module.zero_grad()
-    assert_close(
-        differentiate(torch.compile(module), inputs), {f"_orig_mod.{n}": g for n, g in gradients.items()}
-    )
+    gradients = copy.deepcopy(differentiate(module, inputs))
+    backend = "inductor" if entry.name in COMPILED_FOR_REAL else "aot_eager"
+    compiled = torch.compile(module, backend=backend, fullgraph=not entry.recurrent)
+    assert_close(results(compiled(*inputs)), results(module(*inputs)), rtol=1e-4, atol=1e-5)
+    assert_close(differentiate(compiled, inputs), gradients, rtol=1e-4, atol=1e-5)
 
 
-@over(ENTRIES)
-@ignore_flat_weights
-def test_export(entry):
-    module = entry.build().eval()
-    program = torch.export.export(module, (entry.example(3, torch.float32),))
-    inputs = entry.example(3, torch.float32).flip(0)
-    assert_close(results(program.module()(inputs)), results(module(inputs)))
-
-
-@pytest.mark.slow
 @over(ENTRIES)
 @ignore_flat_weights
 def test_export_with_any_batch_size(entry):
-    module = entry.build().eval()
-    any_batch_size = ({0: torch.export.Dim.DYNAMIC},)
-    program = torch.export.export(module, (entry.example(3, torch.float32),), dynamic_shapes=any_batch_size)
-    for batch_size in (1, 2, 7):
+    module = ready(entry)
+    example = entry.example(3, torch.float32)
+    any_batch_size = tuple({0: torch.export.Dim.DYNAMIC} for _ in example)
+    program = torch.export.export(module, example, dynamic_shapes=any_batch_size)
+    for batch_size in (1, 2, 3, 7):
         inputs = entry.example(batch_size, torch.float32)
-        assert_close(results(program.module()(inputs)), results(module(inputs)))
+        assert_close(results(program.module()(*inputs)), results(module(*inputs)))
 
 
-@over([entry for entry in ENTRIES if entry.module.__name__ in practicezoo.blocks.__all__])
+@over(BLOCKS)
 def test_a_block_tells_its_output_size(entry):
     block = entry.build()
-    output = last(block(entry.example(2, torch.float32)))
-    size = block.out_channels if hasattr(block, "out_channels") else block.out_features
-    assert output.shape[1] == size
+    inputs = entry.example(2, torch.float32)
+    output = last(block(*inputs))
+    if entry.module in {Shortcut, Scale}:  # they take any channels, and give the residual's
+        assert output.shape == inputs[1].shape
+    else:
+        size = block.out_channels if hasattr(block, "out_channels") else block.out_features
+        assert output.shape[1] == size
 
 
 @over(ENTRIES)
@@ -242,7 +283,19 @@ def test_an_argument_is_readable_under_its_own_name(entry):
     module = entry.build()
     for name, value in entry.arguments.items():
         found = [getattr(part, name) for part in module.modules() if hasattr(part, name)]
-        assert value in [item for item in found if not isinstance(item, nn.Module)], name
+        if isinstance(value, type):  # the class of a part
+            assert any(isinstance(part, value) for part in module.modules()), name
+        elif isinstance(value, str | Part) and name != "cell":  # a part, or the name of one
+            assert any(isinstance(part, nn.Module) for part in found), name
+        elif value is not None and not callable(value):  # a number, or the widths of a branch
+            told = [widths(part) if isinstance(part, nn.Module) else part for part in found]
+            assert value in told, name
+
+
+def widths(part):
+    """The channels that each convolution of a branch makes: a number, or several."""
+    channels = tuple(conv.out_channels for conv in part.modules() if isinstance(conv, nn.Conv2d))
+    return channels[0] if len(channels) == 1 else channels
 
 
 @over(ENTRIES)
@@ -254,36 +307,111 @@ def test_repr_shows_the_module(entry):
 def test_signature(module):
     parameters = inspect.signature(module).parameters
     kinds = {name: parameter.kind for name, parameter in parameters.items()}
-    assert kinds["device"] == kinds["dtype"] == inspect.Parameter.KEYWORD_ONLY
+    if module not in {Shortcut, Scale, practicezoo.blocks.PadChannels}:  # they make no parameters
+        assert kinds["device"] == kinds["dtype"] == inspect.Parameter.KEYWORD_ONLY
     assert sum(kind == inspect.Parameter.POSITIONAL_OR_KEYWORD for kind in kinds.values()) <= 2
     assert inspect.Parameter.VAR_KEYWORD not in kinds.values()
+
+
+@over([entry for entry in ENTRIES if not entry.makes_parameters])
+def test_what_takes_no_device_makes_no_parameters(entry):
+    given = [value for value in entry.arguments.values() if isinstance(value, Part)]
+    assert given or not list(entry.build().parameters())
+
+
+@over(BLOCKS)
+def test_gradients_equal_finite_differences(entry):
+    module = ready(entry, dtype=torch.float64)
+    inputs = tuple(each.requires_grad_() for each in entry.example(2, torch.float64))
+    names = [name for name, _ in module.named_parameters()]
+
+    def run(*values):
+        parameters = dict(zip(names, values[len(inputs) :], strict=True))
+        return last(torch.func.functional_call(module, parameters, values[: len(inputs)]))
+
+    assert torch.autograd.gradcheck(run, (*inputs, *module.parameters()), fast_mode=True)
+
+
+@over(MODELS)
+def test_reset_head_keeps_the_features(entry):
+    model = ready(entry, dtype=torch.float64)
+    inputs = entry.example(2, torch.float64)
+    features = model.forward_features(*inputs)
+    model.reset_head(47)
+    assert torch.equal(model.forward_features(*inputs), features)
+    assert model(*inputs).shape == (2, 47)
+    assert model.num_classes == 47
+    assert {parameter.dtype for parameter in model.head.parameters()} == {torch.float64}
+    with pytest.raises(ValueError, match="num_classes must be at least 1, got 0"):
+        model.reset_head(0)
+
+
+@over(VISION_BLOCKS)
+def test_channels_last_gives_the_same(entry):
+    module = ready(entry, dtype=torch.float64)
+    inputs = entry.example(2, torch.float64)
+    expected = module(*inputs)
+    assert_close(module(*(each.to(memory_format=torch.channels_last) for each in inputs)), expected)
+
+
+@over([entry for entry in VISION_BLOCKS if entry.module not in {Shortcut, Scale}])
+@pytest.mark.parametrize("shape", [(2, 9, 6, 6), (4, 6, 6), (2, 4, 6, 6, 1)], ids=str)
+def test_a_block_names_itself_and_the_wrong_shape(entry, shape):
+    block = entry.build()
+    message = f"{entry.module.__name__} expects an input of shape (N, 4, H, W), got {shape}"
+    _, *residual = entry.example(2, torch.float32)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        block(torch.zeros(shape), *residual)
+
+
+@over(VISION_MODELS)
+def test_a_model_names_itself_and_wrong_inputs(entry):
+    model = entry.build()
+    name = entry.module.__name__
+    (inputs,) = entry.example(2, torch.float32)
+    with pytest.raises(
+        TypeError, match=rf"{name} expects floating-point \w+, got torch.uint8: scale them first"
+    ):
+        model(inputs.to(torch.uint8))
+    with pytest.raises(TypeError, match=rf"{name} expects a tensor.*, got list"):
+        model(list(inputs))
+    with pytest.raises(ValueError, match=rf"{name} expects .*, got .*\(2, 5\)"):
+        model(torch.zeros(2, 5))
+    with pytest.raises(ValueError, match=rf"{name} expects .*, got .*\(5,\)"):
+        model(torch.zeros(5))
+
+
+def has_dropout(entry):
+    return any(isinstance(part, nn.Dropout) and part.p for part in entry.build().modules()) or any(
+        getattr(part, "dropout", 0) for part in entry.build().modules() if isinstance(part, nn.RNNBase)
+    )
 
 
 @pytest.mark.gpu
 @over(ENTRIES)
 def test_gpu_computes_what_the_cpu_computes(entry, cuda):
-    on_cpu = entry.build().eval()
+    on_cpu = ready(entry)
     on_gpu = copy.deepcopy(on_cpu).to(cuda)
     inputs = entry.example(4, torch.float32)
-    outputs = results(on_gpu(inputs.to(cuda)))
+    outputs = results(on_gpu(*move(inputs, cuda)))
     assert {output.device.type for output in outputs} == {"cuda"}
-    assert_close([output.cpu() for output in outputs], results(on_cpu(inputs)), rtol=1e-4, atol=1e-5)
+    assert_close([output.cpu() for output in outputs], results(on_cpu(*inputs)), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.gpu
-@over([entry for entry in ENTRIES if not entry.arguments.get("dropout")])
+@over([entry for entry in ENTRIES if not has_dropout(entry)])
 def test_gpu_gradients_are_the_cpus(entry, cuda):
     on_cpu = entry.build()  # in training mode: cuDNN differentiates recurrent layers in no other
     on_gpu = copy.deepcopy(on_cpu).to(cuda)
     inputs = entry.example(4, torch.float32)
-    gradients = {name: gradient.cpu() for name, gradient in differentiate(on_gpu, inputs.to(cuda)).items()}
+    gradients = {name: gradient.cpu() for name, gradient in differentiate(on_gpu, move(inputs, cuda)).items()}
     assert_close(gradients, differentiate(on_cpu, inputs), rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.gpu
 @over(RECURRENT)
 def test_gpu_takes_padded_and_packed_sequences(entry, cuda):
-    module = entry.build().eval()
+    module = ready(entry)
     padded = pad(entry.example(4, torch.float32))
     expected = last(module(padded))
     module.to(cuda)
@@ -294,13 +422,13 @@ def test_gpu_takes_padded_and_packed_sequences(entry, cuda):
 
 
 @pytest.mark.gpu
-@over(ENTRIES)
+@over([entry for entry in ENTRIES if entry.makes_parameters])
 def test_gpu_trains_a_step_in_bfloat16(entry, cuda):
-    module = entry.build(device=cuda)
+    module = ready(entry, device=cuda).train(entry.recurrent)  # cuDNN differentiates these in no other mode
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
     before = [parameter.detach().clone() for parameter in module.parameters()]
     with torch.autocast("cuda", dtype=torch.bfloat16):
-        differentiate(module, entry.example(4, torch.float32).to(cuda))
+        differentiate(module, move(entry.example(4, torch.float32), cuda))
     optimizer.step()
     for old, new in zip(before, module.parameters(), strict=True):
         assert new.isfinite().all()
