@@ -414,13 +414,13 @@ class TestErrors:
         ],
     )
     def test_batch_that_is_no_pair(self, batch, got):
-        with pytest.raises(TypeError, match=rf"a batch must be a pair \(inputs, targets\), got {got}"):
+        with pytest.raises(TypeError, match=rf"a batch must be a plain pair \(inputs, targets\), got {got}"):
             self.make()([batch])
 
     def test_a_micro_batch_that_is_no_pair_changes_nothing(self):
         step = self.make()
         before = [parameter.detach().clone() for parameter in step.model.parameters()]
-        with pytest.raises(TypeError, match="a batch must be a pair"):
+        with pytest.raises(TypeError, match="a batch must be a plain pair"):
             step([classes(), torch.zeros(2, 5)])
         for parameter, old in zip(step.model.parameters(), before, strict=True):
             assert torch.equal(parameter, old)
