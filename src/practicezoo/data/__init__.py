@@ -1,5 +1,6 @@
 """Samples and batches: vocabularies, data sets, collate functions, samplers and loaders."""
 
+from practicezoo.data.augment import RandomShift
 from practicezoo.data.collate import pack_collate, pad_collate
 from practicezoo.data.images import ImageTensors, load_images
 from practicezoo.data.loader import TensorLoader
@@ -15,6 +16,7 @@ __all__ = [
     "LengthBucketBatchSampler",
     "NameDataset",
     "NormalizeImages",
+    "RandomShift",
     "TensorLoader",
     "load_images",
     "pack_collate",

@@ -1,0 +1,154 @@
+"""RandomShift: each image moves by its own whole number of pixels."""
+
+import pickle
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn import functional as F
+from torchvision.transforms import v2
+
+from practicezoo.data import NormalizeImages, RandomShift
+
+dtypes = pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.bfloat16])
+
+
+def shifted(image, down, right, padding_mode, fill=0):
+    """One image ``(C, H, W)``, pixel by pixel."""
+    _, height, width = image.shape
+    result = torch.full_like(image, fill)
+    for y in range(height):
+        for x in range(width):
+            source_y, source_x = y - down, x - right
+            if padding_mode == "edge":
+                source_y, source_x = min(max(source_y, 0), height - 1), min(max(source_x, 0), width - 1)
+            if 0 <= source_y < height and 0 <= source_x < width:
+                result[:, y, x] = image[:, source_y, source_x]
+    return result
+
+
+@pytest.mark.parametrize("padding_mode", ["constant", "edge"])
+@given(
+    k=st.integers(0, 3), num_channels=st.integers(1, 3), size=st.tuples(st.integers(1, 6), st.integers(1, 6))
+)
+def test_every_result_is_a_shift_of_its_image(padding_mode, k, num_channels, size):
+    images = torch.randint(1, 256, (4, num_channels, *size), dtype=torch.uint8)
+    results = RandomShift(k, padding_mode=padding_mode)(images)
+    assert results.shape == images.shape
+    steps = range(-k, k + 1)
+    for image, result in zip(images, results, strict=True):
+        candidates = [shifted(image, down, right, padding_mode) for down in steps for right in steps]
+        assert any(torch.equal(result, candidate) for candidate in candidates)
+
+
+@dtypes
+def test_all_shifts_come_equally_often_and_independently(dtype):
+    k, num_images = 1, 9000
+    images = torch.zeros(num_images, 1, 5, 5, dtype=dtype)
+    images[:, :, 2, 2] = 1
+    moved = RandomShift(k)(images)
+    assert moved.dtype == dtype
+    counts = moved.float().sum(dim=(0, 1))
+    assert counts.sum() == num_images
+    assert counts[1:4, 1:4].sum() == num_images
+    assert ((counts[1:4, 1:4] - num_images / 9).abs() < 150).all()  # five standard deviations
+
+
+def test_fill():
+    images = torch.full((50, 1, 4, 4), 7, dtype=torch.uint8)
+    values = RandomShift(2, fill=9)(images).unique().tolist()
+    assert values == [7, 9]
+    assert RandomShift(2, padding_mode="edge")(images).unique().tolist() == [7]
+
+
+def test_no_shift_is_the_identity():
+    images = torch.rand(3, 2, 4, 5)
+    assert torch.equal(RandomShift(0)(images), images)
+
+
+def test_a_shift_larger_than_the_image():
+    images = torch.ones(200, 1, 2, 2)
+    moved = RandomShift(5)(images)
+    assert moved.shape == images.shape
+    assert not moved.flatten(1).any(dim=1).all()
+    assert RandomShift(5, padding_mode="edge")(images).eq(1).all()
+
+
+def test_the_seed_decides_and_the_images_stay_as_they_are():
+    images = torch.rand(20, 1, 8, 8)
+    before, shift = images.clone(), RandomShift(2)
+    torch.manual_seed(1)
+    first = shift(images)
+    second = shift(images)
+    torch.manual_seed(1)
+    assert torch.equal(shift(images), first)
+    assert not torch.equal(first, second)
+    assert torch.equal(images, before)
+
+
+def test_an_empty_batch():
+    assert RandomShift(2)(torch.zeros(0, 1, 28, 28)).shape == (0, 1, 28, 28)
+
+
+def test_it_composes_with_others():
+    images = torch.randint(256, (6, 1, 28, 28), dtype=torch.uint8)
+    transform = v2.Compose([RandomShift(2), NormalizeImages(0.5, 0.5)])
+    torch.manual_seed(0)
+    expected = NormalizeImages(0.5, 0.5)(RandomShift(2)(images))
+    torch.manual_seed(0)
+    assert torch.equal(transform(images), expected)
+
+
+def test_shifting_before_or_after_normalizing_is_the_same_with_the_right_fill():
+    images = torch.randint(256, (6, 1, 28, 28), dtype=torch.uint8)
+    normalize = NormalizeImages(0.25, 0.5)
+    torch.manual_seed(0)
+    before = normalize(RandomShift(2)(images))
+    torch.manual_seed(0)
+    assert torch.equal(RandomShift(2, fill=-0.5)(normalize(images)), before)
+
+
+@pytest.mark.parametrize("padding_mode", ["constant", "edge"])
+def test_gradients_pass(padding_mode):
+    images = torch.rand(3, 1, 4, 4, requires_grad=True)
+    RandomShift(1, padding_mode=padding_mode)(F.pad(images, (1, 1, 1, 1))).sum().backward()
+    assert images.grad.eq(1).all()
+
+
+@pytest.mark.gpu
+def test_it_works_on_the_images_device(cuda):
+    images = torch.randint(1, 256, (40, 1, 28, 28), dtype=torch.uint8)
+    moved = RandomShift(2)(images.to(cuda))
+    assert moved.is_cuda
+    for image, result in zip(images, moved.cpu(), strict=True):
+        assert any(
+            torch.equal(result, shifted(image, down, right, "constant"))
+            for down in range(-2, 3)
+            for right in range(-2, 3)
+        )
+
+
+def test_it_can_be_sent_to_a_worker():
+    shift = pickle.loads(pickle.dumps(RandomShift(3, padding_mode="edge")))  # noqa: S301
+    assert repr(shift) == "RandomShift(3, padding_mode='edge', fill=0.0)"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"max_pixels": -1}, "max_pixels must be at least 0, got -1"),
+        (
+            {"max_pixels": 1, "padding_mode": "reflect"},
+            "padding_mode must be one of constant, edge, got 'reflect'",
+        ),
+    ],
+)
+def test_wrong_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        RandomShift(**arguments)
+
+
+def test_wrong_images():
+    with pytest.raises(ValueError, match=r"images must be a batch \(N, C, H, W\), got shape \(28, 28\)"):
+        RandomShift(1)(torch.zeros(28, 28))
