@@ -310,7 +310,8 @@ def test_signature(module):
     kinds = {name: parameter.kind for name, parameter in parameters.items()}
     if module not in {Shortcut, Scale, practicezoo.blocks.PadChannels}:  # they make no parameters
         assert kinds["device"] == kinds["dtype"] == inspect.Parameter.KEYWORD_ONLY
-    assert sum(kind == inspect.Parameter.POSITIONAL_OR_KEYWORD for kind in kinds.values()) <= 2
+    allowed = 3 if module is practicezoo.blocks.DenseBlock else 2  # in_channels, growth_rate, num_layers
+    assert sum(kind == inspect.Parameter.POSITIONAL_OR_KEYWORD for kind in kinds.values()) <= allowed
     assert inspect.Parameter.VAR_KEYWORD not in kinds.values()
 
 

@@ -46,7 +46,7 @@ class DenseBlock(nn.Module):
         TypeError: if ``norm`` or ``activation`` is an instance instead of a class.
 
     Example:
-        >>> block = DenseBlock(64, growth_rate=32, num_layers=6)
+        >>> block = DenseBlock(64, 32, 6)  # growth rate, layers
         >>> block(torch.randn(2, 64, 8, 8)).shape
         torch.Size([2, 256, 8, 8])
 
@@ -56,9 +56,9 @@ class DenseBlock(nn.Module):
     def __init__(
         self,
         in_channels: int,
-        *,
         growth_rate: int,
         num_layers: int,
+        *,
         bottleneck: int = 4,
         dropout: float = 0.0,
         norm: NormFactory | None = nn.BatchNorm2d,
