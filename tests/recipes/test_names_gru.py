@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from practicezoo import NameDataset, PaddedSequence
 from practicezoo.recipes import DataOptions, get_recipe, load_trained, train_recipe
 from practicezoo.recipes.names_gru import NamesGRU, drop_characters
-from practicezoo.training import load_checkpoint, save_checkpoint
+from practicezoo.training import fit, load_checkpoint, save_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +116,23 @@ def test_dropped_characters_become_padding_and_lengths_stay():
     assert set(dropped.data.unique().tolist()) == {0, 65}
     assert 0.05 < (dropped.data == 0).double().mean() < 0.15
     assert dropped.lengths is names.lengths
+
+
+def test_a_run_computes_with_its_own_threads_and_gives_the_others_back(tmp_path, monkeypatch):
+    seen = []
+
+    def spy(*args, **keywords):
+        seen.append(torch.get_num_threads())
+        return fit(*args, **keywords)
+
+    monkeypatch.setattr("practicezoo.recipes.runner.fit", spy)
+    torch.set_num_threads(2)
+    try:
+        train_recipe(get_recipe("names_gru"), tmp_path, epochs=1, device="cpu")
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    assert set(seen) == {1}
 
 
 def write_names(path, rows):

@@ -32,6 +32,7 @@ class Setting:
         transform: applied to the inputs of each training batch.
         precision: see :class:`~practicezoo.TrainStep`.
         max_grad_norm: clips the gradient's norm to this.
+        num_threads: threads on the CPU while training; None for torch's choice.
         refit: whether to train anew on all training data, validation part included, for as many epochs
             as validation chose.
     """
@@ -45,6 +46,7 @@ class Setting:
     transform: Callable[[Any], Any] | None = None
     precision: Precision = "fp32"
     max_grad_norm: float | None = None
+    num_threads: int | None = None
     refit: bool = False
 
 

@@ -4,7 +4,8 @@ import dataclasses
 import json
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -209,19 +210,31 @@ def _fit(
     lr_scheduler = None
     if plan.lr_scheduler is not None:
         lr_scheduler = plan.lr_scheduler(optimizer, len(train_loader) * plan.epochs)
-    return fit(
-        model,
-        train_loader,
-        criterion=plan.criterion(),
-        optimizer=optimizer,
-        epochs=plan.epochs,
-        val_loader=val_loader,
-        metrics=None if val_loader is None else {"accuracy": Accuracy()},
-        lr_scheduler=lr_scheduler,
-        precision=plan.precision,
-        max_grad_norm=plan.max_grad_norm,
-        callbacks=callbacks,
-    )
+    with _threads(plan.num_threads):
+        return fit(
+            model,
+            train_loader,
+            criterion=plan.criterion(),
+            optimizer=optimizer,
+            epochs=plan.epochs,
+            val_loader=val_loader,
+            metrics=None if val_loader is None else {"accuracy": Accuracy()},
+            lr_scheduler=lr_scheduler,
+            precision=plan.precision,
+            max_grad_norm=plan.max_grad_norm,
+            callbacks=callbacks,
+        )
+
+
+@contextmanager
+def _threads(number: int | None) -> Iterator[None]:
+    """Compute with that many threads; the number from before comes back at the end."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _announce(facts: Mapping[str, Any], splits: Splits) -> None:
