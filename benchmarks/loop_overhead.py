@@ -5,6 +5,8 @@ the loss summed on the device and read once an epoch. Both start from the same w
 batches, and must end at the same weights bit for bit: then they did the same work.
 """
 
+import ctypes
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -152,6 +154,7 @@ def compare_loops(task: Task, *, quick: bool) -> Comparison:
 
 def run(*, device: str, quick: bool) -> dict:
     """Compare the loops on two models; print the ratio of `fit` to the hand-written loop."""
+    keep_freed_memory()
     mlp = mlp_task(device=device, quick=quick)
     names, source = names_task(device=device, quick=quick)
     comparisons = {}
@@ -165,6 +168,14 @@ def run(*, device: str, quick: bool) -> dict:
         "data": {"images": "random", "names": source},
         "settings": {"batch_size": {"MLP": mlp.batch_size, "CharGRUClassifier": names.batch_size}},
     }
+
+
+def keep_freed_memory() -> None:
+    """Tell glibc not to give memory back: which arm's batches fault pages in anew is chance, not overhead."""
+    if sys.platform == "linux":
+        allocator = ctypes.CDLL(None)
+        for parameter in (-3, -1, -2):  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_TOP_PAD, from malloc.h
+            getattr(allocator, "mallopt", lambda *_: 0)(parameter, 2**25)  # the most that it takes
 
 
 def check_equal(model: nn.Module, other: nn.Module) -> None:
