@@ -77,7 +77,7 @@ class NameDataset(Dataset[tuple[Tensor, int]]):
         self._ids: list[Tensor] = []
         origin = f"{source}: " if isinstance(source, str | Path) else ""
         allowed = None if classes is None else set(classes)
-        for row, (raw_name, raw_label) in _rows(source):
+        for row, (raw_name, raw_label) in _rows(source, origin):
             if not (isinstance(raw_name, str) and isinstance(raw_label, str)):
                 raise TypeError(
                     f"{origin}row {row}: name and label must be text, got {(raw_name, raw_label)!r}"
@@ -173,13 +173,12 @@ def _check_label(label: str, allowed: set[str] | None) -> None:
         raise ValueError(f"label must be one of the {len(allowed)} classes, got {shorten(label)}")
 
 
-def _rows(source: Source) -> Iterator[tuple[int, tuple[str, str]]]:
-    """Rows of two, numbered from 1."""
+def _rows(source: Source, origin: str) -> Iterator[tuple[int, tuple[str, str]]]:
+    """Rows of two, numbered from 1; ``origin`` stands before a message about one that is not."""
     rows = _csv_rows(Path(source)) if isinstance(source, str | Path) else enumerate(source, start=1)
     for number, row in rows:
         if len(row) != 2 or isinstance(row, str):  # noqa: PLR2004
-            prefix = f"{source}: " if isinstance(source, str | Path) else ""
-            raise ValueError(f"{prefix}row {number}: a row must be a name and a label, got {shorten(row)}")
+            raise ValueError(f"{origin}row {number}: a row must be a name and a label, got {shorten(row)}")
         yield number, (row[0], row[1])
 
 
