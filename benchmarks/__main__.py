@@ -9,7 +9,7 @@ import torch
 
 from benchmarks.discovery import load, summaries
 from benchmarks.report import read_results, write_results
-from benchmarks.tables import comparison_table
+from benchmarks.tables import payload_text
 
 __all__ = ["main"]
 
@@ -60,8 +60,7 @@ def _show(options: argparse.Namespace) -> None:
         payload = read_results(options.name, options.device)
     except FileNotFoundError as error:
         raise UsageError(f"{options.name} has no saved results on {options.device}") from error
-    for title, comparison in payload["comparisons"].items():
-        print(f"{title}\n{comparison_table(comparison)}")
+    print(payload_text(payload))
 
 
 def _check_name(name: str) -> None:

@@ -1,10 +1,32 @@
-"""Text tables of comparisons, rendered from their JSON form."""
+"""Text tables of comparisons and grids, rendered from their JSON form."""
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 
-__all__ = ["aligned", "comparison_table", "format_seconds"]
+__all__ = [
+    "aligned",
+    "cells_table",
+    "comparison_table",
+    "format_seconds",
+    "grid_heading",
+    "payload_text",
+]
 
 HEADER = ("arm", "median", "10-90 %", "throughput", "ratio [95 %]", "set-up", "first step")
+CELLS_HEADER = (
+    *("", "batch", "ms a step", "10-90 %", "samples/s", "ratio [95 %]", "first step", "launches"),
+    "peak memory",
+)
+QUICK = "quick run: a check that everything works; the numbers mean little"
+
+
+def payload_text(payload: Mapping) -> str:
+    """Render everything that a script has measured."""
+    parts = [f"{title}\n{comparison_table(found)}" for title, found in payload["comparisons"].items()]
+    if "grid" in payload:
+        cells = groupby(payload["grid"]["cells"], key=lambda cell: cell["model"])
+        parts += [grid_heading(payload["grid"]), *(cells_table(list(of_model)) for _, of_model in cells)]
+    return "\n".join(parts)
 
 
 def comparison_table(comparison: Mapping) -> str:
@@ -21,11 +43,37 @@ def comparison_table(comparison: Mapping) -> str:
     )
     lines = [heading, aligned([HEADER, *(_row(arm, reference) for arm in arms)])]
     if comparison["quick"]:
-        lines.append("quick run: a check that everything works; the numbers mean little")
+        lines.append(QUICK)
     elif not comparison["trustworthy"]:
         lines.append(
             f"WARNING: not trustworthy: {reference!r} measured twice differs from itself; "
             "run again on a quieter machine"
+        )
+    return "\n".join(lines)
+
+
+def grid_heading(grid: Mapping) -> str:
+    """Render what stands above a grid: the device's own speed, and what is left out."""
+    rates = [f"{rate / 1e9:,.1f} billion {what} a second" for what, rate in grid["rates"].items()]
+    return "\n".join([f"the device: {', '.join(rates)}", *(f"left out: {what}" for what in grid["left_out"])])
+
+
+def cells_table(cells: Sequence[Mapping]) -> str:
+    """Render the cells of one model: a comparison for each batch size."""
+    first = cells[0]
+    rows = [CELLS_HEADER, *(_cell_row(cell, arm) for cell in cells for arm in cell["measurements"])]
+    told = [column for column in zip(*rows, strict=True) if any(column[1:])]
+    lines = [
+        f"{first['model']}: {first['device']}, ratio to {first['reference']!r}, below 1 is faster",
+        aligned(list(zip(*told, strict=True))),
+    ]
+    doubtful = [str(cell["batch_size"]) for cell in cells if not cell["trustworthy"]]
+    if first["quick"]:
+        lines.append(QUICK)
+    elif doubtful:
+        lines.append(
+            f"doubtful: at batch size {', '.join(doubtful)} {first['reference']!r} measured twice differs "
+            "from itself by more than chance does nineteen times in twenty"
         )
     return "\n".join(lines)
 
@@ -53,19 +101,37 @@ def format_seconds(seconds: float) -> str:
     return f"{_three_digits(seconds * 1e6)} us"
 
 
+def _cell_row(cell: Mapping, arm: Mapping) -> tuple[str, ...]:
+    low, median, high = (_three_digits(arm[name] / cell["steps"] * 1e3) for name in ("low", "median", "high"))
+    return (
+        arm["name"],
+        str(cell["batch_size"]),
+        median,
+        f"{low} - {high}",
+        _three_digits(arm["throughput"]),
+        _ratio(arm, cell["reference"]),
+        format_seconds(arm["first_step"]),
+        "" if arm["launches"] is None else f"{arm['launches']:,}",
+        "" if arm["peak_bytes"] is None else f"{_three_digits(arm['peak_bytes'] / 2**20)} MiB",
+    )
+
+
 def _row(arm: Mapping, reference: str) -> tuple[str, ...]:
-    ratio = arm["ratio"]
     return (
         arm["name"],
         format_seconds(arm["median"]),
         f"{format_seconds(arm['low'])} - {format_seconds(arm['high'])}",
         f"{_three_digits(arm['throughput'])} {arm['unit']}/s",
-        "1"
-        if arm["name"] == reference
-        else f"{ratio['median']:.3f} [{ratio['low']:.3f}, {ratio['high']:.3f}]",
+        _ratio(arm, reference),
         format_seconds(arm["setup"]),
         format_seconds(arm["first_step"]),
     )
+
+
+def _ratio(arm: Mapping, reference: str) -> str:
+    if arm["name"] == reference:
+        return "1"
+    return f"{arm['ratio']['median']:.3f} [{arm['ratio']['low']:.3f}, {arm['ratio']['high']:.3f}]"
 
 
 def _three_digits(number: float) -> str:

@@ -57,7 +57,9 @@ def test_a_script_runs_and_its_payload_is_json(name, capsys):
     text = json.dumps(payload)
     assert payload["environment"]["seeds"]
     assert payload["environment"]["versions"]["torch"] == torch.__version__
-    for comparison in payload["comparisons"].values():
+    measured = [*payload["comparisons"].values(), *payload.get("grid", {"cells": []})["cells"]]
+    assert measured
+    for comparison in measured:
         assert comparison["quick"]
         assert all(arm["median"] > 0 for arm in comparison["measurements"])
     assert str(Path.home()) not in text
@@ -73,8 +75,8 @@ def test_an_import_tells_what_its_statement_added():
 
 
 def test_infrastructure_is_no_script():
-    assert {"names_epoch", "mnist_epoch", "data_path", "inception_block"} <= set(summaries())
-    assert not {"timing", "report", "tables", "discovery", "datasets", "__main__"} & set(summaries())
+    assert {"names_epoch", "mnist_epoch", "inception_block", "training_step"} <= set(summaries())
+    assert not {"timing", "report", "tables", "discovery", "datasets", "grid", "__main__"} & set(summaries())
 
 
 def test_list_names_each_script_and_its_question(capsys):

@@ -1,0 +1,264 @@
+"""A grid: every registered model at several batch sizes, in every way to compute the same thing.
+
+Within a model and a batch size the ways are arms of one comparison: they take turns, beside eager float32
+measured twice. A compiled model is compiled once, for any batch size. The device's own speed, measured in
+the same run, stands beside the grid.
+"""
+
+import fnmatch
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.profiler import ProfilerActivity, profile
+from torch.utils.benchmark import Timer
+
+from benchmarks.report import environment
+from benchmarks.tables import cells_table, grid_heading
+from benchmarks.timing import Arm, compare
+from practicezoo import create_model, list_models
+
+__all__ = ["EXAMPLES", "Job", "count_launches", "example", "held_bytes", "measure_model", "run_grid"]
+
+# What a model reads and what it should answer, by its registered name: a new kind of model gets a line.
+EXAMPLES: dict[str, Callable[[int], tuple[Tensor, Tensor]]] = {
+    "mnist_*": lambda size: (torch.randn(size, 1, 28, 28), torch.randint(10, (size,))),
+    "names_*": lambda size: (torch.randint(1, 128, (size, 10)), torch.randint(18, (size,))),
+}
+
+BATCH_SIZES = (64, 256, 1024)
+QUICK_BATCH_SIZES = (4,)
+ROUND_SECONDS = 0.02  # a round repeats steps that are shorter
+SEED = 0
+WARMUP = 3  # CUDA graphs are recorded in the second call
+COMPILE_MODES = {"compiled": "default", "reduce-overhead": "reduce-overhead"}
+
+Step: TypeAlias = Callable[[], object]
+Job: TypeAlias = Callable[[nn.Module, Tensor, Tensor, str], tuple[Step, Optimizer | None]]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A way to compute: "eager" or one of COMPILE_MODES, a precision, a layout of memory."""
+
+    mode: str
+    precision: str
+    channels_last: bool
+
+    @property
+    def name(self) -> str:
+        """What the table calls it."""
+        return f"{self.mode} {self.precision}{' channels_last' if self.channels_last else ''}"
+
+
+REFERENCE = Variant("eager", "fp32", channels_last=False)
+
+
+def run_grid(job: Job, *, device: str, quick: bool) -> dict:
+    """Measure the device and every registered model, print the tables, and return the payload.
+
+    Args:
+        job: Called with a model, inputs, targets and a precision, returns the step to time and the
+            optimizer that it keeps, if any.
+        device: Where to compute.
+        quick: One small batch size, and nothing compiled.
+    """
+    modes, left_out = _modes(device, quick=quick)
+    grid = {"rates": device_rates(device, quick=quick), "left_out": left_out, "cells": []}
+    print(grid_heading(grid))
+    for name in list_models():
+        cells = measure_model(name, job, modes=modes, device=device, quick=quick)
+        print(cells_table(cells), flush=True)
+        grid["cells"] += cells
+    return {
+        "environment": environment(device, "fp32 and bf16", {"order": SEED, "weights": SEED, "inputs": SEED}),
+        "comparisons": {},
+        "grid": grid,
+    }
+
+
+def measure_model(name: str, job: Job, *, modes: Sequence[str], device: str, quick: bool) -> list[dict]:
+    """Compare the ways to compute one model, at each batch size.
+
+    Returns:
+        For each batch size a comparison as `Comparison.to_dict` gives it, without the single rounds, and
+        with the model, the batch size, the steps in a round, and each arm's launches and peak memory.
+    """
+    torch.manual_seed(SEED)
+    models = {variant: _build(name, variant, device) for variant in _variants(name, modes)}
+    cells = []
+    # Else the compiler gives up after eight variants of a model, and runs the others as they are.
+    with torch._dynamo.config.patch(recompile_limit=64):  # noqa: SLF001 - documented under this name
+        for batch_size in QUICK_BATCH_SIZES if quick else BATCH_SIZES:
+            batch = tuple(tensor.to(device) for tensor in example(name, batch_size))
+            cell = _measure_cell(models, job, *batch, device=device, quick=quick)
+            cells.append({"model": name, "batch_size": batch_size} | cell)
+    torch.compiler.reset()
+    return cells
+
+
+def example(name: str, batch_size: int) -> tuple[Tensor, Tensor]:
+    """Return random inputs and targets for a registered model.
+
+    Raises:
+        ValueError: If EXAMPLES has no line for it.
+    """
+    for pattern, make in EXAMPLES.items():
+        if fnmatch.fnmatch(name, pattern):
+            return make(batch_size)
+    raise ValueError(f"EXAMPLES in benchmarks/grid.py must have a line for every model, got none for {name}")
+
+
+def device_rates(device: str, *, quick: bool) -> dict[str, float]:
+    """Measure how many bytes a second the device copies, read and written, and how fast it multiplies."""
+    num_values, size = (2**16, 64) if quick else (2**26, 4096 if device == "cuda" else 1024)
+    source = torch.rand(num_values, device=device)
+    copying = _seconds("target.copy_(source)", quick, source=source, target=torch.empty_like(source))
+    rates = {"copied bytes": 2 * source.nbytes / copying}
+    for precision, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        matrix = torch.randn(size, size, device=device, dtype=dtype)
+        multiplying = _seconds("torch.mm(a, a, out=b)", quick, a=matrix, b=torch.empty_like(matrix))
+        rates[f"{precision} operations in a product"] = 2 * size**3 / multiplying
+    return rates
+
+
+def count_launches(event_names: Iterable[str]) -> int:
+    """Count the calls that start work on a CUDA device; a CUDA graph is started by one.
+
+    Example:
+        >>> count_launches(["aten::mm", "cudaLaunchKernel", "cudaMemcpyAsync", "cudaGraphLaunch"])
+        2
+    """
+    return sum(name.startswith(("cudaLaunch", "cuLaunch", "cudaGraphLaunch")) for name in event_names)
+
+
+def held_bytes(model: nn.Module, optimizer: Optimizer | None, *batch: Tensor) -> int:
+    """Count what stays in memory from step to step: weights, gradients, the optimizer's state, the batch."""
+    parameters = list(model.parameters())
+    tensors = [*batch, *parameters, *model.buffers()]
+    tensors += [parameter.grad for parameter in parameters if parameter.grad is not None]
+    for state in optimizer.state.values() if optimizer else ():
+        tensors += [value for value in state.values() if isinstance(value, Tensor)]
+    return sum(tensor.nbytes for tensor in tensors if tensor.device == batch[0].device)
+
+
+def _modes(device: str, *, quick: bool) -> tuple[list[str], list[str]]:
+    """Return the modes to measure, and what is left out and why."""
+    if quick:
+        return ["eager"], ["compiled models, in a quick run"]
+    if device != "cuda":
+        return ["eager", "compiled"], ["reduce-overhead, which means CUDA graphs: this is no CUDA device"]
+    return ["eager", *COMPILE_MODES], ["peak memory of reduce-overhead: CUDA graphs keep a pool of their own"]
+
+
+def _variants(name: str, modes: Sequence[str]) -> list[Variant]:
+    convolves = any(isinstance(part, nn.Conv2d) for part in create_model(name).modules())
+    return [
+        Variant(mode, precision, channels_last)
+        for mode in modes
+        for precision in ("fp32", "bf16")
+        for channels_last in ((False, True) if convolves else (False,))
+    ]
+
+
+def _build(name: str, variant: Variant, device: str) -> nn.Module:
+    memory_format = torch.channels_last if variant.channels_last else torch.contiguous_format
+    model = create_model(name).to(device=device, memory_format=memory_format)
+    if variant.mode == "eager":
+        return model
+    return torch.compile(model, mode=COMPILE_MODES[variant.mode], dynamic=True)
+
+
+def _measure_cell(
+    models: dict[Variant, nn.Module], job: Job, inputs: Tensor, targets: Tensor, *, device: str, quick: bool
+) -> dict:
+    trial, _ = job(models[REFERENCE], inputs, targets, "fp32")
+    num_steps = 1 if quick else _steps_in_a_round(trial, device)
+    jobs: dict[str, tuple[Step, Optimizer | None]] = {}
+
+    def setup(variant: Variant) -> Step:
+        laid_out = inputs.to(memory_format=torch.channels_last) if variant.channels_last else inputs
+        step, optimizer = job(models[variant], laid_out, targets, variant.precision)
+        if variant.mode == "reduce-overhead":
+            step = _after_mark(step)
+        jobs[variant.name] = step, optimizer
+        return partial(_repeat, step, num_steps)
+
+    work = len(inputs) * num_steps
+    cell = compare(
+        [Arm(variant.name, partial(setup, variant), work, "samples") for variant in models],
+        reference=REFERENCE.name,
+        warmup=WARMUP,
+        quick=quick,
+        device=device,
+        seed=SEED,
+    ).to_dict()
+    arms = {arm["name"]: arm for arm in cell["measurements"]}
+    for arm in arms.values():
+        del arm["rounds"]
+        arm |= {"launches": None, "peak_bytes": None}
+    for variant, model in models.items():
+        step, optimizer = jobs[variant.name]
+        if device == "cuda":
+            arms[variant.name]["launches"] = _launches(step)
+        if device == "cuda" and variant.mode != "reduce-overhead":
+            held = held_bytes(model, optimizer, inputs, targets)
+            arms[variant.name]["peak_bytes"] = held + _extra_bytes(step)
+    return cell | {"steps": num_steps}
+
+
+def _steps_in_a_round(step: Step, device: str) -> int:
+    """Return how often a step is to be repeated for a round that the clock can tell from noise."""
+    step()  # the first one sets up
+    if device == "cuda":
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    step()
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return max(1, math.ceil(ROUND_SECONDS / (time.perf_counter() - start)))
+
+
+def _repeat(step: Step, num_steps: int) -> None:
+    for _ in range(num_steps):
+        step()
+
+
+def _after_mark(step: Step) -> Step:
+    """Allow each step to write over what the last one left in the graphs' memory."""
+
+    def marked() -> None:
+        torch.compiler.cudagraph_mark_step_begin()
+        step()
+
+    return marked
+
+
+def _launches(step: Step) -> int:
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
+        step()
+        torch.cuda.synchronize()
+    return count_launches(event.name for event in profiler.events())
+
+
+def _extra_bytes(step: Step) -> int:
+    """Return what a step allocates at its peak, beyond what is held before it."""
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    step()
+    torch.cuda.synchronize()
+    return torch.cuda.max_memory_allocated() - before
+
+
+def _seconds(statement: str, quick: bool, **variables: Tensor) -> float:
+    timer = Timer(
+        statement, globals={"torch": torch} | variables, num_threads=torch.get_num_threads()
+    )  # waits for the device by itself
+    return timer.blocked_autorange(min_run_time=0.01 if quick else 1).median

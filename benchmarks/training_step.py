@@ -1,0 +1,25 @@
+"""How long does one training step take: every model, eager and compiled, in each precision and layout?
+
+A step is TrainStep's whole update: gradients cleared, forward, cross entropy, backward, Adam.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.grid import Step, run_grid
+from practicezoo import TrainStep
+
+
+def training_job(
+    model: nn.Module, inputs: Tensor, targets: Tensor, precision: str
+) -> tuple[Step, torch.optim.Optimizer]:
+    """Return a step that updates the model, and the optimizer."""
+    model.train()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    update = TrainStep(model, optimizer, nn.CrossEntropyLoss(), precision=precision)
+    return lambda: update([(inputs, targets)]), optimizer
+
+
+def run(*, device: str, quick: bool) -> dict:
+    """Measure a training step of every registered model; print milliseconds and samples a second."""
+    return run_grid(training_job, device=device, quick=quick)

@@ -1,0 +1,141 @@
+"""The grid: its arms compute the same, its table reads from JSON, and what it counts is right."""
+
+import json
+import re
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from benchmarks import grid
+from benchmarks.grid import count_launches, example, held_bytes, measure_model
+from benchmarks.inference import inference_job
+from benchmarks.tables import cells_table, payload_text
+from benchmarks.training_step import training_job
+from practicezoo import create_model, list_models
+
+
+@pytest.fixture(scope="module")
+def cells():
+    torch.set_num_threads(1)
+    return measure_model("mnist_cnn", training_job, modes=["eager"], device="cpu", quick=True)
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_every_registered_model_has_an_example(name):
+    inputs, targets = example(name, 3)
+    logits = create_model(name)(inputs)
+    assert len(inputs) == len(targets) == 3
+    assert nn.functional.cross_entropy(logits, targets).isfinite()
+
+
+def test_a_model_without_an_example():
+    message = r"EXAMPLES in benchmarks/grid.py must have a line for every model, got none for new_model"
+    with pytest.raises(ValueError, match=message):
+        example("new_model", 3)
+
+
+def test_the_arms_of_a_cell(cells):
+    (cell,) = cells
+    assert (cell["model"], cell["batch_size"], cell["steps"]) == ("mnist_cnn", 4, 1)
+    names = [arm["name"] for arm in cell["measurements"]]
+    expected = ["eager fp32", "eager fp32 channels_last", "eager bf16", "eager bf16 channels_last"]
+    assert names == [*expected, "eager fp32 (again)"]
+    assert all(arm["work"] == 4 for arm in cell["measurements"])
+
+
+def test_layouts_are_for_convolutions_only():
+    (cell,) = measure_model("mnist_mlp", inference_job, modes=["eager"], device="cpu", quick=True)
+    names = [arm["name"] for arm in cell["measurements"]]
+    assert names == ["eager fp32", "eager bf16", "eager fp32 (again)"]
+
+
+def test_milliseconds_are_of_one_step(cells):
+    (cell,) = cells
+    arm = cell["measurements"][0] | {"low": 0.01, "median": 0.02, "high": 0.04, "throughput": 1600.0}
+    table = cells_table([cell | {"steps": 8, "measurements": [arm]}])
+    heading, header, row, quick = table.splitlines()
+    assert heading == "mnist_cnn: cpu, ratio to 'eager fp32', below 1 is faster"
+    assert header.split("  ")[-1] == "first step"
+    assert re.split(" {2,}", row)[:5] == ["eager fp32", "4", "2.50", "1.25 - 5.00", "1,600"]
+    assert quick.startswith("quick run")
+
+
+def test_columns_that_only_cuda_has(cells):
+    (cell,) = cells
+    arms = [arm | {"launches": 1234, "peak_bytes": 3 * 2**19} for arm in cell["measurements"]]
+    _, header, row, *_ = cells_table([cell | {"measurements": arms}]).splitlines()
+    assert header.endswith("launches  peak memory")
+    assert row.endswith("1,234     1.50 MiB")
+
+
+def test_a_doubtful_cell_is_named(cells):
+    (cell,) = cells
+    measured = [cell | {"quick": False, "trustworthy": trustworthy} for trustworthy in (False, True)]
+    measured[0]["batch_size"] = 64
+    last = cells_table(measured).splitlines()[-1]
+    assert last.startswith("doubtful: at batch size 64 'eager fp32' measured twice differs")
+    assert "doubtful" not in cells_table(measured[1:])
+
+
+def test_the_text_of_a_payload_reads_the_same_from_json(cells):
+    found = {"rates": {"copied bytes": 12.34e9}, "left_out": ["one thing"], "cells": cells}
+    payload = {"comparisons": {}, "grid": found}
+    text = payload_text(json.loads(json.dumps(payload)))
+    assert text == payload_text(payload)
+    first, second, *table = text.splitlines()
+    assert first == "the device: 12.3 billion copied bytes a second"
+    assert second == "left out: one thing"
+    assert "\n".join(table) == cells_table(cells)
+
+
+def test_launches_are_told_from_other_events():
+    names = ["cudaLaunchKernel", "cudaLaunchKernelExC", "cuLaunchKernel", "cudaGraphLaunch"]
+    others = ["aten::mm", "cudaMemcpyAsync", "cudaDeviceSynchronize", "sgemm_128x64"]
+    assert count_launches(names + others) == 4
+
+
+def test_held_memory():
+    model = nn.Linear(3, 2)  # 8 weights
+    inputs, targets = torch.zeros(5, 3), torch.zeros(5, dtype=torch.int64)
+    weights, batch = 8 * 4, 15 * 4 + 5 * 8
+    assert held_bytes(model, None, inputs, targets) == weights + batch
+    step, optimizer = training_job(model, inputs, targets, "fp32")
+    step()
+    num_steps = 2 * 4  # Adam counts for each of the two parameters
+    assert held_bytes(model, optimizer, inputs, targets) == 4 * weights + batch + num_steps
+
+
+def test_short_steps_are_repeated(monkeypatch):
+    clock = iter([0.0, 0.005])
+    monkeypatch.setattr(grid.time, "perf_counter", lambda: next(clock))
+    assert grid._steps_in_a_round(lambda: None, "cpu") == 4
+
+
+@pytest.mark.parametrize("name", ["mnist_cnn", "names_gru"])
+def test_jobs(name):
+    model = create_model(name).train()
+    inputs, targets = example(name, 3)
+    step, optimizer = inference_job(model, inputs, targets, "bf16")
+    step()
+    assert optimizer is None
+    assert not model.training
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    step, _ = training_job(model, inputs, targets, "bf16")
+    step()
+    assert model.training
+    with pytest.raises(AssertionError):
+        assert_close(dict(model.state_dict()), before)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("job", [training_job, inference_job])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the compiler's own
+def test_compiled_models(job, monkeypatch):
+    monkeypatch.setattr(grid, "QUICK_BATCH_SIZES", (4, 6))
+    cells = measure_model("mnist_cnn", job, modes=["eager", "compiled"], device="cpu", quick=True)
+    assert [cell["batch_size"] for cell in cells] == [4, 6]
+    for cell in cells:
+        names = [arm["name"] for arm in cell["measurements"]]
+        assert names[4:8] == [name.replace("eager", "compiled") for name in names[:4]]
