@@ -87,8 +87,9 @@ def measure_model(name: str, job: Job, *, modes: Sequence[str], device: str, qui
     """Compare the ways to compute one model, at each batch size.
 
     Returns:
-        For each batch size a comparison as `Comparison.to_dict` gives it, without the single rounds, and
-        with the model, the batch size, the steps in a round, and each arm's launches and peak memory.
+        For each batch size a comparison as `Comparison.to_dict` gives it, with the number of rounds in
+        place of each one's seconds, and with the model, the batch size, the steps in a round, and each
+        arm's kernel launches and peak memory, both of one step.
     """
     torch.manual_seed(SEED)
     models = {variant: _build(name, variant, device) for variant in _variants(name, modes)}
@@ -201,7 +202,7 @@ def _measure_cell(
     ).to_dict()
     arms = {arm["name"]: arm for arm in cell["measurements"]}
     for arm in arms.values():
-        del arm["rounds"]
+        cell["num_rounds"] = len(arm.pop("rounds"))
         arm |= {"launches": None, "peak_bytes": None}
     for variant, model in models.items():
         step, optimizer = jobs[variant.name]
@@ -258,7 +259,6 @@ def _extra_bytes(step: Step) -> int:
 
 
 def _seconds(statement: str, quick: bool, **variables: Tensor) -> float:
-    timer = Timer(
-        statement, globals={"torch": torch} | variables, num_threads=torch.get_num_threads()
-    )  # waits for the device by itself
+    # it waits for the device by itself
+    timer = Timer(statement, globals={"torch": torch} | variables, num_threads=torch.get_num_threads())
     return timer.blocked_autorange(min_run_time=0.01 if quick else 1).median

@@ -14,7 +14,7 @@ __all__ = [
 
 HEADER = ("arm", "median", "10-90 %", "throughput", "ratio [95 %]", "set-up", "first step")
 CELLS_HEADER = (
-    *("", "batch", "ms a step", "10-90 %", "samples/s", "ratio [95 %]", "first step", "launches"),
+    *("", "batch", "ms a step", "10-90 %", "samples/s", "ratio [95 %]", "first round", "launches"),
     "peak memory",
 )
 QUICK = "quick run: a check that everything works; the numbers mean little"
@@ -37,10 +37,7 @@ def comparison_table(comparison: Mapping) -> str:
     """
     arms = comparison["measurements"]
     reference = comparison["reference"]
-    heading = (
-        f"{comparison['device']}, {len(arms[0]['rounds'])} rounds after {comparison['warmup']} of warm-up; "
-        f"ratio to {reference!r}, below 1 is faster"
-    )
+    heading = _heading(comparison, num_rounds=len(arms[0]["rounds"]))
     lines = [heading, aligned([HEADER, *(_row(arm, reference) for arm in arms)])]
     if comparison["quick"]:
         lines.append(QUICK)
@@ -64,7 +61,7 @@ def cells_table(cells: Sequence[Mapping]) -> str:
     rows = [CELLS_HEADER, *(_cell_row(cell, arm) for cell in cells for arm in cell["measurements"])]
     told = [column for column in zip(*rows, strict=True) if any(column[1:])]
     lines = [
-        f"{first['model']}: {first['device']}, ratio to {first['reference']!r}, below 1 is faster",
+        f"{first['model']}: {_heading(first, num_rounds=first['num_rounds'])}",
         aligned(list(zip(*told, strict=True))),
     ]
     doubtful = [str(cell["batch_size"]) for cell in cells if not cell["trustworthy"]]
@@ -72,8 +69,8 @@ def cells_table(cells: Sequence[Mapping]) -> str:
         lines.append(QUICK)
     elif doubtful:
         lines.append(
-            f"doubtful: at batch size {', '.join(doubtful)} {first['reference']!r} measured twice differs "
-            "from itself by more than chance does nineteen times in twenty"
+            f"doubtful at batch size {', '.join(doubtful)}: {first['reference']!r} measured twice differs "
+            "from itself"
         )
     return "\n".join(lines)
 
@@ -99,6 +96,13 @@ def format_seconds(seconds: float) -> str:
         if seconds * factor >= 1:
             return f"{_three_digits(seconds * factor)} {unit}"
     return f"{_three_digits(seconds * 1e6)} us"
+
+
+def _heading(comparison: Mapping, *, num_rounds: int) -> str:
+    return (
+        f"{comparison['device']}, {num_rounds} rounds after {comparison['warmup']} of warm-up; "
+        f"ratio to {comparison['reference']!r}, below 1 is faster"
+    )
 
 
 def _cell_row(cell: Mapping, arm: Mapping) -> tuple[str, ...]:

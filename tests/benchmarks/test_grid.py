@@ -56,8 +56,10 @@ def test_milliseconds_are_of_one_step(cells):
     arm = cell["measurements"][0] | {"low": 0.01, "median": 0.02, "high": 0.04, "throughput": 1600.0}
     table = cells_table([cell | {"steps": 8, "measurements": [arm]}])
     heading, header, row, quick = table.splitlines()
-    assert heading == "mnist_cnn: cpu, ratio to 'eager fp32', below 1 is faster"
-    assert header.split("  ")[-1] == "first step"
+    assert heading == (
+        "mnist_cnn: cpu, 3 rounds after 1 of warm-up; ratio to 'eager fp32', below 1 is faster"
+    )
+    assert header.split("  ")[-1] == "first round"
     assert re.split(" {2,}", row)[:5] == ["eager fp32", "4", "2.50", "1.25 - 5.00", "1,600"]
     assert quick.startswith("quick run")
 
@@ -75,7 +77,7 @@ def test_a_doubtful_cell_is_named(cells):
     measured = [cell | {"quick": False, "trustworthy": trustworthy} for trustworthy in (False, True)]
     measured[0]["batch_size"] = 64
     last = cells_table(measured).splitlines()[-1]
-    assert last.startswith("doubtful: at batch size 64 'eager fp32' measured twice differs")
+    assert last == "doubtful at batch size 64: 'eager fp32' measured twice differs from itself"
     assert "doubtful" not in cells_table(measured[1:])
 
 

@@ -65,7 +65,7 @@ def test_a_script_runs_and_its_payload_is_json(name, capsys):
     assert str(Path.home()) not in text
     assert str(Path(report.__file__).parent) not in text
     assert socket.gethostname() not in text
-    assert "first step" in capsys.readouterr().out
+    assert "quick run: " in capsys.readouterr().out
 
 
 def test_an_import_tells_what_its_statement_added():
