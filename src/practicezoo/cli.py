@@ -1,6 +1,7 @@
 """The command line: list, info, train, evaluate, predict."""
 
 import argparse
+import dataclasses
 import io
 import json
 import sys
@@ -55,6 +56,8 @@ def _info(options: argparse.Namespace) -> None:
     recipe = get_recipe(options.name)
     print(f"{recipe.name}: {recipe.summary}")
     print(f"data:          {recipe.data}")
+    if recipe.datasets:
+        print(f"--dataset:     {', '.join(recipe.datasets)}")
     print(f"course result: {recipe.reference}")
     for name, setting in recipe.settings.items():
         overrides = "".join(f", {key} {value}" for key, value in setting.model_overrides.items())
@@ -87,7 +90,10 @@ def _train(options: argparse.Namespace) -> None:
 def _evaluate(options: argparse.Namespace) -> None:
     recipe = get_recipe(options.name)
     model, state = load_trained(recipe, options.checkpoint, device=options.device)
-    splits = recipe.load(_data_options(options), seed=state["seed"])
+    data = _data_options(options)
+    if recipe.datasets and data.dataset is None:
+        data = dataclasses.replace(data, dataset=state["data"])
+    splits = recipe.load(data, seed=state["seed"])
     if list(splits.classes) != state["classes"]:
         raise ValueError(
             f"the data's classes must be the checkpoint's {len(state['classes'])}, got {len(splits.classes)} "
@@ -107,7 +113,12 @@ def _predict(options: argparse.Namespace) -> None:
 
 
 def _data_options(options: argparse.Namespace) -> DataOptions:
-    return DataOptions(root=options.data, train_csv=options.train_csv, test_csv=options.test_csv)
+    return DataOptions(
+        root=options.data,
+        dataset=options.dataset,
+        train_csv=options.train_csv,
+        test_csv=options.test_csv,
+    )
 
 
 def _free_folder(folder: Path) -> Path:
@@ -138,9 +149,14 @@ def _parser() -> argparse.ArgumentParser:
 
     train = commands.add_parser("train", help="train a recipe, from nothing to a measured checkpoint")
     train.set_defaults(run=_train)
-    train.add_argument("--setting", choices=("tuned", "course"), default="tuned", help="default: tuned")
+    train.add_argument(
+        "--setting",
+        default="tuned",
+        metavar="S",
+        help="tuned, course, or another that `info` shows; default: tuned",
+    )
     train.add_argument("--epochs", type=int, metavar="N", help="instead of the setting's")
-    train.add_argument("--seed", type=int, default=0, metavar="S", help="default: 0")
+    train.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
     train.add_argument("--out", type=Path, metavar="DIR", help="default: runs/NAME, numbered if it exists")
 
     evaluate = commands.add_parser("evaluate", help="measure a checkpoint on the test data")
@@ -158,8 +174,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps; default: auto")
     for command in (train, evaluate):
         command.add_argument("--data", type=Path, metavar="DIR", help="data root; default: $PRACTICEZOO_DATA")
+        command.add_argument("--dataset", metavar="SET", help="one that `info` shows; default: its first")
         command.add_argument("--train-csv", type=Path, metavar="FILE", help="your own names: name,label rows")
         command.add_argument("--test-csv", type=Path, metavar="FILE", help="the test file that goes with it")
-    predict.add_argument("samples", nargs="+", metavar="SAMPLE", help="names to classify")
+    predict.add_argument("samples", nargs="+", metavar="SAMPLE", help="names, or image files for digits")
     predict.add_argument("--top", type=_positive, default=3, metavar="K", help="labels to show; default: 3")
     return parser

@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from practicezoo import NameDataset, PaddedSequence
 from practicezoo.recipes import DataOptions, get_recipe, load_trained, train_recipe
 from practicezoo.recipes.names_gru import NamesGRU, drop_characters
+from practicezoo.recipes.splits import hold_out
 from practicezoo.training import fit, load_checkpoint, save_checkpoint
 
 
@@ -83,10 +84,12 @@ def test_a_prediction_ranks_all_countries_and_ignores_the_company(trained):
 
 
 def test_validation_names_come_from_train_and_leave_it():
-    splits = get_recipe("names_gru").load(DataOptions(), seed=0)
+    recipe = get_recipe("names_gru")
+    splits = recipe.load(DataOptions(), seed=0)
+    mask = hold_out(splits.train[1], share=recipe.settings["tuned"].held_out, seed=0)
     kept, held_out = (
         {tuple(row[:length].tolist()) for row, length in zip(*splits.part(mask)[0], strict=True)}
-        for mask in (~splits.held_out, splits.held_out)
+        for mask in (~mask, mask)
     )
     assert not kept & held_out
     assert len(kept) + len(held_out) == len(NameDataset.mini("train"))

@@ -20,7 +20,14 @@ __all__ = [
 ]
 
 # In the order of the course: the recipe's name, and its class in the module that has it.
-_HOMES = {"names_gru": ("names_gru", "NamesGRU")}
+_HOMES = {
+    "mnist_mlp": ("mnist", "MnistMLP"),
+    "mnist_cnn": ("mnist", "MnistCNN"),
+    "mnist_inception": ("mnist", "MnistInception"),
+    "mnist_resnet": ("mnist", "MnistResNet"),
+    "mnist_resnet_notes": ("mnist", "MnistResNetNotes"),
+    "names_gru": ("names_gru", "NamesGRU"),
+}
 
 
 def list_recipes() -> list[str]:

@@ -4,18 +4,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Self
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
 from practicezoo.sequences import PaddedSequence
 from practicezoo.training.step import Criterion, Precision
 
-__all__ = ["DataOptions", "Prediction", "Recipe", "Setting", "SettingName", "Splits"]
+__all__ = ["DataOptions", "Prediction", "Recipe", "Setting", "Splits", "one_cycle"]
 
-SettingName = Literal["course", "tuned"]
+ScheduleFactory = Callable[[Optimizer, int], LRScheduler]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +29,12 @@ class Setting:
         criterion: makes the loss.
         lr_scheduler: makes the schedule from the optimizer and the number of updates of the whole run.
         model_overrides: keywords for the model beside the recipe's own, such as ``dropout``.
-        transform: applied to the inputs of each training batch.
+        transform: applied to the inputs of each training batch, before the data's own.
         precision: see :class:`~practicezoo.TrainStep`.
         max_grad_norm: clips the gradient's norm to this.
         num_threads: threads on the CPU while training; None for torch's choice.
+        held_out: the share of the training data that is kept for validation and chooses the epoch; with 0
+            the network trains on all of it and keeps the last epoch.
         refit: whether to train anew on all training data, validation part included, for as many epochs
             as validation chose.
     """
@@ -41,12 +43,13 @@ class Setting:
     batch_size: int
     optimizer: Callable[[Iterable[nn.Parameter]], Optimizer]
     criterion: Callable[[], Criterion] = nn.CrossEntropyLoss
-    lr_scheduler: Callable[[Optimizer, int], LRScheduler] | None = None
+    lr_scheduler: ScheduleFactory | None = None
     model_overrides: Mapping[str, Any] = field(default_factory=dict)
     transform: Callable[[Any], Any] | None = None
     precision: Precision = "fp32"
     max_grad_norm: float | None = None
     num_threads: int | None = None
+    held_out: float = 0.0
     refit: bool = False
 
 
@@ -56,11 +59,13 @@ class DataOptions:
 
     Attributes:
         root: the data root; None stands for ``PRACTICEZOO_DATA``, else the user's cache folder.
+        dataset: which of the recipe's data sets; None for the first.
         train_csv: the user's own training file.
         test_csv: the test file that goes with it.
     """
 
     root: Path | None = None
+    dataset: str | None = None
     train_csv: Path | None = None
     test_csv: Path | None = None
 
@@ -72,18 +77,18 @@ class Splits:
     Attributes:
         source: what the data is, in a few words.
         train: inputs and targets to train on, the part for validation included.
-        held_out: the rows of ``train`` that choose the epoch, as a mask ``(N,)``.
         test: inputs and targets for the final figures.
         classes: the labels, in the order of their indices.
+        transform: turns each batch of inputs into what the network takes, in training and measuring.
         extra: what else :meth:`Recipe.measure` needs.
         saved: what checkpoints keep of the data, for :meth:`Recipe.predict` and a later measurement.
     """
 
     source: str
     train: tuple[Tensor | PaddedSequence, Tensor]
-    held_out: Tensor
     test: tuple[Tensor | PaddedSequence, Tensor]
     classes: Sequence[str]
+    transform: Callable[[Any], Any] | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
     saved: Mapping[str, Any] = field(default_factory=dict)
 
@@ -106,6 +111,13 @@ class Prediction:
     sample: str
     ranking: Sequence[tuple[str, float]]
 
+    @classmethod
+    def from_logits(cls, sample: str, logits: Tensor, classes: Sequence[str]) -> Self:
+        """The ranking of one row of logits ``(num_classes,)``."""
+        ranked = logits.softmax(dim=0).sort(descending=True)
+        pairs = zip(ranked.indices.tolist(), ranked.values.tolist(), strict=True)
+        return cls(sample, [(classes[index], probability) for index, probability in pairs])
+
 
 class Recipe(ABC):
     """A system of the course that trains, measures and predicts by name.
@@ -115,19 +127,43 @@ class Recipe(ABC):
         summary: what it is, in a line.
         data: what it trains on, in a line.
         reference: the course's own result.
+        datasets: the data sets it can train on, the default first; empty if there is only one.
+        takes_csv: whether it trains on the user's own CSV files too.
         settings: "course" (the course's optimizer and epochs) and "tuned" (the same architecture, our
-            best training; the default).
+            best training; the default); "lecture" where lecture and notes differ.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     data: ClassVar[str]
     reference: ClassVar[str]
-    settings: ClassVar[Mapping[SettingName, Setting]]
+    datasets: ClassVar[Sequence[str]] = ()
+    takes_csv: ClassVar[bool] = False
+    settings: ClassVar[Mapping[str, Setting]]
+
+    def load(self, options: DataOptions, *, seed: int) -> Splits:
+        """Read the data.
+
+        Args:
+            options: where from.
+            seed: for what is drawn at random.
+
+        Raises:
+            ValueError: if the recipe has no such data, or the data is wrong.
+            OSError: if a file is missing or cannot be read.
+        """
+        if options.dataset is not None and options.dataset not in self.datasets:
+            choices = f"one of {', '.join(self.datasets)}" if self.datasets else "left out"
+            raise ValueError(f"dataset must be {choices} for {self.name}, got {options.dataset!r}")
+        if not self.takes_csv and (options.train_csv or options.test_csv):
+            raise ValueError(
+                f"train_csv and test_csv must be left out for {self.name}, which takes no CSV files"
+            )
+        return self.read(options, seed=seed)
 
     @abstractmethod
-    def load(self, options: DataOptions, *, seed: int) -> Splits:
-        """Read the data and keep part of the training data for validation."""
+    def read(self, options: DataOptions, *, seed: int) -> Splits:
+        """Read the data that :meth:`load` found to be the recipe's own."""
 
     @abstractmethod
     def model_config(self, splits: Splits) -> dict[str, Any]:
@@ -145,6 +181,14 @@ class Recipe(ABC):
     def predict(self, model: nn.Module, state: Mapping[str, Any], samples: Sequence[str]) -> list[Prediction]:
         """What the model of a checkpoint's ``state`` says of samples given on the command line."""
 
-    def setting_for(self, splits: Splits, name: SettingName) -> Setting:  # noqa: ARG002
+    def setting_for(self, splits: Splits, name: str) -> Setting:  # noqa: ARG002
         """The setting for this data: a recipe may train longer on less of it."""
         return self.settings[name]
+
+
+def one_cycle(max_lr: float) -> ScheduleFactory:
+    """The learning rate rises to ``max_lr`` over the first 30 % of all updates, then falls to nearly 0.
+
+    Source: Smith and Topin (arXiv:1708.07120).
+    """
+    return lambda optimizer, num_updates: OneCycleLR(optimizer, max_lr, total_steps=num_updates)

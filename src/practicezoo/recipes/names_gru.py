@@ -6,24 +6,22 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Adam, AdamW
-from torch.optim.lr_scheduler import OneCycleLR
 
 from practicezoo.data import CharVocab, NameDataset, TensorLoader
 from practicezoo.data.names import encode_name
 from practicezoo.data.root import data_root, find_file
 from practicezoo.models import CharGRUClassifier
-from practicezoo.recipes.base import DataOptions, Prediction, Recipe, Setting, SettingName, Splits
-from practicezoo.recipes.splits import hold_out
+from practicezoo.recipes.base import DataOptions, Prediction, Recipe, Setting, Splits, one_cycle
 from practicezoo.sequences import PaddedSequence
 from practicezoo.training import predict
 
 __all__ = ["NamesGRU"]
 
 MINI = "mini names"
-VALIDATION_SHARE = 0.1
 MAX_LR = 4e-3
+VALIDATION_SHARE = 0.1
 
 
 def drop_characters(names: PaddedSequence) -> PaddedSequence:
@@ -39,38 +37,45 @@ class NamesGRU(Recipe):
     summary = "names to countries: bidirectional GRU over characters"
     data = "--train-csv and --test-csv, else the data root's names_*.csv.gz, else 1,891 embedded names"
     reference = "peak about 85.2 % on the course's test names, plateau 84 %"
-    settings: ClassVar[Mapping[SettingName, Setting]] = {
+    takes_csv = True
+    settings: ClassVar[Mapping[str, Setting]] = {
         # one thread: a step's matrices are so small that more threads only wait for each other
-        "course": Setting(epochs=30, batch_size=256, optimizer=lambda p: Adam(p, lr=1e-3), num_threads=1),
+        "course": Setting(
+            epochs=30,
+            batch_size=256,
+            optimizer=lambda p: Adam(p, lr=1e-3),
+            num_threads=1,
+            held_out=VALIDATION_SHARE,
+        ),
         "tuned": Setting(
             epochs=20,
             batch_size=128,
             optimizer=lambda p: AdamW(p, lr=MAX_LR),
-            lr_scheduler=lambda optimizer, updates: OneCycleLR(optimizer, MAX_LR, total_steps=updates),
+            lr_scheduler=one_cycle(MAX_LR),
             criterion=lambda: nn.CrossEntropyLoss(label_smoothing=0.1),
             model_overrides={"dropout": 0.3},
             transform=drop_characters,
             num_threads=1,
+            held_out=VALIDATION_SHARE,
             refit=True,
         ),
     }
 
-    def load(self, options: DataOptions, *, seed: int) -> Splits:
-        """The names, split by country in nine to one for training and validation."""
+    def read(self, options: DataOptions, *, seed: int) -> Splits:  # noqa: ARG002  # nothing is drawn
+        """The names; validation takes its tenth of each country."""
         source, train, test = _read(options)
         names, targets = train.tensors()
         seen = set(train.names)
         return Splits(
             source=source,
             train=(names, targets),
-            held_out=hold_out(targets, share=VALIDATION_SHARE, seed=seed),
             test=test.tensors(),
             classes=train.classes,
             extra={"unseen": torch.tensor([name not in seen for name in test.names])},
             saved={"characters": train.vocab.characters},
         )
 
-    def setting_for(self, splits: Splits, name: SettingName) -> Setting:
+    def setting_for(self, splits: Splits, name: str) -> Setting:
         """Smaller batches for the names that come along: there are a tenth as many."""
         setting = self.settings[name]
         return dataclasses.replace(setting, batch_size=32) if splits.source == MINI else setting
@@ -101,13 +106,10 @@ class NamesGRU(Recipe):
         vocab = CharVocab(state["saved"]["characters"])
         ids = [encode_name(name.strip(), vocab) for name in samples]
         batches = [(PaddedSequence(name[None], torch.tensor([len(name)])), None) for name in ids]
-        probabilities: Tensor = predict(model, batches).softmax(dim=1)
-        ranked = probabilities.sort(dim=1, descending=True)
+        logits = predict(model, batches)
         return [
-            Prediction(name, [(state["classes"][i], p) for i, p in zip(order, values, strict=True)])
-            for name, order, values in zip(
-                samples, ranked.indices.tolist(), ranked.values.tolist(), strict=True
-            )
+            Prediction.from_logits(name, row, state["classes"])
+            for name, row in zip(samples, logits, strict=True)
         ]
 
 

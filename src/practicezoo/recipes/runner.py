@@ -4,7 +4,7 @@ import dataclasses
 import json
 import platform
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 import practicezoo
 from practicezoo.data import TensorLoader
-from practicezoo.recipes.base import DataOptions, Recipe, Setting, SettingName, Splits
+from practicezoo.recipes.base import DataOptions, Recipe, Setting, Splits
+from practicezoo.recipes.splits import hold_out
 from practicezoo.sequences import PaddedSequence
 from practicezoo.training import (
     Accuracy,
@@ -28,7 +29,6 @@ from practicezoo.training import (
     save_checkpoint,
     seed_everything,
 )
-from practicezoo.training.device import device_of
 from practicezoo.training.loop import epoch_line
 from practicezoo.training.progress import is_interactive
 
@@ -53,7 +53,7 @@ class TrainResult:
 
 
 class _Recorder(Callback):
-    """Writes the history after each epoch, and a checkpoint after each epoch that is the best so far."""
+    """Writes the history after each epoch, and a checkpoint if the epoch is the best or none is chosen."""
 
     def __init__(self, folder: Path, state: Mapping[str, Any]) -> None:
         self.history_path = folder / "history.csv"
@@ -62,7 +62,7 @@ class _Recorder(Callback):
 
     def on_epoch_end(self, run: Run) -> None:
         run.history.to_csv(self.history_path)
-        if run.history.best(CHOSEN_BY).epoch == run.epoch:
+        if CHOSEN_BY not in run.history or run.history.best(CHOSEN_BY).epoch == run.epoch:
             self.save(run.model, run.epoch, run.history)
         if not is_interactive():
             print(epoch_line(run), flush=True)  # noqa: T201  # a terminal has the line from fit itself
@@ -72,11 +72,76 @@ class _Recorder(Callback):
         save_checkpoint(self.checkpoint_path, {**self.state, **progress, "model": model.state_dict()})
 
 
+@dataclass(frozen=True)
+class _Job:
+    """A recipe's network, its data and how it trains."""
+
+    recipe: Recipe
+    plan: Setting
+    splits: Splits
+    config: Mapping[str, Any]
+    held_out: Tensor
+    device: torch.device
+    seed: int
+
+    def train(self, callbacks: Sequence[Callback]) -> tuple[nn.Module, History]:
+        """Train from the seed on; the last epoch's network."""
+        val_loader = None
+        if self.held_out.any():
+            val_loader = TensorLoader(
+                *self.splits.part(self.held_out),
+                batch_size=1024,
+                device=self.device,
+                transform=self.splits.transform,
+            )
+        return self._fit(self.splits.part(~self.held_out), self.plan, val_loader, callbacks)
+
+    def train_anew(self, epochs: int) -> nn.Module:
+        """Train from the seed on, on all training data."""
+        return self._fit(self.splits.train, dataclasses.replace(self.plan, epochs=epochs), None, [])[0]
+
+    def _fit(
+        self,
+        data: tuple[Tensor | PaddedSequence, Tensor],
+        plan: Setting,
+        val_loader: TensorLoader | None,
+        callbacks: Sequence[Callback],
+    ) -> tuple[nn.Module, History]:
+        seed_everything(self.seed)
+        model = self.recipe.build(self.config).to(self.device)
+        train_loader = TensorLoader(
+            *data,
+            batch_size=plan.batch_size,
+            shuffle=True,
+            device=self.device,
+            transform=_chain(plan.transform, self.splits.transform),
+        )
+        optimizer = plan.optimizer(model.parameters())
+        lr_scheduler = None
+        if plan.lr_scheduler is not None:
+            lr_scheduler = plan.lr_scheduler(optimizer, len(train_loader) * plan.epochs)
+        with _threads(plan.num_threads):
+            history = fit(
+                model,
+                train_loader,
+                criterion=plan.criterion(),
+                optimizer=optimizer,
+                epochs=plan.epochs,
+                val_loader=val_loader,
+                metrics=None if val_loader is None else {"accuracy": Accuracy()},
+                lr_scheduler=lr_scheduler,
+                precision=plan.precision,
+                max_grad_norm=plan.max_grad_norm,
+                callbacks=callbacks,
+            )
+        return model, history
+
+
 def train_recipe(
     recipe: Recipe,
     folder: str | Path,
     *,
-    setting: SettingName = "tuned",
+    setting: str = "tuned",
     epochs: int | None = None,
     data: DataOptions | None = None,
     device: str = "auto",
@@ -84,13 +149,14 @@ def train_recipe(
 ) -> TrainResult:
     """Train a recipe and write history, curve, checkpoint and result into ``folder``.
 
-    The epoch is the one with the best accuracy on validation data; a setting with ``refit`` then trains
-    anew for that many epochs on all training data. The test data is looked at once, at the end.
+    Where the setting holds out data for validation, the epoch is the one that is best on it, and a
+    setting with ``refit`` then trains anew for that many epochs on all training data. Otherwise the
+    last epoch counts. The test data is looked at once, at the end.
 
     Args:
         recipe: what to train.
         folder: where to write; made if it is not there.
-        setting: "course" or "tuned".
+        setting: one of the recipe's settings, such as "course" or "tuned".
         epochs: instead of the setting's.
         data: where the data comes from.
         device: see :func:`~practicezoo.pick_device`.
@@ -101,60 +167,51 @@ def train_recipe(
         ValueError: if an argument or the data is wrong.
         FloatingPointError: if the loss becomes NaN or infinite; the best epoch's checkpoint stays.
     """
-    target = pick_device(device)
-    seed_everything(seed)
-    folder = Path(folder)
     started = time.perf_counter()
-    splits = recipe.load(data or DataOptions(), seed=seed)
-    plan = recipe.setting_for(splits, setting)
-    plan = plan if epochs is None else dataclasses.replace(plan, epochs=epochs)
-    if plan.epochs < 1:
-        raise ValueError(f"epochs must be at least 1, got {plan.epochs}")
-    if not splits.held_out.any():
-        raise ValueError(
-            f"{splits.source} must have enough samples of each class to keep some for validation, "
-            f"got {len(splits.held_out)} of {len(splits.classes)} classes"
-        )
-    _prepare(folder)
-    config = {**recipe.model_config(splits), **plan.model_overrides}
+    folder = Path(folder)
+    target = pick_device(device)
+    job = _prepare(recipe, setting, epochs=epochs, data=data or DataOptions(), device=target, seed=seed)
+    _make_folder(folder)
     facts = {
         "recipe": recipe.name,
         "setting": setting,
-        "data": splits.source,
+        "data": job.splits.source,
         "seed": seed,
-        "epochs": plan.epochs,
-        "refit": plan.refit,
-        "device": target.type,
+        "epochs": job.plan.epochs,
+        "refit": job.plan.refit,
+        "device": job.device.type,
     }
-    _announce(facts, splits)
-    recorder = _Recorder(
-        folder, {**facts, "config": config, "classes": list(splits.classes), "saved": dict(splits.saved)}
-    )
-    model = recipe.build(config).to(target)
-    val_loader = TensorLoader(*splits.part(splits.held_out), batch_size=1024, device=target)
-    history = _fit(model, splits.part(~splits.held_out), plan, val_loader, [recorder])
-    best = history.best(CHOSEN_BY)
-    if plan.refit:
-        print(f"training anew on all {len(splits.train[1]):,} for {best.epoch} epochs", flush=True)  # noqa: T201
-        seed_everything(seed)
-        model = recipe.build(config).to(target)
-        _fit(model, splits.train, dataclasses.replace(plan, epochs=best.epoch), None, [])
-        recorder.save(model, best.epoch, history)
-    else:
-        model.load_state_dict(load_checkpoint(recorder.checkpoint_path, map_location=target)["model"])
+    about = {"config": dict(job.config), "classes": list(job.splits.classes), "saved": dict(job.splits.saved)}
+    recorder = _Recorder(folder, {**facts, **about})
+    _announce(facts, job)
+    training_started = time.perf_counter()
+    model, history = job.train([recorder])
+    chosen = {}
+    if CHOSEN_BY in history:
+        best = history.best(CHOSEN_BY)
+        chosen = {"best_epoch": best.epoch, CHOSEN_BY: best.value}
+        if job.plan.refit:
+            print(f"training anew on all {len(job.held_out):,} for {best.epoch} epochs", flush=True)  # noqa: T201
+            model = job.train_anew(best.epoch)
+            recorder.save(model, best.epoch, history)
+        else:
+            state = load_checkpoint(recorder.checkpoint_path, map_location=job.device)
+            model.load_state_dict(state["model"])
     figures = {
         **facts,
-        "best_epoch": best.epoch,
-        CHOSEN_BY: best.value,
-        **recipe.measure(model, splits),
+        **chosen,
+        "training_seconds": round(time.perf_counter() - training_started, 2),
+        **recipe.measure(model, job.splits),
         "seconds": round(time.perf_counter() - started, 2),
         "versions": versions(),
     }
     result_path = folder / "result.json"
     result_path.write_text(json.dumps(figures, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    curve = _draw_curve(history, folder / "curve.png", title=f"{recipe.name} ({setting}) on {splits.source}")
-    files = [recorder.history_path, *curve, recorder.checkpoint_path, result_path]
-    return TrainResult(history, figures, files)
+    title = f"{recipe.name} ({setting}) on {job.splits.source}"
+    curve = _draw_curve(history, folder / "curve.png", title=title)
+    return TrainResult(
+        history, figures, [recorder.history_path, *curve, recorder.checkpoint_path, result_path]
+    )
 
 
 def load_trained(
@@ -196,34 +253,39 @@ def versions() -> dict[str, str]:
     }
 
 
-def _fit(
-    model: nn.Module,
-    data: tuple[Tensor | PaddedSequence, Tensor],
-    plan: Setting,
-    val_loader: TensorLoader | None,
-    callbacks: Sequence[Callback],
-) -> History:
-    train_loader = TensorLoader(
-        *data, batch_size=plan.batch_size, shuffle=True, device=device_of(model), transform=plan.transform
-    )
-    optimizer = plan.optimizer(model.parameters())
-    lr_scheduler = None
-    if plan.lr_scheduler is not None:
-        lr_scheduler = plan.lr_scheduler(optimizer, len(train_loader) * plan.epochs)
-    with _threads(plan.num_threads):
-        return fit(
-            model,
-            train_loader,
-            criterion=plan.criterion(),
-            optimizer=optimizer,
-            epochs=plan.epochs,
-            val_loader=val_loader,
-            metrics=None if val_loader is None else {"accuracy": Accuracy()},
-            lr_scheduler=lr_scheduler,
-            precision=plan.precision,
-            max_grad_norm=plan.max_grad_norm,
-            callbacks=callbacks,
+def _prepare(
+    recipe: Recipe, setting: str, *, epochs: int | None, data: DataOptions, device: torch.device, seed: int
+) -> _Job:
+    """Read the data and settle how to train on it."""
+    if setting not in recipe.settings:
+        raise ValueError(
+            f"setting must be one of {', '.join(recipe.settings)} for {recipe.name}, got {setting!r}"
         )
+    if epochs is not None and epochs < 1:
+        raise ValueError(f"epochs must be at least 1, got {epochs}")
+    seed_everything(seed)  # refuses a wrong one before the data is read
+    splits = recipe.load(data, seed=seed)
+    plan = recipe.setting_for(splits, setting)
+    plan = plan if epochs is None else dataclasses.replace(plan, epochs=epochs)
+    targets = splits.train[1]
+    held_out = torch.zeros(len(targets), dtype=torch.bool)
+    if plan.held_out:
+        held_out = hold_out(targets, share=plan.held_out, seed=seed)
+        if not held_out.any():
+            raise ValueError(
+                f"{splits.source} must have enough samples of each class to keep some for validation, "
+                f"got {len(targets)} of {len(splits.classes)} classes"
+            )
+    config = {**recipe.model_config(splits), **plan.model_overrides}
+    return _Job(recipe, plan, splits, config, held_out, device, seed)
+
+
+def _chain(
+    first: Callable[[Any], Any] | None, then: Callable[[Any], Any] | None
+) -> Callable[[Any], Any] | None:
+    if first is None or then is None:
+        return first or then
+    return lambda inputs: then(first(inputs))
 
 
 @contextmanager
@@ -237,16 +299,16 @@ def _threads(number: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _announce(facts: Mapping[str, Any], splits: Splits) -> None:
-    held_out = int(splits.held_out.sum())
-    sizes = len(splits.held_out) - held_out, held_out, len(splits.test[1])
-    print(  # noqa: T201
-        f"{facts['recipe']} ({facts['setting']}) on {facts['data']}, {facts['device']}: "
-        f"{sizes[0]:,} to train, {sizes[1]:,} to choose the epoch, {sizes[2]:,} to test"
-    )
+def _announce(facts: Mapping[str, Any], job: _Job) -> None:
+    held_out = int(job.held_out.sum())
+    sizes = [f"{len(job.held_out) - held_out:,} to train", f"{len(job.splits.test[1]):,} to test"]
+    if held_out:
+        sizes.insert(1, f"{held_out:,} to choose the epoch")
+    about = f"{facts['recipe']} ({facts['setting']}) on {facts['data']}, {facts['device']}"
+    print(f"{about}: {', '.join(sizes)}", flush=True)  # noqa: T201
 
 
-def _prepare(folder: Path) -> None:
+def _make_folder(folder: Path) -> None:
     """Make the folder and see that it can be written, before hours of training."""
     if (folder / "checkpoint.pt").exists():
         raise FileExistsError(f"{folder} must not hold a run already: choose another folder or remove it")
@@ -258,7 +320,7 @@ def _prepare(folder: Path) -> None:
 
 def _draw_curve(history: History, path: Path, *, title: str) -> list[Path]:
     try:
-        axes = history.plot(CHOSEN_BY)
+        axes = history.plot(CHOSEN_BY if CHOSEN_BY in history else "train_loss")
     except ImportError as error:
         print(f"{path.name} is left out: {error}")  # noqa: T201
         return []
