@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
@@ -33,7 +32,6 @@ class Setting:
         transform: applied to the inputs of each training batch, before the data's own.
         precision: see :class:`~practicezoo.TrainStep`.
         max_grad_norm: clips the gradient's norm to this.
-        memory_format: how the network's convolutions lay out images in memory.
         num_threads: threads on the CPU while training; None for torch's choice.
         held_out: the share of the training data that is kept for validation and chooses the epoch; with 0
             the network trains on all of it and keeps the last epoch.
@@ -50,7 +48,6 @@ class Setting:
     transform: Callable[[Any], Any] | None = None
     precision: Precision = "fp32"
     max_grad_norm: float | None = None
-    memory_format: torch.memory_format = torch.contiguous_format
     num_threads: int | None = None
     held_out: float = 0.0
     refit: bool = False

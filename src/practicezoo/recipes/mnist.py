@@ -66,8 +66,8 @@ class MnistRecipe(Recipe):
         return {"num_classes": len(splits.classes)}
 
     def build(self, config: Mapping[str, Any]) -> nn.Module:
-        """The registered model."""
-        return create_model(self.name, **config)
+        """The registered model, its images channel by channel at each pixel: convolutions are faster so."""
+        return create_model(self.name, **config).to(memory_format=torch.channels_last)
 
     def measure(self, model: nn.Module, splits: Splits) -> dict[str, float | None]:
         """Accuracy on the test images."""
@@ -96,7 +96,7 @@ class MnistMLP(MnistRecipe):
     settings: ClassVar[Mapping[str, Setting]] = {
         "course": adam(batch_size=64, epochs=10),
         "lecture": sgd(),
-        "tuned": tuned(max_lr=2e-3, batch_size=64),
+        "tuned": tuned(max_lr=4e-3, batch_size=128),
     }
 
 
@@ -121,7 +121,7 @@ class MnistInception(MnistRecipe):
     reference = "98.66 % after 10 epochs, 98.88 % at best (lecture)"
     settings: ClassVar[Mapping[str, Setting]] = {
         "course": sgd(),
-        "tuned": tuned(max_lr=5e-3, batch_size=64),
+        "tuned": tuned(max_lr=5e-3, batch_size=128),
     }
 
 
@@ -133,7 +133,7 @@ class MnistResNet(MnistRecipe):
     reference = "99.01 % after 10 epochs (lecture)"
     settings: ClassVar[Mapping[str, Setting]] = {
         "course": sgd(),
-        "tuned": tuned(max_lr=5e-3, batch_size=64),
+        "tuned": tuned(max_lr=1e-2, batch_size=128),
     }
 
 

@@ -108,7 +108,7 @@ class _Job:
         callbacks: Sequence[Callback],
     ) -> tuple[nn.Module, History]:
         seed_everything(self.seed)
-        model = self.recipe.build(self.config).to(self.device).to(memory_format=plan.memory_format)
+        model = self.recipe.build(self.config).to(self.device)
         train_loader = TensorLoader(
             *data,
             batch_size=plan.batch_size,
