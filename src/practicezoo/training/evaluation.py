@@ -19,6 +19,7 @@ from practicezoo.training.step import (
     loss_weight,
     split_batch,
 )
+from practicezoo.training.targets import compute_loss, move_targets
 
 __all__ = ["evaluate", "evaluation_mode", "predict"]
 
@@ -48,7 +49,8 @@ def evaluate(
 
     Raises:
         ValueError: if the loader gives no batch, there is nothing to measure, a metric is called
-            "loss" beside a criterion, or ``precision`` is unknown.
+            "loss" beside a criterion, ``precision`` is unknown, or a class index for the criterion is out
+            of range (see :class:`TrainStep`; metrics alone do not look).
         TypeError: if a batch is not a pair.
 
     Example:
@@ -73,12 +75,16 @@ def evaluate(
     num_batches = 0
     with evaluation_mode(model):
         for batch in loader:
-            inputs, targets = move_to(split_batch(batch), device)
+            inputs, targets = split_batch(batch)
             with autocast(device, precision):
-                outputs = model(inputs)
-                if criterion is not None:
+                outputs = model(move_to(inputs, device))
+                if criterion is None:
+                    targets = move_to(targets, device)
+                else:
+                    targets = move_targets(criterion, outputs, targets, device)
                     batch_weight = loss_weight(criterion, targets)
-                    part = loss_total(criterion, criterion(outputs, targets), batch_weight)
+                    loss = compute_loss(criterion, outputs, targets)
+                    part = loss_total(criterion, loss, batch_weight)
                     loss_sum, weight = loss_sum + part, weight + batch_weight
             for metric in metrics.values():
                 metric.update(outputs, targets)

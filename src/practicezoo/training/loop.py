@@ -103,8 +103,8 @@ def fit(
         and "val_NAME" for each metric if there is a ``val_loader``.
 
     Raises:
-        ValueError: if ``epochs`` or ``accumulate`` is below 1, a loader gives no batch, or metrics come
-            without a ``val_loader``.
+        ValueError: if ``epochs`` or ``accumulate`` is below 1, a loader gives no batch, metrics come
+            without a ``val_loader``, or a class index is out of range (see :class:`TrainStep`).
         TypeError: if a batch is not a pair.
         FloatingPointError: if the loss is NaN or infinite; the message names epoch, updates and
             learning rate.

@@ -25,6 +25,9 @@ class Metric(Protocol):
 class Accuracy:
     """The share of targets that the outputs get right, from 0 to 1.
 
+    A target that is no class of the outputs, such as -100 without ``ignore_index``, counts as wrong:
+    looking for it would make every batch wait. A criterion beside the metric finds it.
+
     Args:
         ignore_index: targets of this value do not count.
 

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from practicezoo.training.device import device_of, move_to
+from practicezoo.training.targets import compute_loss, move_targets
 
 __all__ = [
     "Criterion",
@@ -72,8 +73,11 @@ class TrainStep:
 
     Raises:
         ValueError: if ``precision`` is unknown or does not fit the device, ``max_grad_norm`` is not
-            positive, or a call gets no batch.
-        TypeError: if a batch is not a pair of inputs and targets.
+            positive, a call gets no batch, or a class index for cross entropy or NLL is out of range (on a
+            GPU only targets that come from the CPU are looked at: reading others would make every step
+            wait).
+        TypeError: if a batch is not a pair of inputs and targets, or the targets of cross entropy or NLL are
+            neither class indices nor probabilities.
 
     Example:
         >>> model = nn.Linear(3, 1)
@@ -121,7 +125,8 @@ class TrainStep:
         for (inputs, targets), weight in zip(pairs, weights, strict=True):
             with autocast(device, self.precision):
                 outputs = self.model(move_to(inputs, device))
-                share, part = self._losses(outputs, move_to(targets, device), weight, total, len(pairs) == 1)
+                moved = move_targets(self.criterion, outputs, targets, device)
+                share, part = self._losses(outputs, moved, weight, total, len(pairs) == 1)
             self.scaler.scale(share).backward()
             parts.append(part)
         grad_norm = self._clip()
@@ -139,10 +144,10 @@ class TrainStep:
     ) -> tuple[Tensor, Tensor]:
         """A micro-batch's share of the update's loss, to differentiate, and its loss summed over items."""
         if not alone and self._sum_criterion is not None:
-            loss = self._sum_criterion(outputs, targets)
+            loss = compute_loss(self._sum_criterion, outputs, targets)
             share = loss / torch.as_tensor(total).clamp(min=1e-30)  # nothing counted: zero, not NaN
             return share, loss_total(self._sum_criterion, loss.detach(), weight)
-        loss = self.criterion(outputs, targets)
+        loss = compute_loss(self.criterion, outputs, targets)
         if loss.ndim > 0:
             raise ValueError(f"criterion must return a scalar, got shape {tuple(loss.shape)}")
         is_whole = alone or getattr(self.criterion, "reduction", None) == "sum"
@@ -184,6 +189,9 @@ def loss_weight(criterion: Criterion, targets: Any) -> Tensor | int:
         criterion: a loss module or function.
         targets: the targets of a batch.
 
+    Raises:
+        TypeError: if cross entropy or NLL get floating-point targets without a dimension of classes.
+
     Example:
         >>> loss_weight(nn.CrossEntropyLoss(ignore_index=0), torch.tensor([0, 3, 2]))
         tensor(2)
@@ -194,11 +202,19 @@ def loss_weight(criterion: Criterion, targets: Any) -> Tensor | int:
         return num_items(targets)
     if isinstance(criterion, nn.CrossEntropyLoss | nn.NLLLoss):
         if targets.is_floating_point():
+            if targets.ndim < 2:  # noqa: PLR2004  # (N, C, ...)
+                raise TypeError(
+                    "targets must be class indices (int64) or class probabilities (N, C, ...), "
+                    f"got {targets.dtype} of shape {tuple(targets.shape)}"
+                )
             return targets.numel() // targets.shape[1]
         counted = targets != criterion.ignore_index
         if criterion.weight is None:
             return counted.sum()
-        return criterion.weight.to(targets.device)[targets.where(counted, 0)].mul(counted).sum()
+        # no index leads beyond the weights: the criterion is the one to refuse it
+        indices = targets.clamp(0, len(criterion.weight) - 1)
+        indices, counted = move_to((indices, counted), criterion.weight.device)
+        return criterion.weight[indices].mul(counted).sum()
     return targets.numel()
 
 
