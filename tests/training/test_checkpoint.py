@@ -62,6 +62,32 @@ def test_tensors_go_where_they_are_sent(path):
     assert load_checkpoint(path, map_location="meta")["weights"].device.type == "meta"
 
 
+@pytest.mark.parametrize("device", ["cuda:99", "cude", torch.device("xla")])
+def test_a_device_that_is_not_there(path, device):
+    save_checkpoint(path, STATE)
+    with pytest.raises(ValueError, match=f"map_location must be a device of this machine, got '{device}'"):
+        load_checkpoint(path, map_location=device)
+
+
+def test_a_device_that_is_full_is_no_damage(path, monkeypatch):
+    def fail(*arguments, **settings):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    save_checkpoint(path, STATE)
+    monkeypatch.setattr(torch, "load", fail)
+    with pytest.raises(torch.OutOfMemoryError, match="CUDA out of memory"):
+        load_checkpoint(path)
+
+
+@pytest.mark.gpu
+def test_what_was_saved_on_a_gpu_comes_back_on_either(path, cuda):
+    save_checkpoint(path, {"weights": STATE["weights"].to(cuda)})
+    for device in ("cpu", cuda, "cuda:0"):
+        weights = load_checkpoint(path, map_location=device)["weights"]
+        assert weights.device.type == torch.device(device).type
+        assert torch.equal(weights.cpu(), STATE["weights"])
+
+
 def test_the_callers_state_is_not_changed(path):
     state = {"epoch": 1}
     save_checkpoint(path, state)

@@ -68,13 +68,20 @@ def load_checkpoint(path: str | Path, *, map_location: torch.device | str = "cpu
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is damaged, or is not a checkpoint of this library.
+        ValueError: if the file is damaged or is not a checkpoint of this library, or this machine has no
+            such device.
     """
     path = Path(path)
     try:
+        torch.empty(0, device=map_location)
+    except (RuntimeError, AssertionError) as error:  # each kind of device has its own way to be missing
+        raise ValueError(
+            f"map_location must be a device of this machine, got {str(map_location)!r}"
+        ) from error
+    try:
         with warnings.catch_warnings(action="ignore"):  # what torch guesses about foreign files
             state = torch.load(path, map_location=map_location, weights_only=True)
-    except (FileNotFoundError, IsADirectoryError, PermissionError):
+    except (FileNotFoundError, IsADirectoryError, PermissionError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # any bytes can be given, and torch's unpickler raises all kinds
         raise ValueError(f"{path} is damaged or no checkpoint: torch could not read it") from error
