@@ -28,6 +28,7 @@ def run_through(stopping: EarlyStopping, values: list[float], *, name: str = "va
         stopping.on_epoch_end(run)
         if run.should_stop:
             break
+    stopping.on_run_end(run)
     return run
 
 
@@ -91,7 +92,8 @@ def test_last_weights_stay_unless_asked():
     assert run_through(EarlyStopping(patience=2), [3, 1, 2, 2]).model.weight.item() == 4
 
 
-def test_best_weights_come_back_when_another_callback_stopped_the_run():
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_best_weights_come_back_when_another_callback_stopped_the_run(place):
     class Stop(Callback):
         def on_epoch_end(self, run: Run) -> None:
             run.should_stop = run.epoch == 3
@@ -102,9 +104,9 @@ def test_best_weights_come_back_when_another_callback_stopped_the_run():
         def on_epoch_end(self, run: Run) -> None:
             nn.init.constant_(run.model[4].bias, run.epoch)
 
-    history, model = fit_with(
-        [Spoil(), Stop(), EarlyStopping("learning_rate", mode="min", restore_best=True)]
-    )
+    others = [Stop(), Callback()]
+    others.insert(place, EarlyStopping("learning_rate", mode="min", restore_best=True))
+    history, model = fit_with([Spoil(), *others])
     assert len(history) == 3
     assert model[4].bias.tolist() == [1.0] * 3
 
