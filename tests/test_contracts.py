@@ -366,6 +366,13 @@ def test_a_block_names_itself_and_the_wrong_shape(entry, shape):
         block(torch.zeros(shape), *residual)
 
 
+@over([entry for entry in VISION_BLOCKS if entry.module not in {Shortcut, Scale}])
+def test_a_block_takes_tensors_only(entry):
+    features, *residual = entry.example(2, torch.float32)
+    with pytest.raises(TypeError, match=f"{entry.module.__name__} expects a tensor, got ndarray"):
+        entry.build()(features.numpy(), *residual)
+
+
 @over(VISION_MODELS)
 def test_a_model_names_itself_and_wrong_inputs(entry):
     model = entry.build()

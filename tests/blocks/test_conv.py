@@ -1,5 +1,6 @@
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -84,11 +85,23 @@ def test_wrong_settings_are_named(settings: dict, message: str):
         ({"norm": nn.BatchNorm2d(1)}, r"norm must be a class such as .*, got BatchNorm2d\(1"),
         ({"activation": nn.ReLU()}, r"activation must be a class such as .*, got ReLU\(\)"),
         ({"activation": "relu"}, "activation must be a class such as .*, got 'relu'"),
+        ({"activation": torch.relu}, "activation must need no arguments, got <built-in .* relu"),
+        (
+            {"norm": nn.GroupNorm},
+            r"norm must take .* \(functools.partial .*\), got <class .*GroupNorm'>: .*missing",
+        ),
+        ({"in_channels": 64 / 2}, r"in_channels must be an integer, got 32\.0"),
+        ({"kernel_size": (3, 3)}, r"kernel_size must be an integer, got \(3, 3\)"),
+        ({"stride": "2"}, "stride must be an integer, got '2'"),
     ],
 )
-def test_instances_are_refused(settings: dict, message: str):
+def test_what_is_of_another_type_is_named(settings: dict, message: str):
     with pytest.raises(TypeError, match=message):
-        ConvNormAct(1, 1, kernel_size=3, **settings)
+        ConvNormAct(**{"in_channels": 1, "out_channels": 1, "kernel_size": 3} | settings)
+
+
+def test_numpys_integers_are_integers():
+    assert ConvNormAct(np.int64(1), np.int32(2), kernel_size=3).out_channels == 2
 
 
 def test_closed_form_of_a_box_kernel():

@@ -54,11 +54,10 @@ def test_v3_equals_torchvision(training: bool):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"branch5x5": (16,)}, r"branch5x5 must be 2 channel counts of at least 1, got \(16,\)"),
-        (
-            {"branch3x3dbl": (16, 0, 24)},
-            r"branch3x3dbl must be 3 channel counts of at least 1, got \(16, 0, 24\)",
-        ),
+        ({"branch5x5": (16,)}, r"branch5x5 must be 2 integers of at least 1, got \(16,\)"),
+        ({"branch5x5": 24}, "branch5x5 must be 2 integers of at least 1, got 24"),
+        ({"branch5x5": (16, 24.0)}, r"branch5x5 must be 2 integers of at least 1, got \(16, 24.0\)"),
+        ({"branch3x3dbl": (16, 0, 24)}, r"branch3x3dbl must be 3 integers of at least 1, got \(16, 0, 24\)"),
         ({"branch1x1": 0}, "branch1x1 must be at least 1, got 0"),
         ({"pool_features": -1}, "pool_features must be at least 1, got -1"),
         ({"in_channels": 0}, "in_channels must be at least 1, got 0"),

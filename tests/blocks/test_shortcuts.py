@@ -136,6 +136,15 @@ def test_a_users_shortcut_joins_in_its_own_way():
 
 
 @pytest.mark.parametrize("kind", [ShortcutGate, ExclusiveGate])
+@pytest.mark.parametrize("out_channels", [1, 4])
+def test_a_gate_is_not_broadcast(kind, out_channels: int):
+    block = ResidualBlock(4, 6, shortcut=kind(4, out_channels, projection=nn.Conv2d(4, 6, 1)))
+    message = rf"gate must give the residual's shape \(2, 6, 5, 5\), got \(2, {out_channels}, 5, 5\)"
+    with pytest.raises(ValueError, match=message):
+        block(torch.zeros(2, 4, 5, 5))
+
+
+@pytest.mark.parametrize("kind", [ShortcutGate, ExclusiveGate])
 def test_wrong_sizes_of_gates_are_named(kind):
     with pytest.raises(ValueError, match="in_channels must be at least 1, got 0"):
         kind(0)

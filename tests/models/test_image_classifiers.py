@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import torch
 from torch import nn
@@ -86,7 +88,7 @@ def test_images_of_another_size_are_an_error_naming_both(net):
 @pytest.mark.parametrize("net", NETS)
 @pytest.mark.parametrize("image_size", [4, 14, 15])
 def test_images_too_small_for_the_net_are_an_error(net, image_size: int):
-    message = rf"image_size must be large enough for {net.__name__}'s layers, got {image_size}: .*size"
+    message = rf"in_channels and image_size must suit {net.__name__}'s layers, got 1 and {image_size}: .*size"
     with pytest.raises(ValueError, match=message):
         net(image_size=image_size)
     assert net(image_size=16)(torch.zeros(1, 1, 16, 16)).shape == (1, 10)
@@ -97,6 +99,32 @@ def test_images_too_small_for_the_net_are_an_error(net, image_size: int):
 def test_sizes_below_one_are_named(net, argument: str):
     with pytest.raises(ValueError, match=f"{argument} must be at least 1, got 0"):
         net(**{argument: 0})
+
+
+@pytest.mark.parametrize("net", NETS)
+def test_sizes_that_are_no_integers_are_named(net):
+    with pytest.raises(TypeError, match=r"image_size must be an integer, got \(28, 28\)"):
+        net(image_size=(28, 28))
+    with pytest.raises(TypeError, match=r"num_classes must be an integer, got 2\.5"):
+        net(num_classes=2.5)
+
+
+@pytest.mark.parametrize("net", NETS)
+@pytest.mark.parametrize("channels", [10, (10, 0), (10, -20), (10, 20.0)], ids=str)
+def test_wrong_channels_are_named(net, channels):
+    message = re.escape(f"channels must be integers of at least 1, got {channels}")
+    with pytest.raises(ValueError, match=message):
+        net(channels=channels)
+
+
+def test_features_that_do_not_suit_the_images_are_an_error():
+    message = "in_channels and image_size must suit ImageClassifier's layers, got 3 and 28: .*channel"
+    with pytest.raises(ValueError, match=message):
+        ImageClassifier(nn.Conv2d(1, 8, 3), in_channels=3)
+    with pytest.raises(ValueError, match=r"InceptionA expects an input of shape \(N, 1, H, W\), got \(1, 3,"):
+        ImageClassifier(InceptionA(1), in_channels=3)
+    with pytest.raises(TypeError, match=r"features must be an nn\.Module, got <class .*InceptionA'>"):
+        ImageClassifier(InceptionA)
 
 
 @pytest.mark.parametrize("net", NETS)

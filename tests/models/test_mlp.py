@@ -48,8 +48,10 @@ def test_reset_head_updates_the_sizes():
 @pytest.mark.parametrize(
     ("sizes", "settings", "message"),
     [
-        ([784], {}, r"sizes must be two or more numbers of at least 1, got \(784,\)"),
-        ([784, 0, 10], {}, r"sizes must be two or more numbers of at least 1, got \(784, 0, 10\)"),
+        ([784], {}, r"sizes must be two or more, got \(784,\)"),
+        ([784, 0, 10], {}, r"sizes must be integers of at least 1, got \[784, 0, 10\]"),
+        ([784, 64 / 2, 10], {}, r"sizes must be integers of at least 1, got \[784, 32.0, 10\]"),
+        (784, {}, "sizes must be integers of at least 1, got 784"),
         ([784, 10], {"dropout": -0.1}, r"dropout must lie in \[0, 1\), got -0.1"),
         ([784, 10], {"dropout": 1.0}, r"dropout must lie in \[0, 1\), got 1.0"),
     ],

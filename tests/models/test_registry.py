@@ -62,6 +62,8 @@ def test_an_unknown_name_lists_near_matches():
         create_model("mnist_resnets")
     with pytest.raises(ValueError, match=r"got 'xyz'; there are: .*mnist_cnn, .*names_gru"):
         create_model("xyz")
+    with pytest.raises(ValueError, match=r"got <class '.*CNN'>; (near|there are)"):
+        create_model(CNN)
 
 
 def test_an_unknown_override_is_named():

@@ -8,7 +8,13 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from practicezoo.blocks._build import ActivationFactory, NormFactory, check_feature_map, check_positive
+from practicezoo.blocks._build import (
+    ActivationFactory,
+    NormFactory,
+    check_counts,
+    check_feature_map,
+    check_positive,
+)
 from practicezoo.blocks.conv import ConvNormAct
 
 __all__ = ["InceptionA"]
@@ -68,8 +74,8 @@ class InceptionA(nn.Module):
     ) -> None:
         super().__init__()
         check_positive(in_channels=in_channels, branch1x1=branch1x1, pool_features=pool_features)
-        _check_branch("branch5x5", branch5x5, 2)
-        _check_branch("branch3x3dbl", branch3x3dbl, 3)
+        check_counts("branch5x5", branch5x5, length=2)
+        check_counts("branch3x3dbl", branch3x3dbl, length=3)
         self.in_channels = in_channels
         self.pool_features = pool_features
         self.out_channels = branch1x1 + branch5x5[-1] + branch3x3dbl[-1] + pool_features
@@ -118,10 +124,3 @@ class InceptionA(nn.Module):
         check_feature_map(self, features, self.in_channels)
         branches = (self.branch1x1, self.branch5x5, self.branch3x3dbl, self.branch_pool)
         return torch.cat([branch(features) for branch in branches], dim=1)
-
-
-def _check_branch(argument: str, num_channels: Sequence[int], num_convs: int) -> None:
-    if len(num_channels) != num_convs or min(num_channels) < 1:
-        raise ValueError(
-            f"{argument} must be {num_convs} channel counts of at least 1, got {tuple(num_channels)}"
-        )

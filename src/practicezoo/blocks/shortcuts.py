@@ -38,7 +38,8 @@ class Shortcut(nn.Module):
         - output: the shape of ``residual``
 
     Raises:
-        ValueError: if the projection's shape is not the residual's (nothing is broadcast).
+        ValueError: if the projection's shape is not the residual's (nothing is broadcast; so with the gates
+            of :class:`ShortcutGate` and :class:`ExclusiveGate`).
 
     Example:
         >>> shortcut = Shortcut()
@@ -56,13 +57,7 @@ class Shortcut(nn.Module):
 
     def project(self, x: Tensor, residual: Tensor) -> Tensor:
         """``projection(x)``, which must have the residual's shape."""
-        projected = self.projection(x)
-        if projected.shape != residual.shape:
-            raise ValueError(
-                f"shortcut must give the residual's shape {tuple(residual.shape)}, "
-                f"got {tuple(projected.shape)}"
-            )
-        return projected
+        return _of_shape(residual, "shortcut", self.projection(x))
 
 
 class Scale(Shortcut):
@@ -141,7 +136,8 @@ class ShortcutGate(Shortcut):
 
     def forward(self, x: Tensor, residual: Tensor) -> Tensor:
         """Join the input of a block with the result of its residual branch."""
-        return (1 - self.open(x)) * self.project(x, residual) + residual
+        gate = _of_shape(residual, "gate", self.open(x))
+        return (1 - gate) * self.project(x, residual) + residual
 
     def open(self, x: Tensor) -> Tensor:
         """How far the gate opens at each place of the residual: ``sigmoid(gate(x))``."""
@@ -179,8 +175,17 @@ class ExclusiveGate(ShortcutGate):
 
     def forward(self, x: Tensor, residual: Tensor) -> Tensor:
         """Join the input of a block with the result of its residual branch."""
-        gate = self.open(x)
+        gate = _of_shape(residual, "gate", self.open(x))
         return (1 - gate) * self.project(x, residual) + gate * residual
+
+
+def _of_shape(residual: Tensor, part: str, output: Tensor) -> Tensor:
+    """``output``, which must have the residual's shape."""
+    if output.shape != residual.shape:
+        raise ValueError(
+            f"{part} must give the residual's shape {tuple(residual.shape)}, got {tuple(output.shape)}"
+        )
+    return output
 
 
 class PadChannels(nn.Module):

@@ -33,9 +33,10 @@ class ImageClassifier(nn.Module):
         - output: logits ``(N, num_classes)``
 
     Raises:
-        ValueError: if a size is below 1, ``image_size`` is too small for ``features``, or images have
-            another shape.
-        TypeError: if the input is not a floating-point tensor.
+        ValueError: if a size is below 1, ``features`` cannot take images of that size or number of
+            channels, or images have another shape.
+        TypeError: if ``features`` is no module, a size is no integer, or the input is not a floating-point
+            tensor.
 
     Example:
         >>> from practicezoo.blocks import InceptionA
@@ -57,6 +58,8 @@ class ImageClassifier(nn.Module):
     ) -> None:
         super().__init__()
         check_positive(in_channels=in_channels, num_classes=num_classes, image_size=image_size)
+        if not isinstance(features, nn.Module):
+            raise TypeError(f"features must be an nn.Module, got {features!r}")
         self.in_channels = in_channels
         self.image_size = image_size
         self.features = features
@@ -90,8 +93,8 @@ class ImageClassifier(nn.Module):
             return features(images).numel()
         except RuntimeError as error:
             raise ValueError(
-                f"image_size must be large enough for {type(self).__name__}'s layers, "
-                f"got {self.image_size}: {error}"
+                f"in_channels and image_size must suit {type(self).__name__}'s layers, "
+                f"got {self.in_channels} and {self.image_size}: {error}"
             ) from error
 
     def _check_images(self, images: Tensor) -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from practicezoo.blocks import InceptionA
-from practicezoo.blocks._build import ActivationFactory, NormFactory
+from practicezoo.blocks._build import ActivationFactory, NormFactory, check_counts
 from practicezoo.models.image import ImageClassifier, conv_pool
 
 __all__ = ["InceptionNet"]
@@ -59,6 +59,7 @@ class InceptionNet(ImageClassifier):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
+        check_counts("channels", channels)
         stages = nn.Sequential()
         num_channels = in_channels
         for width in channels:

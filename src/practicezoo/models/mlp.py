@@ -12,6 +12,7 @@ from practicezoo.blocks._build import (
     NormFactory,
     build_activation,
     build_norm,
+    check_counts,
     check_dropout,
 )
 from practicezoo.models._head import new_head
@@ -59,8 +60,9 @@ class MLP(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        if len(sizes) < 2 or min(sizes) < 1:  # noqa: PLR2004  # input and output
-            raise ValueError(f"sizes must be two or more numbers of at least 1, got {tuple(sizes)}")
+        check_counts("sizes", sizes)
+        if len(sizes) < 2:  # noqa: PLR2004  # input and output
+            raise ValueError(f"sizes must be two or more, got {tuple(sizes)}")
         check_dropout(dropout)
         self.dropout = dropout
         self.features = nn.Sequential()

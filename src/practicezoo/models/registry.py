@@ -63,7 +63,7 @@ def create_model(name: str, **overrides: Any) -> nn.Module:
         ValueError: name must be a registered model, got 'mnist_cn'; near: mnist_cnn, mnist_mlp, mnist_resnet
     """
     if name not in _BUILDERS:
-        near = difflib.get_close_matches(name, _BUILDERS, n=3, cutoff=0.5)
+        near = difflib.get_close_matches(str(name), _BUILDERS, n=3, cutoff=0.5)
         hint = f"; near: {', '.join(near)}" if near else f"; there are: {', '.join(list_models())}"
         raise ValueError(f"name must be a registered model, got {name!r}{hint}")
     keywords = list(inspect.signature(_BUILDERS[name]).parameters)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from practicezoo.blocks import ResidualBlock
-from practicezoo.blocks._build import ActivationFactory, NormFactory
+from practicezoo.blocks._build import ActivationFactory, NormFactory, check_counts
 from practicezoo.models.image import ImageClassifier, conv_pool
 
 __all__ = ["ResidualNet", "lecture_stage", "notes_stage"]
@@ -141,6 +141,7 @@ class ResidualNet(ImageClassifier):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
+        check_counts("channels", channels)
         stages = (
             stage(*ends, norm=norm, activation=activation, device=device, dtype=dtype)
             for ends in pairwise((in_channels, *channels))
