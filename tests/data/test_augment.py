@@ -152,3 +152,10 @@ def test_wrong_arguments(arguments, message):
 def test_wrong_images():
     with pytest.raises(ValueError, match=r"images must be a batch \(N, C, H, W\), got shape \(28, 28\)"):
         RandomShift(1)(torch.zeros(28, 28))
+
+
+def test_wrong_types():
+    with pytest.raises(TypeError, match=r"max_pixels must be an integer, got 1\.5"):
+        RandomShift(1.5)
+    with pytest.raises(TypeError, match="images must be a tensor, got ndarray"):
+        RandomShift(1)(torch.zeros(1, 1, 28, 28).numpy())

@@ -1,6 +1,7 @@
 """load_images: what the files hold, as they are; and one clear message for each thing wrong with them."""
 
 import gzip
+import multiprocessing
 import os
 import pickle
 import shutil
@@ -11,11 +12,12 @@ from urllib.error import URLError
 
 import pytest
 import torch
+from torch import nn
 from torch.testing import assert_close
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 from torchvision import datasets
 
-from practicezoo import TensorLoader
+from practicezoo import CNN, TensorLoader, fit
 from practicezoo.data import ImageTensors, NormalizeImages, load_images, synthetic_digits
 
 FOLDERS = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "kmnist": "KMNIST", "emnist": "EMNIST"}
@@ -24,6 +26,12 @@ REAL = [
     f"MNIST/raw/{p}-{kind}-ubyte.gz" for p in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
 ]
 NUM_IMAGES = {"train": 20, "test": 7}
+
+without_fork = pytest.mark.skipif(
+    "fork" not in multiprocessing.get_all_start_methods(), reason="this system cannot fork"
+)
+# Python's own, from 3.12 on: torch's workers hold no lock that matters here
+ignore_fork_with_threads = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 
 
 def idx(tensor, *, shape=None, code=8):
@@ -353,6 +361,30 @@ class TestDamage:
             load_images("mnist", "train", root=mnist[0])
         assert offline == []
 
+    @pytest.mark.skipif(
+        not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may read everything"
+    )
+    @pytest.mark.parametrize("locked", ["file", "folder"])
+    def test_a_file_that_is_locked(self, mnist, offline, locked):
+        root, images_path, _ = mnist
+        place = images_path if locked == "file" else images_path.parent
+        mode = place.stat().st_mode
+        place.chmod(0)
+        try:
+            with pytest.raises(PermissionError, match=r"train-images-idx3-ubyte\S* must be readable, but"):
+                load_images("mnist", "train", root=root)
+        finally:
+            place.chmod(mode)
+        assert offline == []
+
+    def test_a_folder_in_the_place_of_a_file(self, mnist, offline):
+        root, images_path, _ = mnist
+        images_path.with_suffix("").mkdir()  # as some archives unpack
+        assert len(load_images("mnist", "train", root=root)) == NUM_IMAGES["train"]
+        images_path.unlink()
+        with pytest.raises(FileNotFoundError, match="raw must hold train-images-idx3-ubyte, as they are or"):
+            load_images("mnist", "train", root=root, download=False)
+
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
@@ -378,6 +410,39 @@ def test_they_can_be_sent_to_a_worker():
     assert isinstance(copied, ImageTensors)
     assert torch.equal(copied.images, digits.images)
     assert copied.normalize == digits.normalize
+
+
+@pytest.mark.parametrize(
+    "method", [pytest.param("fork", marks=without_fork), pytest.param("spawn", marks=pytest.mark.slow)]
+)
+@ignore_fork_with_threads
+def test_fit_on_a_dataloader_with_workers_is_fit_on_a_tensor_loader(method):
+    digits = synthetic_digits(40, seed=0)
+    dataset = TensorDataset(digits.normalize(digits.images), digits.targets)
+    workers = DataLoader(
+        dataset,
+        batch_size=16,
+        sampler=DistributedSampler(dataset, num_replicas=1, rank=0, seed=3),
+        num_workers=2,
+        multiprocessing_context=method,
+    )
+    tensors = TensorLoader(*digits.tensors(), batch_size=16, shuffle=True, seed=3, transform=digits.normalize)
+    models, losses = [], []
+    for loader in (workers, tensors):
+        torch.manual_seed(0)
+        models.append(CNN())
+        history = fit(
+            models[-1],
+            loader,
+            criterion=nn.CrossEntropyLoss(),
+            optimizer=torch.optim.SGD(models[-1].parameters(), lr=0.1),
+            epochs=2,
+            progress=False,
+        )
+        losses.append(history["train_loss"])
+    assert losses[0] == losses[1]
+    assert losses[0][0] != losses[0][1]
+    assert_close(models[0].state_dict(), models[1].state_dict(), rtol=0, atol=0)
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 from torchvision.transforms import v2
 
 from practicezoo import PaddedSequence, TensorLoader, fit
+from practicezoo.data import RandomShift, synthetic_digits
 
 INPUTS, TARGETS = torch.arange(20.0).view(10, 2), torch.arange(10)
 NAMES = PaddedSequence(torch.arange(1, 41).view(10, 4), torch.tensor([4, 1, 2, 3, 1, 1, 2, 4, 3, 2]))
@@ -110,6 +111,31 @@ def test_batches_are_cut_on_the_gpu(cuda):
         assert not names.lengths.is_cuda
         assert_close(names.data.cpu(), expected_names.data)
         assert_close(targets.cpu(), expected_targets)
+
+
+@pytest.mark.gpu
+def test_images_on_the_gpu_are_cut_and_transformed_without_waiting(cuda):
+    digits = synthetic_digits(50, seed=0)
+    transform = v2.Compose([RandomShift(2), digits.normalize])
+    loader = TensorLoader(*digits.tensors(), batch_size=16, shuffle=True, device=cuda, transform=transform)
+    list(loader)  # the first epoch sets things up
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        batches = list(loader)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert [len(targets) for _, targets in batches] == [16, 16, 16, 2]
+    assert all(images.is_cuda and targets.is_cuda for images, targets in batches)
+    assert {images.dtype for images, _ in batches} == {torch.float32}
+
+
+@pytest.mark.gpu
+def test_normalized_images_on_the_gpu_have_the_cpus_bits(cuda):
+    digits = synthetic_digits(50, seed=0)
+    settings = {"batch_size": 16, "shuffle": True, "seed": 0, "transform": digits.normalize}
+    on_gpu = TensorLoader(*digits.tensors(), device=cuda, **settings)
+    for moved, expected in zip(on_gpu, TensorLoader(*digits.tensors(), **settings), strict=True):
+        assert_close([part.cpu() for part in moved], list(expected), rtol=0, atol=0)
 
 
 class TestTorchvision:
@@ -330,3 +356,17 @@ class TestShards:
 def test_wrong_arguments(tensors, batch_size, message):
     with pytest.raises(ValueError, match=message):
         TensorLoader(*tensors, batch_size=batch_size)
+
+
+@pytest.mark.parametrize(
+    ("data", "got"),
+    [
+        ([1, 2, 3], "list$"),
+        (INPUTS.numpy(), "ndarray$"),
+        (synthetic_digits(3, seed=0), r"ImageTensors \(its method tensors\(\) gives them\)"),
+    ],
+    ids=["list", "array", "images"],
+)
+def test_what_is_no_tensor(data, got):
+    with pytest.raises(TypeError, match=f"tensors must be tensors or padded sequences, got {got}"):
+        TensorLoader(data, batch_size=2)

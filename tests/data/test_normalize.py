@@ -112,7 +112,7 @@ class TestFromImages:
             NormalizeImages.from_images(torch.zeros(0, 1, 2, 2, dtype=torch.uint8))
         with pytest.raises(ValueError, match=r"std must be positive, got \[0.0\]"):
             NormalizeImages.from_images(torch.zeros(3, 1, 2, 2, dtype=torch.uint8))
-        with pytest.raises(TypeError, match=r"images must be uint8, got torch\.float32"):
+        with pytest.raises(TypeError, match=r"images must be a uint8 tensor, got torch\.float32"):
             NormalizeImages.from_images(torch.zeros(3, 1, 2, 2))
         with pytest.raises(ValueError, match=r"images must be \(N, C, H, W\), got shape \(3, 2\)"):
             NormalizeImages.from_images(torch.zeros(3, 2, dtype=torch.uint8))
@@ -135,7 +135,10 @@ def test_wrong_arguments(mean, std, message):
 
 def test_wrong_images():
     normalize = NormalizeImages((0.5, 0.5), (0.5, 0.5))
-    with pytest.raises(TypeError, match=r"images must be uint8, got torch\.float32"):
+    for call in (normalize, NormalizeImages.from_images):
+        with pytest.raises(TypeError, match="images must be a uint8 tensor, got ndarray"):
+            call(np.zeros((1, 2, 4, 4), dtype=np.uint8))
+    with pytest.raises(TypeError, match=r"images must be a uint8 tensor, got torch\.float32"):
         normalize(torch.zeros(1, 2, 4, 4))
     for shape in ((4, 3, 8, 8), (8, 8)):
         with pytest.raises(ValueError, match=rf"with the 2 channels of mean, got shape \({shape[0]}, "):

@@ -30,6 +30,7 @@ class RandomShift:
 
     Raises:
         ValueError: if ``max_pixels`` is negative, ``padding_mode`` unknown, or a batch has another shape.
+        TypeError: if ``max_pixels`` is no integer, or a batch no tensor.
 
     Example:
         >>> images = torch.ones(3, 1, 28, 28, dtype=torch.uint8)
@@ -41,6 +42,8 @@ class RandomShift:
     """
 
     def __init__(self, max_pixels: int, *, padding_mode: PaddingMode = "constant", fill: float = 0.0) -> None:
+        if not isinstance(max_pixels, int):
+            raise TypeError(f"max_pixels must be an integer, got {max_pixels!r}")
         if max_pixels < 0:
             raise ValueError(f"max_pixels must be at least 0, got {max_pixels}")
         if padding_mode not in get_args(PaddingMode):
@@ -53,6 +56,8 @@ class RandomShift:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Shift each image of a batch."""
+        if not isinstance(images, Tensor):
+            raise TypeError(f"images must be a tensor, got {type(images).__name__}")
         if images.ndim != 4:  # noqa: PLR2004
             raise ValueError(f"images must be a batch (N, C, H, W), got shape {tuple(images.shape)}")
         num_images, _, height, width = images.shape

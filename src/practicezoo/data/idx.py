@@ -30,7 +30,7 @@ def find_idx(path: Path, *, num_dims: int) -> Tensor | None:
     for candidate in (path, path.with_name(f"{path.name}.gz")):
         try:
             return read_idx(candidate, num_dims=num_dims)
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             continue
         except PermissionError:
             raise PermissionError(

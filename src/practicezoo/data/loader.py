@@ -44,6 +44,7 @@ class TensorLoader:
         ValueError: if there is no tensor, the tensors differ in rows, ``batch_size`` or ``num_replicas``
             is below 1, ``rank`` is not below ``num_replicas``, both ``seed`` and ``generator`` are given,
             or neither is to shuffle over several processes, which must draw the same order.
+        TypeError: if something else than a tensor or a padded sequence is given.
 
     Example:
         >>> loader = TensorLoader(torch.arange(5), torch.arange(5) ** 2, batch_size=2)
@@ -68,6 +69,12 @@ class TensorLoader:
     ) -> None:
         if not tensors:
             raise ValueError("tensors must hold at least one tensor, got none")
+        for tensor in tensors:
+            if not isinstance(tensor, Tensor | PaddedSequence):
+                raise TypeError(
+                    f"tensors must be tensors or padded sequences, got {type(tensor).__name__}"
+                    + (" (its method tensors() gives them)" if hasattr(tensor, "tensors") else "")
+                )
         sizes = [len(tensor) for tensor in tensors]
         if len(set(sizes)) > 1:
             raise ValueError(f"tensors must have the same number of rows, got {sizes}")

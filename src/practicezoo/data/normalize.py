@@ -28,7 +28,7 @@ class NormalizeImages:
     Raises:
         ValueError: if ``std`` is not positive, ``mean`` is empty, or ``mean``, ``std`` and the images differ
             in channels.
-        TypeError: if the images are not uint8.
+        TypeError: if the images are no uint8 tensor.
 
     Example:
         >>> normalize = NormalizeImages(0.5, 0.25)
@@ -56,7 +56,7 @@ class NormalizeImages:
             images: the training images, uint8 ``(N, C, H, W)``.
 
         Raises:
-            TypeError: if the images are not uint8.
+            TypeError: if the images are no uint8 tensor.
             ValueError: if the images have another shape or no pixel, or a channel has one value only.
 
         Example:
@@ -107,8 +107,9 @@ def _channels(values: float | Sequence[float]) -> tuple[float, ...]:
 
 
 def _check_uint8(images: Tensor) -> None:
-    if images.dtype != torch.uint8:
-        raise TypeError(f"images must be uint8, got {images.dtype}")
+    if not isinstance(images, Tensor) or images.dtype != torch.uint8:
+        got = images.dtype if isinstance(images, Tensor) else type(images).__name__
+        raise TypeError(f"images must be a uint8 tensor, got {got}")
 
 
 @functools.lru_cache(maxsize=64)
