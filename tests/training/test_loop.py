@@ -270,6 +270,23 @@ class TestFit:
         assert seen == [torch.bfloat16] * 2
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("on_device", [True, False])
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_gpu_trains_as_the_cpu(cuda, on_device, accumulate):
+    data, models, histories = classes(23, dtype=torch.float64), [], []
+    for device in ("cpu", cuda):
+        models.append(linear().to(device))
+        batches = TensorLoader(*data, batch_size=4, device=device if on_device else None)
+        metrics = {"accuracy": Accuracy()}
+        histories.append(
+            fit_for(models[-1], batches, epochs=3, val_loader=batches, metrics=metrics, accumulate=accumulate)
+        )
+    for name in ("train_loss", "val_loss", "val_accuracy"):
+        assert histories[1][name] == pytest.approx(histories[0][name], rel=1e-9)
+    close(models[1].cpu().state_dict(), models[0].state_dict(), tolerance=1e-9)
+
+
 class TestCallbacks:
     def test_hooks_are_called_after_each_update_and_epoch(self):
         recorder = Recorder()
