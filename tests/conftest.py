@@ -1,6 +1,7 @@
 """What every test shares: a fixed seed, reproducible property tests, the real data."""
 
 import os
+import warnings
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,14 @@ def cuda():
     """The CUDA device, computing in full float32."""
     if not torch.cuda.is_available():
         pytest.skip("there is no CUDA device")
-    matmul, cudnn = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    before = _allow_tf32(False, False)
     yield torch.device("cuda")
-    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = matmul, cudnn
+    _allow_tf32(*before)
+
+
+def _allow_tf32(matmul, cudnn):
+    """Set both switches; returns what they were."""
+    with warnings.catch_warnings(action="ignore"):  # some versions of torch announce another way to set them
+        before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = matmul, cudnn
+    return before
