@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,22 @@ def cuda():
     before = _allow_tf32(False, False)
     yield torch.device("cuda")
     _allow_tf32(*before)
+
+
+@pytest.fixture
+def never_waiting(cuda):
+    """Makes a context in which whatever waits for the device is an error."""
+
+    @contextmanager
+    def context():
+        with warnings.catch_warnings(action="ignore"):  # torch calls the mode a prototype
+            torch.cuda.set_sync_debug_mode("error")
+        try:
+            yield
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+    return context
 
 
 def _allow_tf32(matmul, cudnn):

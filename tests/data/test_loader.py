@@ -114,16 +114,13 @@ def test_batches_are_cut_on_the_gpu(cuda):
 
 
 @pytest.mark.gpu
-def test_images_on_the_gpu_are_cut_and_transformed_without_waiting(cuda):
+def test_images_on_the_gpu_are_cut_and_transformed_without_waiting(cuda, never_waiting):
     digits = synthetic_digits(50, seed=0)
     transform = v2.Compose([RandomShift(2), digits.normalize])
     loader = TensorLoader(*digits.tensors(), batch_size=16, shuffle=True, device=cuda, transform=transform)
     list(loader)  # the first epoch sets things up
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with never_waiting():
         batches = list(loader)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
     assert [len(targets) for _, targets in batches] == [16, 16, 16, 2]
     assert all(images.is_cuda and targets.is_cuda for images, targets in batches)
     assert {images.dtype for images, _ in batches} == {torch.float32}

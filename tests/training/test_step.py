@@ -366,18 +366,17 @@ def test_host_reads_are_counted(read):
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("on_device", [True, False])
-def test_no_synchronisation_on_cuda(cuda, on_device):
+@pytest.mark.parametrize("weight", [None, [1.0, 2.0, 3.0]])
+def test_no_synchronisation_on_cuda(cuda, never_waiting, on_device, weight):
     model = nn.Linear(5, 3).to(cuda)
     optimizer = SGD(model.parameters(), lr=0.1)
-    criterion = nn.CrossEntropyLoss(ignore_index=0)
+    weight = None if weight is None else torch.tensor(weight, device=cuda)
+    criterion = nn.CrossEntropyLoss(weight=weight, ignore_index=0)
     step = TrainStep(model, optimizer, criterion, max_grad_norm=1.0, lr_scheduler=StepLR(optimizer, 1))
     batches = split(*(tensor.to(cuda if on_device else "cpu") for tensor in classes()), 8)
     step(batches)  # the first step sets things up
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with never_waiting():
         step(batches)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
 
 
 class TestErrors:
