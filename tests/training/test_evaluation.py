@@ -173,6 +173,12 @@ class TestEvaluate:
             evaluate(mlp(), [classes()], criterion=nn.CrossEntropyLoss(), metrics={"loss": Accuracy()})
         assert list(evaluate(mlp(), [classes()], metrics={"loss": Accuracy()})) == ["loss"]
 
+    def test_a_class_for_an_instance(self):
+        with pytest.raises(TypeError, match="criterion must be an instance, got the class CrossEntropyLoss"):
+            evaluate(mlp(), [classes()], criterion=nn.CrossEntropyLoss)
+        with pytest.raises(TypeError, match="accuracy must be an instance, got the class Accuracy"):
+            evaluate(mlp(), [classes()], metrics={"accuracy": Accuracy})
+
     def test_empty_loader(self):
         with pytest.raises(ValueError, match="loader must give at least one batch, got none"):
             evaluate(mlp(), [], criterion=nn.CrossEntropyLoss())

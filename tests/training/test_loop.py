@@ -474,6 +474,10 @@ class TestErrors:
         with pytest.raises(ValueError, match=f"epochs must be at least 1, got {epochs}"):
             fit_for(mlp(), [classes()], epochs=epochs)
 
+    def test_a_callbacks_class_for_an_instance(self):
+        with pytest.raises(TypeError, match="callbacks must be an instance, got the class Recorder"):
+            fit_for(mlp(), [classes()], callbacks=[Recorder])
+
     def test_accumulate_below_one(self):
         with pytest.raises(ValueError, match="accumulate must be at least 1, got 0"):
             fit_for(mlp(), [classes()], accumulate=0)

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from torch.optim import SGD, Adam, AdamW, RMSprop
 from torch.optim.lr_scheduler import OneCycleLR, StepLR
 
-from practicezoo import PaddedSequence
+from practicezoo import CNN, PaddedSequence
 from practicezoo.training import StepResult, TrainStep, loss_weight
 from practicezoo.training.step import num_items
 from training.toys import HostReads, classes, close, mlp, same_weights, split, train_by_hand
@@ -396,6 +396,46 @@ class TestErrors:
     def test_max_grad_norm(self, value):
         with pytest.raises(ValueError, match=f"max_grad_norm must be positive, got {value}"):
             self.make(max_grad_norm=value)
+
+    def test_an_optimizer_of_another_model(self):
+        message = "optimizer must hold parameters of the model, got none of them: make it from this model"
+        model, other = nn.Linear(5, 3), nn.Linear(5, 3)
+        own, foreign = SGD(model.parameters(), lr=0.1), SGD(other.parameters(), lr=0.1)
+        for optimizer in (foreign, [own, foreign]):
+            with pytest.raises(ValueError, match=message):
+                TrainStep(model, optimizer, nn.CrossEntropyLoss())
+
+    def test_an_optimizer_of_the_old_head(self):
+        model = CNN()
+        optimizer = SGD(model.head.parameters(), lr=0.1)
+        model.reset_head(5)
+        with pytest.raises(ValueError, match=r"after its last change \(such as reset_head\)"):
+            TrainStep(model, optimizer, nn.CrossEntropyLoss())
+
+    def test_the_criterions_parameters_can_be_trained_alone(self):
+        class Temperature(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.scale = nn.Parameter(torch.ones(()))
+
+            def forward(self, outputs, targets):
+                return F.cross_entropy(outputs * self.scale, targets)
+
+        criterion = Temperature()
+        TrainStep(nn.Linear(5, 3), SGD(criterion.parameters(), lr=0.1), criterion)([classes()])
+        assert criterion.scale != 1
+
+    @pytest.mark.parametrize(
+        ("argument", "given"),
+        [("criterion", nn.CrossEntropyLoss), ("optimizer", SGD), ("lr_scheduler", StepLR)],
+    )
+    def test_a_class_for_an_instance(self, argument, given):
+        model = nn.Linear(5, 3)
+        settings = {"criterion": nn.CrossEntropyLoss(), "optimizer": SGD(model.parameters(), lr=0.1)}
+        with pytest.raises(
+            TypeError, match=f"{argument} must be an instance, got the class {given.__name__}"
+        ):
+            TrainStep(model, **settings | {argument: given})
 
     def test_no_batches(self):
         with pytest.raises(ValueError, match="micro_batches must hold at least one batch, got none"):

@@ -80,7 +80,10 @@ class ImageClassifier(nn.Module):
         return self.features(images)
 
     def reset_head(self, num_classes: int) -> None:
-        """Replace the head by a fresh one, to fine-tune on other classes."""
+        """Replace the head by a fresh one, to fine-tune on other classes.
+
+        Make the optimizer afterwards: one that was made before still holds the old parameters.
+        """
         self.head = new_head(self.head, num_classes)
 
     def _count_features(self) -> int:

@@ -92,7 +92,10 @@ class MLP(nn.Module):
         return self.features(inputs.flatten(1))
 
     def reset_head(self, num_classes: int) -> None:
-        """Replace the last layer by a fresh one, to fine-tune on other classes."""
+        """Replace the last layer by a fresh one, to fine-tune on other classes.
+
+        Make the optimizer afterwards: one that was made before still holds the old parameters.
+        """
         self.head = new_head(self.head, num_classes)
         self.sizes = (*self.sizes[:-1], num_classes)
 

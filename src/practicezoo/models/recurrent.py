@@ -118,7 +118,10 @@ class CharGRUClassifier(nn.Module):
         return self.encoder(self._embed(inputs)).final_state
 
     def reset_head(self, num_classes: int) -> None:
-        """Replace the head by a fresh one, to fine-tune on other classes."""
+        """Replace the head by a fresh one, to fine-tune on other classes.
+
+        Make the optimizer afterwards: one that was made before still holds the old parameters.
+        """
         self.head = new_head(self.head, num_classes)
 
     def _check_shape(self, inputs: Sequences) -> None:

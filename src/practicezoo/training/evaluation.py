@@ -14,6 +14,7 @@ from practicezoo.training.step import (
     Criterion,
     Precision,
     autocast,
+    check_instances,
     check_precision,
     loss_total,
     loss_weight,
@@ -61,6 +62,8 @@ def evaluate(
     """
     check_precision(precision)
     metrics = metrics or {}
+    check_instances(criterion=criterion)
+    check_instances(**metrics)
     if criterion is None and not metrics:
         raise ValueError("criterion or metrics must be given, got neither")
     if criterion is not None and "loss" in metrics:

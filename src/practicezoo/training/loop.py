@@ -14,7 +14,7 @@ from practicezoo.training.evaluation import evaluate
 from practicezoo.training.history import History
 from practicezoo.training.metrics import Metric
 from practicezoo.training.progress import EpochBar
-from practicezoo.training.step import Criterion, Precision, StepResult, TrainStep
+from practicezoo.training.step import Criterion, Precision, StepResult, TrainStep, check_instances
 
 __all__ = ["fit", "train_epoch"]
 
@@ -129,6 +129,8 @@ def fit(
     _check_accumulate(accumulate)
     if metrics and val_loader is None:
         raise ValueError(f"metrics are measured on val_loader, which must be given for {', '.join(metrics)}")
+    for callback in callbacks:
+        check_instances(callbacks=callback)
     step = TrainStep(
         model,
         optimizer,

@@ -20,6 +20,8 @@ __all__ = [
     "StepResult",
     "TrainStep",
     "autocast",
+    "check_instances",
+    "check_precision",
     "loss_total",
     "loss_weight",
     "num_items",
@@ -73,11 +75,11 @@ class TrainStep:
 
     Raises:
         ValueError: if ``precision`` is unknown or does not fit the device, ``max_grad_norm`` is not
-            positive, a call gets no batch, or a class index for cross entropy or NLL is out of range (on a
-            GPU only targets that come from the CPU are looked at: reading others would make every step
-            wait).
-        TypeError: if a batch is not a pair of inputs and targets, or the targets of cross entropy or NLL are
-            neither class indices nor probabilities.
+            positive, an optimizer holds none of the model's or the criterion's parameters, a call gets no
+            batch, or a class index for cross entropy or NLL is out of range (on a GPU only targets that come
+            from the CPU are looked at: reading others would make every step wait).
+        TypeError: if a class is given for an instance, a batch is not a pair of inputs and targets, or the
+            targets of cross entropy or NLL are neither class indices nor probabilities.
 
     Example:
         >>> model = nn.Linear(3, 1)
@@ -98,6 +100,7 @@ class TrainStep:
         max_grad_norm: float | None = None,
     ) -> None:
         check_precision(precision)
+        check_instances(criterion=criterion, optimizer=optimizer, lr_scheduler=lr_scheduler)
         if precision == "fp16" and device_of(model).type != "cuda":
             raise ValueError(f"precision 'fp16' needs a model on CUDA, got one on {device_of(model)}")
         if max_grad_norm is not None and not max_grad_norm > 0:
@@ -105,6 +108,7 @@ class TrainStep:
         self.model = model
         self.optimizers = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer)
         self.criterion = criterion
+        self._check_optimizers()
         self.lr_scheduler = lr_scheduler
         self.precision = precision
         self.max_grad_norm = max_grad_norm
@@ -153,6 +157,19 @@ class TrainStep:
         is_whole = alone or getattr(self.criterion, "reduction", None) == "sum"
         share = loss if is_whole else loss * weight / total
         return share, loss_total(self.criterion, loss.detach(), weight)
+
+    def _check_optimizers(self) -> None:
+        """Raise ValueError for an optimizer whose updates would change nothing here."""
+        modules = (part for part in (self.model, self.criterion) if isinstance(part, nn.Module))
+        ours = {parameter for module in modules for parameter in module.parameters()}
+        for optimizer in self.optimizers:
+            if ours.isdisjoint(
+                parameter for group in optimizer.param_groups for parameter in group["params"]
+            ):
+                raise ValueError(
+                    "optimizer must hold parameters of the model, got none of them: make it from this model, "
+                    "after its last change (such as reset_head)"
+                )
 
     def _clip(self) -> Tensor | None:
         if self.max_grad_norm is None:
@@ -258,6 +275,13 @@ def _as_sum(criterion: Criterion) -> Criterion | None:
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:
     """The autocast context of ``precision``; for "fp32" one that changes nothing."""
     return torch.autocast(device.type, _AUTOCAST_DTYPES[precision], enabled=precision != "fp32")
+
+
+def check_instances(**arguments: object) -> None:
+    """Raise TypeError for the first argument that is a class."""
+    for argument, value in arguments.items():
+        if isinstance(value, type):
+            raise TypeError(f"{argument} must be an instance, got the class {value.__name__}")
 
 
 def check_precision(precision: str) -> None:
