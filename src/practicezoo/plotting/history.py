@@ -1,7 +1,8 @@
-"""Figures; every function draws with matplotlib (the extra ``plot``) and returns the axes."""
+"""Curves over the epochs of a training."""
 
 from typing import TYPE_CHECKING
 
+from practicezoo.plotting._extra import needs_matplotlib
 from practicezoo.training.history import History
 
 if TYPE_CHECKING:
@@ -32,11 +33,9 @@ def plot_history(history: History, *names: str, ax: "Axes | None" = None) -> "Ax
         >>> plot_history(history).get_ylabel()
         'val_accuracy'
     """
-    try:
+    with needs_matplotlib():
         from matplotlib.figure import Figure  # noqa: PLC0415
         from matplotlib.ticker import MaxNLocator  # noqa: PLC0415
-    except ImportError as error:
-        raise ImportError('plotting needs matplotlib: pip install "practicezoo[plot]"') from error
     if len(history) == 0:
         raise ValueError("history must have at least one epoch to draw, got none")
     accuracies = [name for name in history if name.endswith("accuracy")]
