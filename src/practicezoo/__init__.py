@@ -40,7 +40,7 @@ _HOMES = {
     "train_epoch": "training",
 }
 
-_PARTS = {*_HOMES.values(), "recipes", "plotting"}
+_PARTS = {*_HOMES.values(), "graph", "recipes", "plotting"}
 
 if TYPE_CHECKING:
     from practicezoo.blocks import (
