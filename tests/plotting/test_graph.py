@@ -177,7 +177,7 @@ def test_pyplot_is_left_alone():
 def test_a_large_graph_is_drawn():
     x = scalar(1)
     h = x
-    for _ in range(20):
+    for _ in range(10):
         h = torch.tanh(h) + x
     assert overlapping(draw_graph(trace(h, {"x": x}))) == []
 
