@@ -215,6 +215,7 @@ MODELS = [
     _texts("lstm", cell="lstm", num_layers=1),
     _texts("dropout", dropout=0.4, padding_idx=19),
     _registered("mnist_mlp", MLP, _digits),
+    _registered("mnist_fast", ImageClassifier, _digits),
     _registered("mnist_cnn", CNN, _digits),
     _registered("mnist_inception", InceptionNet, _digits),
     _registered("mnist_resnet", ResidualNet, _digits),

@@ -6,6 +6,7 @@ from practicezoo.models import (
     CNN,
     MLP,
     CharGRUClassifier,
+    ImageClassifier,
     InceptionNet,
     ResidualNet,
     create_model,
@@ -16,6 +17,7 @@ from practicezoo.models import (
 
 COURSE = {
     "mnist_cnn": (CNN, 8_490),
+    "mnist_fast": (ImageClassifier, 36_794),
     "mnist_inception": (InceptionNet, 97_298),
     "mnist_mlp": (MLP, 575_050),
     "mnist_resnet": (ResidualNet, 41_514),

@@ -48,7 +48,10 @@ def test_every_setting_trains_measures_and_loads_again(name, tmp_path):
         assert state["data"] == "synthetic"
 
 
-@pytest.mark.parametrize("name", NAMES)
+COURSE = [name for name in NAMES if "course" in get_recipe(name).settings]
+
+
+@pytest.mark.parametrize("name", COURSE)
 def test_the_courses_numbers(name):
     course = get_recipe(name).settings["course"]
     optimizer = course.optimizer([torch.nn.Parameter(torch.zeros(1))])
@@ -66,7 +69,7 @@ def test_the_courses_numbers(name):
     assert course.held_out == 0  # on all of the training images, as the course does
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", COURSE)
 def test_tuned_keeps_the_architecture_and_takes_ten_epochs_at_most(name):
     tuned = get_recipe(name).settings["tuned"]
     assert tuned.model_overrides == {}

@@ -2,6 +2,7 @@
 
 from practicezoo.models.cnn import CNN
 from practicezoo.models.course import mnist_mlp  # registers the course's networks
+from practicezoo.models.fast import mnist_fast
 from practicezoo.models.image import ImageClassifier
 from practicezoo.models.inception import InceptionNet
 from practicezoo.models.mlp import MLP
@@ -22,6 +23,7 @@ __all__ = [
     "create_model",
     "lecture_stage",
     "list_models",
+    "mnist_fast",
     "mnist_mlp",
     "model_summary",
     "notes_stage",

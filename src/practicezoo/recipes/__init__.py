@@ -26,6 +26,7 @@ _HOMES = {
     "mnist_inception": ("mnist", "MnistInception"),
     "mnist_resnet": ("mnist", "MnistResNet"),
     "mnist_resnet_notes": ("mnist", "MnistResNetNotes"),
+    "mnist_fast": ("mnist", "MnistFast"),
     "names_gru": ("names_gru", "NamesGRU"),
 }
 

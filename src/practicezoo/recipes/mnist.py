@@ -15,7 +15,15 @@ from practicezoo.recipes.base import DataOptions, Prediction, Recipe, Setting, S
 from practicezoo.training import Accuracy, evaluate, predict
 from practicezoo.training.device import device_of
 
-__all__ = ["MnistCNN", "MnistInception", "MnistMLP", "MnistRecipe", "MnistResNet", "MnistResNetNotes"]
+__all__ = [
+    "MnistCNN",
+    "MnistFast",
+    "MnistInception",
+    "MnistMLP",
+    "MnistRecipe",
+    "MnistResNet",
+    "MnistResNetNotes",
+]
 
 SYNTHETIC = "synthetic"
 NUM_SYNTHETIC = {"train": 12_000, "test": 2_000}
@@ -146,6 +154,24 @@ class MnistResNetNotes(MnistRecipe):
     settings: ClassVar[Mapping[str, Setting]] = {
         "course": adam(batch_size=128, epochs=10),
         "tuned": tuned(max_lr=1e-2, max_shift=2),
+    }
+
+
+class MnistFast(MnistRecipe):
+    """The library's own small network: 99 % as soon as can be."""
+
+    name = "mnist_fast"
+    summary = "digits: 99 % in seconds, with a small network of our own"
+    reference = "not of the course"
+    settings: ClassVar[Mapping[str, Setting]] = {
+        "tuned": Setting(
+            epochs=1,
+            batch_size=128,
+            optimizer=lambda p: AdamW(p, lr=0.02, fused=True),
+            lr_scheduler=one_cycle(0.02),
+            criterion=lambda: nn.CrossEntropyLoss(label_smoothing=0.1),
+            precision="bf16",
+        )
     }
 
 
