@@ -315,32 +315,7 @@ class TestCallbacks:
         assert recorder.num_epochs == [1, 2]
         assert len(recorder.results) == 8
 
-    @pytest.mark.parametrize("stop_at", [2, None])
-    def test_the_end_comes_once_after_every_callback_saw_the_last_epoch(self, stop_at):
-        seen = []
-
-        class Watch(Callback):
-            def on_epoch_end(self, run):
-                seen.append(f"epoch {run.epoch}")
-                run.should_stop = run.epoch == stop_at
-
-            def on_run_end(self, run):
-                seen.append(f"end {run.epoch}")
-
-        fit_for(mlp(), [classes()], epochs=3, callbacks=[Watch(), Watch()])
-        last = stop_at or 3
-        epochs = [f"epoch {epoch}" for epoch in range(1, last + 1) for _ in range(2)]
-        assert seen == [*epochs, f"end {last}", f"end {last}"]
-
-    def test_after_an_error_there_is_no_end(self):
-        class Watch(Callback):
-            def on_run_end(self, run):
-                pytest.fail("the run has no end to speak of")
-
-        with pytest.raises(FloatingPointError):
-            fit_for(mlp(), [classes()], lr=torch.inf, epochs=3, callbacks=[Watch()])
-
-    @pytest.mark.parametrize("hook", ["on_step_end", "on_epoch_end", "on_run_end"])
+    @pytest.mark.parametrize("hook", ["on_step_end", "on_epoch_end"])
     def test_an_exception_names_the_callback(self, hook):
         def fail(self, *arguments):
             raise RuntimeError("out of luck")

@@ -1,4 +1,4 @@
-"""Watching a run: three hooks, called after each update, after each epoch, and at the end."""
+"""Watching a run: two hooks, called after each update and each epoch."""
 
 import copy
 import math
@@ -38,7 +38,7 @@ class Run:
 class Callback:
     """Something that watches a run: derive from it and write the hooks you need.
 
-    Any object that has the three hooks will do as well.
+    Any object that has both hooks will do as well.
     """
 
     def on_step_end(self, run: Run, result: StepResult) -> None:
@@ -46,9 +46,6 @@ class Callback:
 
     def on_epoch_end(self, run: Run) -> None:
         """Called after each epoch, when ``run.history`` has its values."""
-
-    def on_run_end(self, run: Run) -> None:
-        """Called once, when every callback has seen the last epoch; not after an error."""
 
 
 class EarlyStopping(Callback):
@@ -60,7 +57,7 @@ class EarlyStopping(Callback):
         min_delta: an improvement must be greater than this.
         mode: "min", "max", or "auto"; see :meth:`History.best`.
         restore_best: whether the model gets the best epoch's weights back when the run ends, stopped
-            early or not, by this or another callback.
+            early or not. Put it behind other callbacks that may stop the run, so that it sees their stop.
 
     Attributes:
         best_epoch: the best epoch so far, from 1; 0 before the first.
@@ -98,17 +95,14 @@ class EarlyStopping(Callback):
         self._best_weights: dict[str, object] | None = None
 
     def on_epoch_end(self, run: Run) -> None:
-        """Compare this epoch with the best one; stop the run when patience ends."""
+        """Compare this epoch with the best one; stop the run or restore its weights when due."""
         value = run.history[self.monitor][-1]
         if run.epoch == 1 or self.best_epoch == 0 or self._improved(value):
             self.best_epoch, self.best_value = run.epoch, value
             if self.restore_best:
                 self._best_weights = copy.deepcopy(run.model.state_dict())
         run.should_stop = run.should_stop or run.epoch - self.best_epoch >= self.patience
-
-    def on_run_end(self, run: Run) -> None:
-        """Give the model the best epoch's weights, if asked to."""
-        if self._best_weights is not None:
+        if self._best_weights is not None and (run.should_stop or run.epoch == run.epochs):
             run.model.load_state_dict(self._best_weights)
 
     def _improved(self, value: float) -> bool:

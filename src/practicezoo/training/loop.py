@@ -94,7 +94,7 @@ def fit(
         accumulate: batches in an update; equal to one batch of them all (batch norm and dropout, which
             look at a batch or draw random numbers, still see each by itself).
         max_grad_norm: clips the gradient's norm to this.
-        callbacks: called after each update, after each epoch and at the end, in this order.
+        callbacks: called after each update and each epoch, in this order.
         progress: shows a bar and a line for each epoch, on a terminal or in a notebook only.
 
     Returns:
@@ -162,8 +162,6 @@ def fit(
             _call(callback, "on_epoch_end", run)
         if run.should_stop:
             break
-    for callback in callbacks:
-        _call(callback, "on_run_end", run)
     return run.history
 
 
