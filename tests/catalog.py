@@ -31,6 +31,8 @@ from practicezoo.models import (
     CharGRUClassifier,
     ImageClassifier,
     InceptionNet,
+    LinearRegression,
+    LogisticRegression,
     ResidualNet,
     create_model,
     notes_stage,
@@ -199,6 +201,10 @@ BLOCKS = [
 ]
 
 MODELS = [
+    Entry(
+        "LinearRegression-several", LinearRegression, features((6,)), {"in_features": 6, "out_features": 2}
+    ),
+    Entry("LogisticRegression-several", LogisticRegression, features((6,)), {"in_features": 6}),
     Entry("MLP-plain", MLP, features((3, 2, 2)), {"sizes": (12, 8, 3)}),
     Entry(
         "MLP-norm",
@@ -214,6 +220,9 @@ MODELS = [
     _texts("one-direction", num_layers=1, bidirectional=False),
     _texts("lstm", cell="lstm", num_layers=1),
     _texts("dropout", dropout=0.4, padding_idx=19),
+    _registered("linear_regression", LinearRegression, features((1,))),
+    _registered("logistic_regression", LogisticRegression, features((1,))),
+    _registered("diabetes_mlp", MLP, features((8,))),
     _registered("mnist_mlp", MLP, _digits),
     _registered("mnist_cnn", CNN, _digits),
     _registered("mnist_inception", InceptionNet, _digits),

@@ -1,9 +1,10 @@
 """Whole networks: from an input to logits or a prediction."""
 
 from practicezoo.models.cnn import CNN
-from practicezoo.models.course import mnist_mlp  # registers the course's networks
+from practicezoo.models.course import diabetes_mlp, mnist_mlp  # registers the course's networks
 from practicezoo.models.image import ImageClassifier
 from practicezoo.models.inception import InceptionNet
+from practicezoo.models.linear import LinearRegression, LogisticRegression
 from practicezoo.models.mlp import MLP
 from practicezoo.models.recurrent import CharGRUClassifier
 from practicezoo.models.registry import create_model, list_models, register_model
@@ -17,9 +18,12 @@ __all__ = [
     "ImageClassifier",
     "InceptionNet",
     "LayerSummary",
+    "LinearRegression",
+    "LogisticRegression",
     "ModelSummary",
     "ResidualNet",
     "create_model",
+    "diabetes_mlp",
     "lecture_stage",
     "list_models",
     "mnist_mlp",
