@@ -6,10 +6,12 @@ from practicezoo.models import (
     CNN,
     MLP,
     CharGRUClassifier,
+    CharTagger,
     InceptionNet,
     LinearRegression,
     LogisticRegression,
     ResidualNet,
+    StepwiseTagger,
     create_model,
     list_models,
     register_model,
@@ -18,6 +20,9 @@ from practicezoo.models import (
 
 COURSE = {
     "diabetes_mlp": (MLP, 87),
+    "hello_embedding_rnn": (CharTagger, 380),
+    "hello_rnn": (CharTagger, 40),
+    "hello_rnn_cell": (StepwiseTagger, 40),
     "linear_regression": (LinearRegression, 2),
     "logistic_regression": (LogisticRegression, 2),
     "mnist_cnn": (CNN, 8_490),

@@ -10,11 +10,13 @@ from practicezoo.models.recurrent import CharGRUClassifier
 from practicezoo.models.registry import create_model, list_models, register_model
 from practicezoo.models.residual import ResidualNet, lecture_stage, notes_stage
 from practicezoo.models.summary import LayerSummary, ModelSummary, model_summary
+from practicezoo.models.tagger import CharTagger, StepwiseTagger
 
 __all__ = [
     "CNN",
     "MLP",
     "CharGRUClassifier",
+    "CharTagger",
     "ImageClassifier",
     "InceptionNet",
     "LayerSummary",
@@ -22,6 +24,7 @@ __all__ = [
     "LogisticRegression",
     "ModelSummary",
     "ResidualNet",
+    "StepwiseTagger",
     "create_model",
     "diabetes_mlp",
     "lecture_stage",

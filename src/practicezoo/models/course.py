@@ -14,6 +14,7 @@ from practicezoo.models.mlp import MLP
 from practicezoo.models.recurrent import CharGRUClassifier
 from practicezoo.models.registry import register_model
 from practicezoo.models.residual import ResidualNet, notes_stage
+from practicezoo.models.tagger import CharTagger, StepwiseTagger
 
 __all__ = ["diabetes_mlp", "mnist_mlp"]
 
@@ -103,3 +104,8 @@ register_model("mnist_inception")(InceptionNet)
 register_model("mnist_resnet")(ResidualNet)
 register_model("mnist_resnet_notes")(partial(ResidualNet, channels=(10, 20), stage=notes_stage))
 register_model("names_gru")(CharGRUClassifier)
+register_model("hello_rnn_cell")(StepwiseTagger)
+register_model("hello_rnn")(
+    partial(CharTagger, embedding_dim=None, hidden_size=4, num_layers=1, head=None)  # the state is the logits
+)
+register_model("hello_embedding_rnn")(CharTagger)
