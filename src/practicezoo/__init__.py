@@ -25,6 +25,7 @@ _HOMES = {
     "list_models": "models",
     "model_summary": "models",
     "CharVocab": "data",
+    "DiabetesDataset": "data",
     "LengthBucketBatchSampler": "data",
     "NameDataset": "data",
     "TensorLoader": "data",
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     )
     from practicezoo.data import (
         CharVocab,
+        DiabetesDataset,
         LengthBucketBatchSampler,
         NameDataset,
         TensorLoader,
@@ -98,6 +100,7 @@ __all__ = [
     "CharVocab",
     "ConvNormAct",
     "DenseBlock",
+    "DiabetesDataset",
     "EarlyStopping",
     "History",
     "InceptionA",
