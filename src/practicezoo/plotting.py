@@ -99,8 +99,9 @@ def plot_histories(
     by_last_value = sorted(drawn, key=lambda label: drawn[label][name][-1])
     if not smaller_is_better(name):
         by_last_value.reverse()
-    # solid lines for the first ten colours, dashed for the next: no two curves look alike
-    for label, style in zip(by_last_value, cycle(["-"] * 10 + ["--"] * 10), strict=False):
+    # solid and dashed in turn, so that a curve shows under one that covers it; twenty looks in all
+    styles = cycle([*["-", "--"] * 5, *["--", "-"] * 5])
+    for label, style in zip(by_last_value, styles, strict=False):
         history = drawn[label]
         ax.plot(history.epochs, history[name], style, label=f"{label}  {history[name][-1]:.4g}")
     for label in histories:
