@@ -29,9 +29,13 @@ from practicezoo.models import (
     CNN,
     MLP,
     CharGRUClassifier,
+    CharTagger,
     ImageClassifier,
     InceptionNet,
+    LinearRegression,
+    LogisticRegression,
     ResidualNet,
+    StepwiseTagger,
     create_model,
     notes_stage,
 )
@@ -129,6 +133,11 @@ def _texts(name: str, **arguments: Any) -> Entry:
     )
 
 
+def _tagger(name: str, module: type[nn.Module], **arguments: Any) -> Entry:
+    small = {"num_chars": 9, "num_classes": 6, "hidden_size": 4}
+    return Entry(f"{module.__name__}-{name}", module, ids(9, 5), small | arguments, recurrent=True)
+
+
 def _images(name: str, module: type[nn.Module], *, size: int, **arguments: Any) -> Entry:
     arguments = {"in_channels": 3, "num_classes": 7, "image_size": size, **arguments}
     return Entry(f"{module.__name__}-{name}", module, features((3, size, size)), arguments)
@@ -199,6 +208,10 @@ BLOCKS = [
 ]
 
 MODELS = [
+    Entry(
+        "LinearRegression-several", LinearRegression, features((6,)), {"in_features": 6, "out_features": 2}
+    ),
+    Entry("LogisticRegression-several", LogisticRegression, features((6,)), {"in_features": 6}),
     Entry("MLP-plain", MLP, features((3, 2, 2)), {"sizes": (12, 8, 3)}),
     Entry(
         "MLP-norm",
@@ -214,6 +227,18 @@ MODELS = [
     _texts("one-direction", num_layers=1, bidirectional=False),
     _texts("lstm", cell="lstm", num_layers=1),
     _texts("dropout", dropout=0.4, padding_idx=19),
+    _tagger("embedding", CharTagger, embedding_dim=5, dropout=0.5),
+    _tagger("one-hot", CharTagger, embedding_dim=None, cell="gru", num_layers=1),
+    _tagger("bidirectional", CharTagger, cell="lstm", bidirectional=True, hidden_size=3, head=None),
+    _tagger("rnn", StepwiseTagger, hidden_size=6),
+    _tagger("gru", StepwiseTagger, cell="gru", head=nn.Linear),
+    _tagger("lstm", StepwiseTagger, cell="lstm", head=nn.Linear),
+    _registered("linear_regression", LinearRegression, features((1,))),
+    _registered("logistic_regression", LogisticRegression, features((1,))),
+    _registered("diabetes_mlp", MLP, features((8,))),
+    _registered("hello_rnn_cell", StepwiseTagger, ids(4, 5), recurrent=True),
+    _registered("hello_rnn", CharTagger, ids(4, 5), recurrent=True),
+    _registered("hello_embedding_rnn", CharTagger, ids(4, 5), recurrent=True),
     _registered("mnist_mlp", MLP, _digits),
     _registered("mnist_fast", ImageClassifier, _digits),
     _registered("mnist_cnn", CNN, _digits),

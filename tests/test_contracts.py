@@ -20,6 +20,13 @@ from practicezoo.blocks import Scale, Shortcut
 
 RECURRENT = [entry for entry in ENTRIES if entry.recurrent]
 ONE_OF_EACH = list({entry.module: entry for entry in reversed(ENTRIES)}.values())
+# the first lessons' models: their last layer is all they have, or is left out
+WITHOUT_RESET_HEAD = {
+    practicezoo.models.CharTagger,
+    practicezoo.models.LinearRegression,
+    practicezoo.models.LogisticRegression,
+    practicezoo.models.StepwiseTagger,
+}
 VISION_BLOCKS = [entry for entry in BLOCKS if not entry.recurrent]
 VISION_MODELS = [entry for entry in MODELS if not entry.recurrent]
 # the default compiler takes half a minute for some, so it runs for one of each kind
@@ -353,7 +360,7 @@ def test_gradients_equal_finite_differences(entry, training):
     assert torch.autograd.gradcheck(run, (*inputs, *module.parameters()), fast_mode=True)
 
 
-@over(MODELS)
+@over([entry for entry in MODELS if entry.module not in WITHOUT_RESET_HEAD])
 def test_reset_head_keeps_the_features(entry):
     model = ready(entry, dtype=torch.float64)
     inputs = entry.example(2, torch.float64)
@@ -455,7 +462,8 @@ def test_gpu_takes_padded_and_packed_sequences(entry, cuda):
     moved = padded.to(cuda)
     assert moved.lengths.device.type == "cpu"
     assert_close(last(module(moved)).cpu(), expected, rtol=1e-4, atol=1e-4)
-    assert_close(last(module(padded.pack().to(cuda))).cpu(), expected, rtol=1e-4, atol=1e-4)
+    packed = last(module(padded.pack().to(cuda))).cpu()  # of taggers, without the steps that are all padding
+    assert_close(packed, expected[..., : packed.shape[-1]], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.gpu

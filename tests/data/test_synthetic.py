@@ -1,4 +1,4 @@
-"""synthetic_digits: the seed's own digits, quick to draw and quick to learn."""
+"""What the seed alone decides: digits and tables, quick to draw and quick to learn."""
 
 import pytest
 import torch
@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.testing import assert_close
 
-from practicezoo import Accuracy, TensorLoader, evaluate, fit
-from practicezoo.data import NormalizeImages, synthetic_digits
+from practicezoo import Accuracy, LogisticRegression, TensorLoader, evaluate, fit
+from practicezoo.data import NormalizeImages, synthetic_digits, synthetic_table
 
 
 @given(st.integers(0, 70), st.integers(8, 40))
@@ -104,3 +104,44 @@ def test_a_small_network_learns_them_in_seconds():
 @pytest.mark.slow
 def test_a_linear_one_does_not():
     assert 0.8 < accuracy_of(nn.Sequential(nn.Flatten(), nn.Linear(784, 10)), epochs=3) < 0.93
+
+
+@given(st.integers(0, 40), st.integers(1, 9))
+def test_a_table_is_the_seeds_own_and_keeps_to_its_boundary(num_samples, num_features):
+    before = torch.get_rng_state()
+    features, targets = synthetic_table(num_samples, seed=1, num_features=num_features)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert (features.shape, targets.shape) == ((num_samples, num_features), (num_samples, 1))
+    assert features.dtype == targets.dtype == torch.float32
+    assert torch.equal(features, synthetic_table(num_samples, seed=1, num_features=num_features)[0])
+    signs = torch.tensor([1.0, -1.0] * 5)[:num_features]
+    assert torch.equal(targets, ((features * signs).sum(dim=1, keepdim=True) > 0).float())
+
+
+def test_a_table_fills_its_range_in_balance():
+    features, targets = synthetic_table(10_000, seed=0)
+    assert not torch.equal(features, synthetic_table(10_000, seed=1)[0])
+    assert -1 <= features.min() < -0.99
+    assert 0.99 < features.max() < 1
+    assert_close(targets.mean(), torch.tensor(0.5), rtol=0, atol=0.02)
+
+
+def test_a_logistic_regression_learns_a_table_and_its_signs():
+    model = LogisticRegression(8)
+    fit(
+        model,
+        TensorLoader(*synthetic_table(1000, seed=0), batch_size=50, shuffle=True),
+        criterion=nn.BCEWithLogitsLoss(),
+        optimizer=torch.optim.Adam(model.parameters(), lr=0.1),
+        epochs=20,
+    )
+    test = TensorLoader(*synthetic_table(1000, seed=1), batch_size=1000)
+    assert evaluate(model, test, metrics={"accuracy": Accuracy()})["accuracy"] > 0.97
+    assert model.weight.sign().tolist() == [[1, -1] * 4]
+
+
+def test_wrong_tables():
+    with pytest.raises(ValueError, match="num_samples must be at least 0, got -1"):
+        synthetic_table(-1, seed=0)
+    with pytest.raises(ValueError, match="num_features must be at least 1, got 0"):
+        synthetic_table(3, seed=0, num_features=0)

@@ -6,9 +6,13 @@ from practicezoo.models import (
     CNN,
     MLP,
     CharGRUClassifier,
+    CharTagger,
     ImageClassifier,
     InceptionNet,
+    LinearRegression,
+    LogisticRegression,
     ResidualNet,
+    StepwiseTagger,
     create_model,
     list_models,
     register_model,
@@ -16,6 +20,12 @@ from practicezoo.models import (
 )
 
 COURSE = {
+    "diabetes_mlp": (MLP, 87),
+    "hello_embedding_rnn": (CharTagger, 380),
+    "hello_rnn": (CharTagger, 40),
+    "hello_rnn_cell": (StepwiseTagger, 40),
+    "linear_regression": (LinearRegression, 2),
+    "logistic_regression": (LogisticRegression, 2),
     "mnist_cnn": (CNN, 8_490),
     "mnist_fast": (ImageClassifier, 36_794),
     "mnist_inception": (InceptionNet, 97_298),
@@ -47,6 +57,13 @@ def test_overrides_are_the_constructors_keywords(name: str):
 
 def test_hidden_sizes_of_the_mlp():
     assert create_model("mnist_mlp", hidden_sizes=[100]).sizes == (784, 100, 10)
+
+
+def test_sizes_of_the_network_for_diabetes():
+    model = create_model("diabetes_mlp")
+    assert model.sizes == (8, 6, 4, 1)
+    assert [type(layer) for layer in model.features] == [nn.Linear, nn.Sigmoid] * 2
+    assert create_model("diabetes_mlp", in_features=30, hidden_sizes=[10]).sizes == (30, 10, 1)
 
 
 def test_listing():

@@ -8,7 +8,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from practicezoo.plotting import plot_history
+from practicezoo.plotting import plot_histories, plot_history
 from practicezoo.training import History
 
 
@@ -104,7 +104,59 @@ def test_missing_name(history):
         plot_history(history, "val_f1")
 
 
+def history_of(*losses, name="train_loss"):
+    history = History()
+    for loss in losses:
+        history.append({name: loss})
+    return history
+
+
+class TestSeveral:
+    def test_curves_in_the_order_of_their_last_values(self):
+        ax = plot_histories({"a": history_of(3, 2, 1.5), "b": history_of(3, 1), "c": history_of(3, 2)})
+        assert lines(ax) == {"b  1": [3, 1], "a  1.5": [3, 2, 1.5], "c  2": [3, 2]}
+        assert [text.get_text() for text in ax.get_legend().get_texts()] == list(lines(ax))
+        assert list(ax.lines[1].get_xdata()) == [1, 2, 3]
+        assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_yscale()) == ("epoch", "train_loss", "linear")
+
+    def test_what_is_better_large_stands_first_when_it_is_largest(self):
+        histories = {
+            name: history_of(value, name="val_accuracy") for name, value in (("a", 0.5), ("b", 0.75))
+        }
+        assert list(lines(plot_histories(histories, "val_accuracy"))) == ["b  0.75", "a  0.5"]
+
+    @pytest.mark.parametrize(
+        ("losses", "scale"), [((1.0, 0.09), "log"), ((1.0, 0.11), "linear"), ((1.0, 0.0), "linear")]
+    )
+    def test_a_wide_range_of_positive_values_is_logarithmic(self, losses, scale):
+        assert plot_histories({"a": history_of(*losses)}).get_yscale() == scale
+
+    def test_a_run_without_an_epoch_is_told(self):
+        ax = plot_histories({"a": History(), "b": history_of(1)})
+        assert [text.get_text() for text in ax.get_legend().get_texts()] == ["b  1", "a  diverged"]
+
+    def test_no_two_curves_look_alike(self):
+        ax = plot_histories({str(number): history_of(number) for number in range(1, 19)})
+        looks = {(line.get_color(), line.get_linestyle()) for line in ax.lines}
+        assert len(looks) == 18
+
+    def test_draws_on_the_users_axes(self):
+        mine = Figure().add_subplot()
+        assert plot_histories({"a": history_of(1)}, ax=mine) is mine
+
+    @pytest.mark.parametrize("histories", [{}, {"a": History()}])
+    def test_no_epochs(self, histories):
+        with pytest.raises(ValueError, match="histories must have at least one epoch to draw, got none"):
+            plot_histories(histories)
+
+    def test_missing_name(self):
+        with pytest.raises(KeyError, match="history has no 'val_loss'; it has train_loss"):
+            plot_histories({"a": history_of(1)}, "val_loss")
+
+
 def test_without_matplotlib(history, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match=r'plotting needs matplotlib: pip install "practicezoo\[plot\]"'):
         plot_history(history)
+    with pytest.raises(ImportError, match="plotting needs matplotlib"):
+        plot_histories({"a": history})

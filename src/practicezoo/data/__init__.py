@@ -7,11 +7,14 @@ from practicezoo.data.loader import TensorLoader
 from practicezoo.data.names import NameDataset
 from practicezoo.data.normalize import NormalizeImages
 from practicezoo.data.samplers import LengthBucketBatchSampler
-from practicezoo.data.synthetic import synthetic_digits
+from practicezoo.data.synthetic import synthetic_digits, synthetic_table
+from practicezoo.data.tabular import CSVDataset, DiabetesDataset
 from practicezoo.data.vocab import CharVocab
 
 __all__ = [
+    "CSVDataset",
     "CharVocab",
+    "DiabetesDataset",
     "ImageTensors",
     "LengthBucketBatchSampler",
     "NameDataset",
@@ -22,4 +25,5 @@ __all__ = [
     "pack_collate",
     "pad_collate",
     "synthetic_digits",
+    "synthetic_table",
 ]

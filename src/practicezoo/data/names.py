@@ -1,10 +1,8 @@
 """Names and the country they come from."""
 
 import csv
-import gzip
 import io
 import unicodedata
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -15,6 +13,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
+from practicezoo.data.files import read_whole
 from practicezoo.data.vocab import CharVocab, shorten
 from practicezoo.sequences import PaddedSequence
 
@@ -185,8 +184,7 @@ def _rows(source: Source, origin: str) -> Iterator[tuple[int, tuple[str, str]]]:
 def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     number = 0
     try:
-        raw = path.read_bytes()
-        text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8-sig")
+        text = read_whole(path).decode("utf-8-sig")
         is_first = True
         for number, row in enumerate(csv.reader(io.StringIO(text, newline="")), start=1):
             if row and not (is_first and row[0].strip().casefold() == "name"):
@@ -197,7 +195,5 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
             f"{path}: the file must be UTF-8 text, got byte 0x{error.object[error.start]:02x} "
             f"at offset {error.start}"
         ) from None
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"{path}: the file must be a whole gzip archive: {error}") from None
     except csv.Error as error:
         raise ValueError(f"{path}: row {number + 1}: {error}") from None

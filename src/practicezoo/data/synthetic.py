@@ -1,4 +1,4 @@
-"""Digits drawn by the library itself: for tests, examples and machines with no data."""
+"""Digits and tables made by the library itself: for tests, examples and machines with no data."""
 
 import math
 
@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from practicezoo.data.images import ImageTensors
 
-__all__ = ["synthetic_digits"]
+__all__ = ["synthetic_digits", "synthetic_table"]
 
 # Ten glyphs of 5 x 7 dots side by side, a blank column between them.
 _GLYPHS = """
@@ -60,6 +60,43 @@ def synthetic_digits(num_samples: int, *, seed: int, image_size: int = 28) -> Im
     for chunk, labels in zip(images.split(_CHUNK), targets.split(_CHUNK), strict=True):
         chunk.copy_(_draw(labels, image_size, generator))
     return ImageTensors(images, targets, [str(digit) for digit in range(_NUM_CLASSES)], _MEAN, _STD)
+
+
+def synthetic_table(num_samples: int, *, seed: int, num_features: int = 8) -> tuple[Tensor, Tensor]:
+    """Draw a table with a yes-or-no target, a stand-in for :class:`~practicezoo.DiabetesDataset`.
+
+    Features are uniform in [-1, 1]. The target is 1 where the features at even places, counted from 0, have
+    a greater sum than those at odd places: a straight boundary, which a logistic regression shows in
+    its weights. The table is a function of the arguments alone; torch's global generator is left as it is.
+
+    Args:
+        num_samples: how many rows.
+        seed: another seed draws other rows: use two for training and test.
+        num_features: values in a row.
+
+    Returns:
+        Features and targets, for :class:`~practicezoo.TensorLoader`.
+
+    Shape:
+        - features: ``(num_samples, num_features)``, float32
+        - targets: ``(num_samples, 1)``, float32
+
+    Raises:
+        ValueError: if ``num_samples`` is negative or ``num_features`` below 1.
+
+    Example:
+        >>> features, targets = synthetic_table(100, seed=0)
+        >>> features.shape, targets.shape
+        (torch.Size([100, 8]), torch.Size([100, 1]))
+    """
+    if num_samples < 0:
+        raise ValueError(f"num_samples must be at least 0, got {num_samples}")
+    if num_features < 1:
+        raise ValueError(f"num_features must be at least 1, got {num_features}")
+    generator = torch.Generator().manual_seed(seed)
+    features = torch.rand(num_samples, num_features, generator=generator) * 2 - 1
+    difference = features[:, 0::2].sum(dim=1, keepdim=True) - features[:, 1::2].sum(dim=1, keepdim=True)
+    return features, (difference > 0).float()
 
 
 def _draw(labels: Tensor, size: int, generator: torch.Generator) -> Tensor:

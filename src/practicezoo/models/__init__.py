@@ -1,26 +1,33 @@
 """Whole networks: from an input to logits or a prediction."""
 
 from practicezoo.models.cnn import CNN
-from practicezoo.models.course import mnist_mlp  # registers the course's networks
+from practicezoo.models.course import diabetes_mlp, mnist_mlp  # registers the course's networks
 from practicezoo.models.fast import mnist_fast
 from practicezoo.models.image import ImageClassifier
 from practicezoo.models.inception import InceptionNet
+from practicezoo.models.linear import LinearRegression, LogisticRegression
 from practicezoo.models.mlp import MLP
 from practicezoo.models.recurrent import CharGRUClassifier
 from practicezoo.models.registry import create_model, list_models, register_model
 from practicezoo.models.residual import ResidualNet, lecture_stage, notes_stage
 from practicezoo.models.summary import LayerSummary, ModelSummary, model_summary
+from practicezoo.models.tagger import CharTagger, StepwiseTagger
 
 __all__ = [
     "CNN",
     "MLP",
     "CharGRUClassifier",
+    "CharTagger",
     "ImageClassifier",
     "InceptionNet",
     "LayerSummary",
+    "LinearRegression",
+    "LogisticRegression",
     "ModelSummary",
     "ResidualNet",
+    "StepwiseTagger",
     "create_model",
+    "diabetes_mlp",
     "lecture_stage",
     "list_models",
     "mnist_fast",

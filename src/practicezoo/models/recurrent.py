@@ -2,12 +2,11 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence
 
 from practicezoo.blocks._build import check_positive
 from practicezoo.blocks.recurrent import Cell, SequenceEncoder, Sequences
+from practicezoo.models._chars import check_ids, each_step, real_steps
 from practicezoo.models._head import new_head
-from practicezoo.sequences import PaddedSequence
 
 __all__ = ["CharGRUClassifier"]
 
@@ -104,18 +103,8 @@ class CharGRUClassifier(nn.Module):
 
     def forward_features(self, inputs: Sequences, lengths: Tensor | None = None) -> Tensor:
         """The final state before the head, ``(N, encoder.out_features)``."""
-        if lengths is not None:
-            if not isinstance(inputs, Tensor):
-                raise TypeError(f"lengths go with a tensor; {type(inputs).__name__} has its own")
-            inputs = PaddedSequence(inputs, lengths)
-        if not isinstance(inputs, Tensor | PaddedSequence | PackedSequence):
-            raise TypeError(
-                f"inputs must be a tensor, PaddedSequence or PackedSequence, got {type(inputs).__name__}"
-            )
-        self._check_shape(inputs)
-        if isinstance(inputs, PaddedSequence) and len(inputs) > 0:
-            inputs = inputs.pack()  # before the embedding: padding is not even looked up
-        return self.encoder(self._embed(inputs)).final_state
+        steps = real_steps(self, inputs, lengths)  # before the embedding: padding is not even looked up
+        return self.encoder(each_step(self._embed, steps)).final_state
 
     def reset_head(self, num_classes: int) -> None:
         """Replace the head by a fresh one, to fine-tune on other classes.
@@ -124,27 +113,6 @@ class CharGRUClassifier(nn.Module):
         """
         self.head = new_head(self.head, num_classes)
 
-    def _check_shape(self, inputs: Sequences) -> None:
-        ids = inputs if isinstance(inputs, Tensor) else inputs.data
-        expected = ("steps",) if isinstance(inputs, PackedSequence) else ("N", "T")
-        if ids.ndim != len(expected) or (ids.shape[-1] == 0 and ids.shape[0] > 0):
-            raise ValueError(
-                f"{type(self).__name__} expects ids of shape ({', '.join(expected)}) with T >= 1, "
-                f"got {tuple(ids.shape)}"
-            )
-
-    def _embed(self, inputs: Sequences) -> Sequences:
-        if isinstance(inputs, Tensor):
-            return self._lookup(inputs)
-        return inputs._replace(data=self._lookup(inputs.data))
-
-    def _lookup(self, ids: Tensor) -> Tensor:
-        if ids.dtype not in {torch.int64, torch.int32}:
-            raise TypeError(f"ids must be integers (int64 or int32), got {ids.dtype}")
-        # reading a GPU's values would make every step wait for it
-        if ids.device.type == "cpu" and ids.numel() > 0 and not torch.compiler.is_compiling():
-            low, high = (int(bound) for bound in ids.aminmax())
-            if low < 0 or high >= self.num_chars:
-                wrong = low if low < 0 else high
-                raise ValueError(f"ids must lie in [0, {self.num_chars}), got {wrong}")
+    def _embed(self, ids: Tensor) -> Tensor:
+        check_ids(ids, self.num_chars)
         return self.embedding(ids)

@@ -1,14 +1,17 @@
 """Curves over the epochs of a training."""
 
+import math
+from collections.abc import Mapping
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 from practicezoo.plotting._extra import needs_matplotlib
-from practicezoo.training.history import History
+from practicezoo.training.history import History, smaller_is_better
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot_history"]
+__all__ = ["plot_histories", "plot_history"]
 
 
 def plot_history(history: History, *names: str, ax: "Axes | None" = None) -> "Axes":
@@ -33,15 +36,11 @@ def plot_history(history: History, *names: str, ax: "Axes | None" = None) -> "Ax
         >>> plot_history(history).get_ylabel()
         'val_accuracy'
     """
-    with needs_matplotlib():
-        from matplotlib.figure import Figure  # noqa: PLC0415
-        from matplotlib.ticker import MaxNLocator  # noqa: PLC0415
+    ax = _axes(ax)
     if len(history) == 0:
         raise ValueError("history must have at least one epoch to draw, got none")
     accuracies = [name for name in history if name.endswith("accuracy")]
     names = names or tuple(accuracies or [name for name in history if name.endswith("loss")])
-    if ax is None:
-        ax = Figure(figsize=(6.4, 4.0), layout="constrained").add_subplot()
     for name in names:
         (line,) = ax.plot(history.epochs, history[name], marker=".", label=name)
         best = history.best(name)
@@ -56,9 +55,76 @@ def plot_history(history: History, *names: str, ax: "Axes | None" = None) -> "Ax
         )
     kinds = {name.rsplit("_", maxsplit=1)[-1] for name in names}
     ax.set(xlabel="epoch", ylabel=names[0] if len(names) == 1 else "/".join(sorted(kinds)))
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _whole_epochs(ax)
     ax.margins(y=0.15)
-    ax.grid(visible=True, alpha=0.3)
     if len(names) > 1:
         ax.legend()
     return ax
+
+
+def plot_histories(
+    histories: Mapping[str, History], name: str = "train_loss", *, ax: "Axes | None" = None
+) -> "Axes":
+    """Draw one value of several histories over their epochs: who gets down fastest, and how far.
+
+    The legend is in the order of the last values, best first, and tells them. The value's axis is
+    logarithmic if all values are positive and the greatest is more than ten times the least. A history
+    without an epoch, of a run that diverged at once, stands in the legend only.
+
+    Args:
+        histories: by name; what :func:`~practicezoo.training.compare_optimizers` returned.
+        name: which value.
+        ax: where to draw; default: a new figure.
+
+    Returns:
+        The axes; ``ax.figure.savefig(...)`` writes them.
+
+    Raises:
+        ImportError: if matplotlib is missing.
+        KeyError: if a history lacks the name.
+        ValueError: if no history has an epoch.
+
+    Example:
+        >>> histories = {"SGD": History(), "Adam": History()}
+        >>> for loss in (1.0, 0.5):
+        ...     histories["SGD"].append({"train_loss": loss})
+        ...     histories["Adam"].append({"train_loss": loss / 2})
+        >>> [text.get_text() for text in plot_histories(histories).get_legend().get_texts()]
+        ['Adam  0.25', 'SGD  0.5']
+    """
+    ax = _axes(ax)
+    drawn = {label: history for label, history in histories.items() if len(history) > 0}
+    if not drawn:
+        raise ValueError("histories must have at least one epoch to draw, got none")
+    values = [value for history in drawn.values() for value in history[name] if math.isfinite(value)]
+    by_last_value = sorted(drawn, key=lambda label: drawn[label][name][-1])
+    if not smaller_is_better(name):
+        by_last_value.reverse()
+    # solid and dashed in turn, so that a curve shows under one that covers it; twenty looks in all
+    styles = cycle([*["-", "--"] * 5, *["--", "-"] * 5])
+    for label, style in zip(by_last_value, styles, strict=False):
+        history = drawn[label]
+        ax.plot(history.epochs, history[name], style, label=f"{label}  {history[name][-1]:.4g}")
+    for label in histories:
+        if label not in drawn:
+            ax.plot([], [], " ", label=f"{label}  diverged")
+    if values and min(values) > 0 and max(values) > 10 * min(values):
+        ax.set_yscale("log")
+    ax.set(xlabel="epoch", ylabel=name)
+    _whole_epochs(ax)
+    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    return ax
+
+
+def _axes(ax: "Axes | None") -> "Axes":
+    """``ax``, or those of a new figure."""
+    with needs_matplotlib():
+        from matplotlib.figure import Figure  # noqa: PLC0415
+    return Figure(figsize=(6.4, 4.0), layout="constrained").add_subplot() if ax is None else ax
+
+
+def _whole_epochs(ax: "Axes") -> None:
+    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415
+
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.grid(visible=True, alpha=0.3)

@@ -2,6 +2,7 @@
 
 from practicezoo.training.callbacks import Callback, EarlyStopping, Run
 from practicezoo.training.checkpoint import load_checkpoint, save_checkpoint
+from practicezoo.training.compare import compare_activations, compare_optimizers
 from practicezoo.training.device import move_to, pick_device, seed_everything
 from practicezoo.training.evaluation import evaluate, predict
 from practicezoo.training.history import History
@@ -18,6 +19,8 @@ __all__ = [
     "Run",
     "StepResult",
     "TrainStep",
+    "compare_activations",
+    "compare_optimizers",
     "evaluate",
     "fit",
     "load_checkpoint",

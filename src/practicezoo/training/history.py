@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Best", "History", "better"]
+__all__ = ["Best", "History", "better", "smaller_is_better"]
 
 _SMALLER_IS_BETTER = ("loss", "error", "mae", "mse", "rmse", "perplexity")
 
@@ -138,8 +138,13 @@ class History:
 def better(value: float, than: float, name: str, *, mode: Mode = "auto") -> bool:
     """Whether ``value`` of the measure ``name`` is better than another; see :meth:`History.best`."""
     check_mode(mode)
-    smaller_is_better = mode == "min" or (mode == "auto" and name.endswith(_SMALLER_IS_BETTER))
-    return value < than if smaller_is_better else value > than
+    smaller = mode == "min" or (mode == "auto" and smaller_is_better(name))
+    return value < than if smaller else value > than
+
+
+def smaller_is_better(name: str) -> bool:
+    """Whether a measure of that name is one to make small."""
+    return name.endswith(_SMALLER_IS_BETTER)
 
 
 def check_mode(mode: str) -> None:

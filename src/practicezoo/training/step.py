@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
-from torch.optim import Optimizer
+from torch.optim import LBFGS, Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from practicezoo.training.device import device_of, move_to
@@ -63,9 +63,13 @@ class TrainStep:
     share of what the criterion's mean divides by (see :func:`loss_weight`). Memory is needed for one
     micro-batch at a time.
 
+    ``torch.optim.LBFGS`` evaluates loss and gradient several times in an update: each time on all
+    micro-batches, so batch norm and dropout see each evaluation. What is reported is the first one, the loss
+    before the update as with every optimizer. It reads the loss for itself, so steps wait for the device.
+
     Args:
         model: any module; batches follow its device.
-        optimizer: one optimizer, or several that share the parameters among them.
+        optimizer: one optimizer, or several that share the parameters among them; LBFGS only by itself.
         criterion: called with outputs and targets, returns a scalar. With ``reduction="sum"`` the
             gradient is that of the sum; otherwise it is taken for a mean.
         lr_scheduler: stepped after each update.
@@ -75,9 +79,10 @@ class TrainStep:
 
     Raises:
         ValueError: if ``precision`` is unknown or does not fit the device, ``max_grad_norm`` is not
-            positive, an optimizer holds none of the model's or the criterion's parameters, a call gets no
-            batch, or a class index for cross entropy or NLL is out of range (on a GPU only targets that come
-            from the CPU are looked at: reading others would make every step wait).
+            positive, LBFGS comes with another optimizer, "fp16" or ``max_grad_norm``, an optimizer holds none
+            of the model's or the criterion's parameters, a call gets no batch, or a class index for cross
+            entropy or NLL is out of range (on a GPU only targets that come from the CPU are looked at:
+            reading others would make every step wait).
         TypeError: if a class is given for an instance, a batch is not a pair of inputs and targets, or the
             targets of cross entropy or NLL are neither class indices nor probabilities.
 
@@ -101,12 +106,15 @@ class TrainStep:
     ) -> None:
         check_precision(precision)
         check_instances(criterion=criterion, optimizer=optimizer, lr_scheduler=lr_scheduler)
+        self.optimizers = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer)
+        self._evaluates_again = any(isinstance(each, LBFGS) for each in self.optimizers)
+        if self._evaluates_again:
+            _check_alone(self.optimizers, precision, max_grad_norm)
         if precision == "fp16" and device_of(model).type != "cuda":
             raise ValueError(f"precision 'fp16' needs a model on CUDA, got one on {device_of(model)}")
         if max_grad_norm is not None and not max_grad_norm > 0:
             raise ValueError(f"max_grad_norm must be positive, got {max_grad_norm}")
         self.model = model
-        self.optimizers = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer)
         self.criterion = criterion
         self._check_optimizers()
         self.lr_scheduler = lr_scheduler
@@ -119,10 +127,32 @@ class TrainStep:
         """Update the model once from ``micro_batches``, each a pair of inputs and targets."""
         if not micro_batches:
             raise ValueError("micro_batches must hold at least one batch, got none")
-        device = device_of(self.model)
         pairs = [split_batch(batch) for batch in micro_batches]
         weights = [loss_weight(self.criterion, targets) for _, targets in pairs]
         total = sum(weights[1:], start=weights[0])
+        if self._evaluates_again:
+            loss_sum, grad_norm = self._search(pairs, weights, total), None
+        else:
+            loss_sum = self._differentiate(pairs, weights, total)
+            grad_norm = self._clip()
+            self._update()
+        num_items_seen = sum(num_items(targets) for _, targets in pairs)
+        return StepResult(loss_sum, total, num_items_seen, grad_norm)
+
+    @property
+    def learning_rate(self) -> float:
+        """The first parameter group's learning rate."""
+        return float(self.optimizers[0].param_groups[0]["lr"])
+
+    def _differentiate(
+        self,
+        pairs: Sequence[tuple[Any, Any]],
+        weights: Sequence[Tensor | int],
+        total: Tensor | int,
+        objective: list[Tensor] | None = None,
+    ) -> Tensor:
+        """Fill the gradients anew; returns the loss summed over items, its shares go to ``objective``."""
+        device = device_of(self.model)
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
         parts = []
@@ -133,15 +163,23 @@ class TrainStep:
                 share, part = self._losses(outputs, moved, weight, total, len(pairs) == 1)
             self.scaler.scale(share).backward()
             parts.append(part)
-        grad_norm = self._clip()
-        self._update()
-        num_items_seen = sum(num_items(targets) for _, targets in pairs)
-        return StepResult(sum(parts[1:], start=parts[0]), total, num_items_seen, grad_norm)
+            if objective is not None:
+                objective.append(share.detach())
+        return sum(parts[1:], start=parts[0])
 
-    @property
-    def learning_rate(self) -> float:
-        """The first parameter group's learning rate."""
-        return float(self.optimizers[0].param_groups[0]["lr"])
+    def _search(
+        self, pairs: Sequence[tuple[Any, Any]], weights: Sequence[Tensor | int], total: Tensor | int
+    ) -> Tensor:
+        """Let LBFGS evaluate as often as it likes; returns the first evaluation's loss summed over items."""
+        loss_sums = []
+
+        def closure() -> Tensor:
+            objective: list[Tensor] = []
+            loss_sums.append(self._differentiate(pairs, weights, total, objective))
+            return sum(objective[1:], start=objective[0])
+
+        self._update(closure)
+        return loss_sums[0]
 
     def _losses(
         self, outputs: Any, targets: Any, weight: Tensor | int, total: Tensor | int, alone: bool
@@ -181,9 +219,9 @@ class TrainStep:
         parameters = [parameter for group in groups for parameter in group["params"]]
         return nn.utils.clip_grad_norm_(parameters, self.max_grad_norm)
 
-    def _update(self) -> None:
+    def _update(self, *closure: Callable[[], Tensor]) -> None:
         for optimizer in self.optimizers:
-            self.scaler.step(optimizer)
+            self.scaler.step(optimizer, *closure)
         skipped = False
         if self.scaler.is_enabled():  # the scaler reads the device for itself in every step
             scale = self.scaler.get_scale()
@@ -191,6 +229,21 @@ class TrainStep:
             skipped = self.scaler.get_scale() < scale
         if self.lr_scheduler is not None and not skipped:
             self.lr_scheduler.step()
+
+
+def _check_alone(optimizers: Sequence[Optimizer], precision: str, max_grad_norm: float | None) -> None:
+    """Raise ValueError for what does not go with LBFGS: it must see the loss and gradient of one function."""
+    if len(optimizers) > 1:
+        names = ", ".join(type(optimizer).__name__ for optimizer in optimizers)
+        raise ValueError(f"optimizer must be LBFGS alone, for it evaluates the loss itself, got {names}")
+    if precision == "fp16":
+        raise ValueError(
+            "precision must be 'fp32' or 'bf16' with LBFGS, which takes no scaled loss, got 'fp16'"
+        )
+    if max_grad_norm is not None:
+        raise ValueError(
+            f"max_grad_norm must be None with LBFGS, which needs the gradient as it is, got {max_grad_norm}"
+        )
 
 
 def loss_weight(criterion: Criterion, targets: Any) -> Tensor | int:

@@ -1,0 +1,57 @@
+"""What the networks that read characters share: taking in ids in any of their forms."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from practicezoo.blocks.recurrent import Sequences
+from practicezoo.sequences import PaddedSequence
+
+__all__ = ["check_ids", "each_step", "one_hot", "real_steps"]
+
+
+def real_steps(model: nn.Module, inputs: Sequences, lengths: Tensor | None) -> Tensor | PackedSequence:
+    """The ids of ``inputs`` without padding: packed, or a plain tensor whose positions all count."""
+    if lengths is not None:
+        if not isinstance(inputs, Tensor):
+            raise TypeError(f"lengths go with a tensor; {type(inputs).__name__} has its own")
+        inputs = PaddedSequence(inputs, lengths)
+    if not isinstance(inputs, Tensor | PaddedSequence | PackedSequence):
+        raise TypeError(
+            f"inputs must be a tensor, PaddedSequence or PackedSequence, got {type(inputs).__name__}"
+        )
+    ids = inputs if isinstance(inputs, Tensor) else inputs.data
+    expected = ("steps",) if isinstance(inputs, PackedSequence) else ("N", "T")
+    if ids.ndim != len(expected) or (ids.shape[-1] == 0 and ids.shape[0] > 0):
+        raise ValueError(
+            f"{type(model).__name__} expects ids of shape ({', '.join(expected)}) with T >= 1, "
+            f"got {tuple(ids.shape)}"
+        )
+    if isinstance(inputs, PaddedSequence):
+        return inputs.pack() if len(inputs) > 0 else inputs.data  # of no sequences, nothing can be packed
+    return inputs
+
+
+def check_ids(ids: Tensor, num_chars: int) -> None:
+    """Raise the error of ids that are no integers or, on the CPU, lie outside ``[0, num_chars)``."""
+    if ids.dtype not in {torch.int64, torch.int32}:
+        raise TypeError(f"ids must be integers (int64 or int32), got {ids.dtype}")
+    # reading a GPU's values would make every step wait for it
+    if ids.device.type == "cpu" and ids.numel() > 0 and not torch.compiler.is_compiling():
+        low, high = (int(bound) for bound in ids.aminmax())
+        if low < 0 or high >= num_chars:
+            raise ValueError(f"ids must lie in [0, {num_chars}), got {low if low < 0 else high}")
+
+
+def one_hot(ids: Tensor, num_chars: int, dtype: torch.dtype) -> Tensor:
+    """A one at each id's place among zeros, ``(..., num_chars)``: torch's own gives integers only."""
+    return (ids.unsqueeze(-1) == torch.arange(num_chars, device=ids.device)).to(dtype)
+
+
+def each_step(
+    function: Callable[[Tensor], Tensor], steps: Tensor | PackedSequence
+) -> Tensor | PackedSequence:
+    """``function`` of every step's values, in the form in which they came."""
+    return function(steps) if isinstance(steps, Tensor) else steps._replace(data=function(steps.data))

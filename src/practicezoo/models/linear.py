@@ -1,0 +1,111 @@
+"""One linear layer: the first two lessons' regressions."""
+
+import torch
+from torch import Tensor, nn
+
+from practicezoo.blocks._build import check_positive
+
+__all__ = ["LinearRegression", "LogisticRegression"]
+
+
+class LinearRegression(nn.Linear):
+    """A weighted sum of the features plus a bias: ``nn.Linear`` that refuses inputs of another width.
+
+    Weight, bias, their names and their start are those of ``nn.Linear``.
+
+    Args:
+        in_features: values of a sample.
+        out_features: values predicted for it.
+        device: where the parameters live.
+        dtype: type of the parameters.
+
+    Shape:
+        - input: ``(N, in_features)``, floating point
+        - output: predictions ``(N, out_features)``
+
+    Raises:
+        ValueError: if a size is below 1, or the input has another shape.
+        TypeError: if the input is not a floating-point tensor.
+
+    Example:
+        >>> model = LinearRegression()
+        >>> model(torch.tensor([[1.0], [2.0], [3.0]])).shape
+        torch.Size([3, 1])
+
+    Source: the course's lecture on linear regression.
+    """
+
+    def __init__(
+        self,
+        in_features: int = 1,
+        out_features: int = 1,
+        *,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        check_positive(in_features=in_features, out_features=out_features)
+        super().__init__(in_features, out_features, device=device, dtype=dtype)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Predictions ``(N, out_features)`` for a batch of samples; see the class for shapes."""
+        _check_inputs(self, inputs)
+        return super().forward(inputs)
+
+
+class LogisticRegression(nn.Linear):
+    """The logit of a yes-or-no question: a weighted sum of the features plus a bias.
+
+    Train it with ``nn.BCEWithLogitsLoss`` and targets ``(N, 1)`` of 0 and 1. Weight, bias, their names and
+    their start are those of ``nn.Linear``.
+
+    Args:
+        in_features: values of a sample.
+        device: where the parameters live.
+        dtype: type of the parameters.
+
+    Shape:
+        - input: ``(N, in_features)``, floating point
+        - output: logits ``(N, 1)``
+
+    Raises:
+        ValueError: if ``in_features`` is below 1, or the input has another shape.
+        TypeError: if the input is not a floating-point tensor.
+
+    Example:
+        >>> model = LogisticRegression(8)
+        >>> model(torch.zeros(2, 8)).shape
+        torch.Size([2, 1])
+
+    Source: the course's lecture on logistic regression.
+    """
+
+    def __init__(
+        self,
+        in_features: int = 1,
+        *,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        check_positive(in_features=in_features)
+        super().__init__(in_features, 1, device=device, dtype=dtype)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Logits ``(N, 1)`` of a batch of samples; see the class for shapes."""
+        _check_inputs(self, inputs)
+        return super().forward(inputs)
+
+    def predict_proba(self, inputs: Tensor) -> Tensor:
+        """The probability of a yes, ``(N, 1)``: the sigmoid of the logits."""
+        return self(inputs).sigmoid()
+
+
+def _check_inputs(model: nn.Linear, inputs: Tensor) -> None:
+    name = type(model).__name__
+    if not isinstance(inputs, Tensor):
+        raise TypeError(f"{name} expects a tensor, got {type(inputs).__name__}")
+    if not inputs.is_floating_point():
+        raise TypeError(f"{name} expects floating-point inputs, got {inputs.dtype}: scale them first")
+    if inputs.ndim != 2 or inputs.shape[1] != model.in_features:  # noqa: PLR2004  # N, features
+        raise ValueError(
+            f"{name} expects inputs of shape (N, {model.in_features}), got {tuple(inputs.shape)}"
+        )
