@@ -1,4 +1,4 @@
-"""The command line: list, info, train, evaluate, predict."""
+"""The command line: list, info, train, evaluate, predict, reproduce."""
 
 import argparse
 import dataclasses
@@ -9,7 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import practicezoo
-from practicezoo.recipes import DataOptions, get_recipe, list_recipes, load_trained, train_recipe
+from practicezoo.recipes import (
+    DataOptions,
+    get_recipe,
+    list_recipes,
+    load_trained,
+    reproduce,
+    train_recipe,
+)
 
 __all__ = ["main"]
 
@@ -108,8 +115,33 @@ def _predict(options: argparse.Namespace) -> None:
     predictions = recipe.predict(model, state, options.samples)
     width = max(len(sample) for sample in options.samples)
     for prediction in predictions:
-        likeliest = "  ".join(f"{label} {share:6.1%}" for label, share in prediction.ranking[: options.top])
+        likeliest = "  ".join(
+            label if share is None else f"{label} {share:6.1%}"
+            for label, share in prediction.ranking[: options.top]
+        )
         print(f"{prediction.sample:<{width}}  {likeliest}")
+
+
+def _reproduce(options: argparse.Namespace) -> None:
+    rows = reproduce(
+        options.names, quick=options.quick, data=DataOptions(root=options.data), device=options.device
+    )
+    if options.json:
+        options.json.touch()  # fail now rather than at the end
+    finished = []
+    line = "{:<26} {:<8} {:>8}  {}"
+    print(line.format("system", "verdict", "seconds", "measured | course"))
+    for row in rows:
+        measured = ", ".join(f"{name} {_short(value)}" for name, value in row.measured.items())
+        both = row.reason or f"{measured} | {row.reference}"
+        print(line.format(row.system, row.verdict, f"{row.seconds:.1f}", both), flush=True)
+        finished.append(dataclasses.asdict(row))
+        if options.json:
+            options.json.write_text(json.dumps(finished, indent=2) + "\n", encoding="utf-8")
+
+
+def _short(value: object) -> str:
+    return f"{value:.8g}" if isinstance(value, float) else str(value)
 
 
 def _data_options(options: argparse.Namespace) -> DataOptions:
@@ -164,16 +196,23 @@ def _parser() -> argparse.ArgumentParser:
     predict = commands.add_parser("predict", help="ask a checkpoint about samples of your own")
     predict.set_defaults(run=_predict)
 
+    reproduce = commands.add_parser("reproduce", help="train as the course does; compare with its results")
+    reproduce.set_defaults(run=_reproduce)
+    reproduce.add_argument("names", nargs="*", metavar="NAME", help="default: every system of the course")
+    reproduce.add_argument("--quick", action="store_true", help="only those that take seconds")
+    reproduce.add_argument("--json", type=Path, metavar="FILE", help="write the table there as well")
+
     for command in (info, train, evaluate, predict):
         command.add_argument("name", metavar="NAME", help="a recipe, as `list` shows it")
     for command in (evaluate, predict):
         command.add_argument(
             "--checkpoint", type=Path, required=True, metavar="FILE", help="written by train"
         )
-    for command in (train, evaluate, predict):
+    for command in (train, evaluate, predict, reproduce):
         command.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps; default: auto")
-    for command in (train, evaluate):
+    for command in (train, evaluate, reproduce):
         command.add_argument("--data", type=Path, metavar="DIR", help="data root; default: $PRACTICEZOO_DATA")
+    for command in (train, evaluate):
         command.add_argument("--dataset", metavar="SET", help="one that `info` shows; default: its first")
         command.add_argument("--train-csv", type=Path, metavar="FILE", help="your own names: name,label rows")
         command.add_argument("--test-csv", type=Path, metavar="FILE", help="the test file that goes with it")

@@ -4,29 +4,40 @@ import difflib
 import importlib
 
 from practicezoo.recipes.base import DataOptions, Prediction, Recipe, Setting, Splits
+from practicezoo.recipes.regression import regress_by_hand
+from practicezoo.recipes.reproduce import Reproduced, reproduce
 from practicezoo.recipes.runner import TrainResult, load_trained, train_recipe
 
 __all__ = [
     "DataOptions",
     "Prediction",
     "Recipe",
+    "Reproduced",
     "Setting",
     "Splits",
     "TrainResult",
     "get_recipe",
     "list_recipes",
     "load_trained",
+    "regress_by_hand",
+    "reproduce",
     "train_recipe",
 ]
 
 # In the order of the course: the recipe's name, and its class in the module that has it.
 _HOMES = {
+    "linear_regression": ("regression", "LinearRegressionRecipe"),
+    "logistic_regression": ("regression", "LogisticRegressionRecipe"),
+    "diabetes_mlp": ("diabetes", "DiabetesMLP"),
     "mnist_mlp": ("mnist", "MnistMLP"),
     "mnist_cnn": ("mnist", "MnistCNN"),
     "mnist_inception": ("mnist", "MnistInception"),
     "mnist_resnet": ("mnist", "MnistResNet"),
     "mnist_resnet_notes": ("mnist", "MnistResNetNotes"),
     "mnist_fast": ("mnist", "MnistFast"),
+    "hello_rnn_cell": ("hello", "HelloRNNCell"),
+    "hello_rnn": ("hello", "HelloRNN"),
+    "hello_embedding_rnn": ("hello", "HelloEmbeddingRNN"),
     "names_gru": ("names_gru", "NamesGRU"),
 }
 

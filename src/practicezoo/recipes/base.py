@@ -35,6 +35,8 @@ class Setting:
         num_threads: threads on the CPU while training; None for torch's choice.
         held_out: the share of the training data that is kept for validation and chooses the epoch; with 0
             the network trains on all of it and keeps the last epoch.
+        report_every: epochs between two lines on the screen and two writes of history and checkpoint.
+        dataset: which of the recipe's data sets it is meant for; None for the first.
         refit: whether to train anew on all training data, validation part included, for as many epochs
             as validation chose.
     """
@@ -50,6 +52,8 @@ class Setting:
     max_grad_norm: float | None = None
     num_threads: int | None = None
     held_out: float = 0.0
+    report_every: int = 1
+    dataset: str | None = None
     refit: bool = False
 
 
@@ -59,7 +63,7 @@ class DataOptions:
 
     Attributes:
         root: the data root; None stands for ``PRACTICEZOO_DATA``, else the user's cache folder.
-        dataset: which of the recipe's data sets; None for the first.
+        dataset: which of the recipe's data sets; None for the setting's own.
         train_csv: the user's own training file.
         test_csv: the test file that goes with it.
     """
@@ -105,11 +109,11 @@ class Prediction:
 
     Attributes:
         sample: what was asked about.
-        ranking: labels with their probabilities, the likeliest first.
+        ranking: answers with their probabilities, the likeliest first; None for an answer that has none.
     """
 
     sample: str
-    ranking: Sequence[tuple[str, float]]
+    ranking: Sequence[tuple[str, float | None]]
 
     @classmethod
     def from_logits(cls, sample: str, logits: Tensor, classes: Sequence[str]) -> Self:
@@ -127,6 +131,10 @@ class Recipe(ABC):
         summary: what it is, in a line.
         data: what it trains on, in a line.
         reference: the course's own result.
+        expected: where the figures of a "course" run must lie to agree with it, ends included.
+        course_data: the data set that these figures are for; None for the only one.
+        course_seed: the seed for such a run.
+        quick: whether it takes seconds.
         datasets: the data sets it can train on, the default first; empty if there is only one.
         takes_csv: whether it trains on the user's own CSV files too.
         settings: "course" (the course's optimizer and epochs) and "tuned" (the same architecture, our
@@ -137,6 +145,10 @@ class Recipe(ABC):
     summary: ClassVar[str]
     data: ClassVar[str]
     reference: ClassVar[str]
+    expected: ClassVar[Mapping[str, tuple[float, float]]] = {}
+    course_data: ClassVar[str | None] = None
+    course_seed: ClassVar[int] = 0
+    quick: ClassVar[bool] = False
     datasets: ClassVar[Sequence[str]] = ()
     takes_csv: ClassVar[bool] = False
     settings: ClassVar[Mapping[str, Setting]]
@@ -174,8 +186,8 @@ class Recipe(ABC):
         """The network of :meth:`model_config`."""
 
     @abstractmethod
-    def measure(self, model: nn.Module, splits: Splits) -> dict[str, float | None]:
-        """The figures on the test data; None for what it cannot tell."""
+    def measure(self, model: nn.Module, splits: Splits) -> dict[str, Any]:
+        """The figures on the test data: numbers or texts, None for what it cannot tell."""
 
     @abstractmethod
     def predict(self, model: nn.Module, state: Mapping[str, Any], samples: Sequence[str]) -> list[Prediction]:

@@ -55,17 +55,21 @@ class TrainResult:
 class _Recorder(Callback):
     """Writes the history after each epoch, and a checkpoint if the epoch is the best or none is chosen."""
 
-    def __init__(self, folder: Path, state: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, state: Mapping[str, Any], *, every: int, prints: bool) -> None:
         self.history_path = folder / "history.csv"
         self.checkpoint_path = folder / "checkpoint.pt"
         self.state = state
+        self.every = every
+        self.prints = prints
 
     def on_epoch_end(self, run: Run) -> None:
+        if run.epoch % self.every and run.epoch < run.epochs:
+            return
         run.history.to_csv(self.history_path)
         if CHOSEN_BY not in run.history or run.history.best(CHOSEN_BY).epoch == run.epoch:
             self.save(run.model, run.epoch, run.history)
-        if not is_interactive():
-            print(epoch_line(run), flush=True)  # noqa: T201  # a terminal has the line from fit itself
+        if self.prints:
+            print(epoch_line(run), flush=True)  # noqa: T201
 
     def save(self, model: nn.Module, epoch: int, history: History) -> None:
         progress = {"epoch": epoch, "history": history.state_dict()}
@@ -83,6 +87,7 @@ class _Job:
     held_out: Tensor
     device: torch.device
     seed: int
+    progress: bool
 
     def train(self, callbacks: Sequence[Callback]) -> tuple[nn.Module, History]:
         """Train from the seed on; the last epoch's network."""
@@ -112,7 +117,7 @@ class _Job:
         train_loader = TensorLoader(
             *data,
             batch_size=plan.batch_size,
-            shuffle=True,
+            shuffle=plan.batch_size < len(data[1]),  # in a batch of all, the order is nothing but rounding
             device=self.device,
             transform=_chain(plan.transform, self.splits.transform),
         )
@@ -133,6 +138,7 @@ class _Job:
                 precision=plan.precision,
                 max_grad_norm=plan.max_grad_norm,
                 callbacks=callbacks,
+                progress=self.progress,
             )
         return model, history
 
@@ -146,6 +152,7 @@ def train_recipe(
     data: DataOptions | None = None,
     device: str = "auto",
     seed: int = 0,
+    progress: bool = True,
 ) -> TrainResult:
     """Train a recipe and write history, curve, checkpoint and result into ``folder``.
 
@@ -161,6 +168,7 @@ def train_recipe(
         data: where the data comes from.
         device: see :func:`~practicezoo.pick_device`.
         seed: seeds the split, the weights and the order.
+        progress: whether to print what happens.
 
     Raises:
         OSError: if ``folder`` cannot be written, or holds a run already.
@@ -170,7 +178,8 @@ def train_recipe(
     started = time.perf_counter()
     folder = Path(folder)
     target = pick_device(device)
-    job = _prepare(recipe, setting, epochs=epochs, data=data or DataOptions(), device=target, seed=seed)
+    data = data or DataOptions()
+    job = _prepare(recipe, setting, epochs=epochs, data=data, device=target, seed=seed, progress=progress)
     _make_folder(folder)
     facts = {
         "recipe": recipe.name,
@@ -182,8 +191,11 @@ def train_recipe(
         "device": job.device.type,
     }
     about = {"config": dict(job.config), "classes": list(job.splits.classes), "saved": dict(job.splits.saved)}
-    recorder = _Recorder(folder, {**facts, **about})
-    _announce(facts, job)
+    if progress:
+        _announce(facts, job)
+    # on a terminal fit itself leaves a line for each epoch
+    prints = progress and not (job.progress and is_interactive())
+    recorder = _Recorder(folder, {**facts, **about}, every=job.plan.report_every, prints=prints)
     training_started = time.perf_counter()
     model, history = job.train([recorder])
     chosen = {}
@@ -191,7 +203,8 @@ def train_recipe(
         best = history.best(CHOSEN_BY)
         chosen = {"best_epoch": best.epoch, CHOSEN_BY: best.value}
         if job.plan.refit:
-            print(f"training anew on all {len(job.held_out):,} for {best.epoch} epochs", flush=True)  # noqa: T201
+            if progress:
+                print(f"training anew on all {len(job.held_out):,} for {best.epoch} epochs", flush=True)  # noqa: T201
             model = job.train_anew(best.epoch)
             recorder.save(model, best.epoch, history)
         else:
@@ -236,7 +249,7 @@ def load_trained(
     try:
         model = recipe.build(state["config"])
         model.load_state_dict(state["model"])
-        complete = len(state["classes"]) == state["config"]["num_classes"]
+        complete = len(state["classes"]) == state["config"].get("num_classes", len(state["classes"]))
     except (KeyError, TypeError, RuntimeError) as error:
         raise ValueError(f"{checkpoint} does not hold a whole model of {recipe.name}") from error
     if not complete:
@@ -254,7 +267,14 @@ def versions() -> dict[str, str]:
 
 
 def _prepare(
-    recipe: Recipe, setting: str, *, epochs: int | None, data: DataOptions, device: torch.device, seed: int
+    recipe: Recipe,
+    setting: str,
+    *,
+    epochs: int | None,
+    data: DataOptions,
+    device: torch.device,
+    seed: int,
+    progress: bool,
 ) -> _Job:
     """Read the data and settle how to train on it."""
     if setting not in recipe.settings:
@@ -264,6 +284,8 @@ def _prepare(
     if epochs is not None and epochs < 1:
         raise ValueError(f"epochs must be at least 1, got {epochs}")
     seed_everything(seed)  # refuses a wrong one before the data is read
+    if data.dataset is None:
+        data = dataclasses.replace(data, dataset=recipe.settings[setting].dataset)
     splits = recipe.load(data, seed=seed)
     plan = recipe.setting_for(splits, setting)
     plan = plan if epochs is None else dataclasses.replace(plan, epochs=epochs)
@@ -277,7 +299,8 @@ def _prepare(
                 f"got {len(targets)} of {len(splits.classes)} classes"
             )
     config = {**recipe.model_config(splits), **plan.model_overrides}
-    return _Job(recipe, plan, splits, config, held_out, device, seed)
+    bars = progress and plan.report_every == 1
+    return _Job(recipe, plan, splits, config, held_out, device, seed, bars)
 
 
 def _chain(
