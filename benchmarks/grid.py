@@ -30,6 +30,9 @@ __all__ = ["EXAMPLES", "Job", "count_launches", "example", "held_bytes", "measur
 EXAMPLES: dict[str, Callable[[int], tuple[Tensor, Tensor]]] = {
     "mnist_*": lambda size: (torch.randn(size, 1, 28, 28), torch.randint(10, (size,))),
     "names_*": lambda size: (torch.randint(1, 128, (size, 10)), torch.randint(18, (size,))),
+    "hello_*": lambda size: (torch.randint(4, (size, 5)), torch.randint(4, (size, 5))),
+    "diabetes_*": lambda size: (torch.rand(size, 8), torch.rand(size, 1)),
+    "*_regression": lambda size: (torch.rand(size, 1), torch.rand(size, 1)),
 }
 
 BATCH_SIZES = (64, 256, 1024)
