@@ -68,7 +68,8 @@ def _info(options: argparse.Namespace) -> None:
     print(f"course result: {recipe.reference}")
     for name, setting in recipe.settings.items():
         overrides = "".join(f", {key} {value}" for key, value in setting.model_overrides.items())
-        print(f"setting {name}: {setting.epochs} epochs, batches of {setting.batch_size}{overrides}")
+        dataset = f", on {setting.dataset}" if setting.dataset else ""
+        print(f"setting {name}: {setting.epochs} epochs, batches of {setting.batch_size}{overrides}{dataset}")
 
 
 def _train(options: argparse.Namespace) -> None:
