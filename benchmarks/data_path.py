@@ -19,7 +19,7 @@ from practicezoo.data import ImageTensors, TensorLoader
 
 BATCH_SIZE = 64
 SEED = 0
-NUM_IMAGES = 60_000
+NUM_IMAGES = 20_000  # enough that starting the workers weighs little
 QUICK_SIZE = 300
 
 
