@@ -89,9 +89,8 @@ def _train(options: argparse.Namespace) -> None:
         if (folder / "checkpoint.pt").exists():
             print(f"\nthe finished epochs are kept in {folder}", file=sys.stderr)
         raise
-    for name, value in result.figures.items():
-        if name.startswith(("best", "val", "test")):
-            print(f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {value}")
+    for name, value in result.measured.items():
+        print(f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {value}")
     print("wrote " + ", ".join(str(path) for path in result.files))
 
 

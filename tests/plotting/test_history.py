@@ -160,3 +160,13 @@ def test_without_matplotlib(history, monkeypatch):
         plot_history(history)
     with pytest.raises(ImportError, match="plotting needs matplotlib"):
         plot_histories({"a": history})
+
+
+def test_losses_over_many_magnitudes_are_drawn_on_a_logarithmic_axis():
+    history = History()
+    for epoch in range(60):
+        history.append({"train_loss": 0.5**epoch, "val_accuracy": 1 - 0.5**epoch})
+    assert plot_history(history, "train_loss").get_yscale() == "log"
+    assert plot_history(history, "val_accuracy").get_yscale() == "linear"
+    (line, *_) = plot_history(history, "train_loss").get_lines()
+    assert line.get_marker() == ""  # sixty markers would be a band

@@ -13,9 +13,13 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_histories", "plot_history"]
 
+MAX_MARKERS = 50  # epochs that are told apart
+
 
 def plot_history(history: History, *names: str, ax: "Axes | None" = None) -> "Axes":
     """Draw values of a history over its epochs, the best epoch marked.
+
+    The axis of losses is logarithmic if the greatest is more than a hundred times the least.
 
     Args:
         history: what :func:`~practicezoo.fit` returned.
@@ -42,7 +46,8 @@ def plot_history(history: History, *names: str, ax: "Axes | None" = None) -> "Ax
     accuracies = [name for name in history if name.endswith("accuracy")]
     names = names or tuple(accuracies or [name for name in history if name.endswith("loss")])
     for name in names:
-        (line,) = ax.plot(history.epochs, history[name], marker=".", label=name)
+        marker = "." if len(history) <= MAX_MARKERS else ""
+        (line,) = ax.plot(history.epochs, history[name], marker=marker, label=name)
         best = history.best(name)
         ax.plot(*best, marker="o", markersize=9, fillstyle="none", color=line.get_color())
         ax.annotate(
@@ -50,9 +55,12 @@ def plot_history(history: History, *names: str, ax: "Axes | None" = None) -> "Ax
             best,
             xytext=(0, 10),
             textcoords="offset points",
-            ha="right" if best.epoch > len(history) / 2 else "left",
+            ha="right" if best.epoch > 0.75 * len(history) else "left",
             color=line.get_color(),
         )
+    values = [value for name in names for value in history[name] if math.isfinite(value)]
+    if all(map(smaller_is_better, names)) and _spans(values, 100):
+        ax.set_yscale("log")
     kinds = {name.rsplit("_", maxsplit=1)[-1] for name in names}
     ax.set(xlabel="epoch", ylabel=names[0] if len(names) == 1 else "/".join(sorted(kinds)))
     _whole_epochs(ax)
@@ -108,12 +116,17 @@ def plot_histories(
     for label in histories:
         if label not in drawn:
             ax.plot([], [], " ", label=f"{label}  diverged")
-    if values and min(values) > 0 and max(values) > 10 * min(values):
+    if _spans(values, 10):
         ax.set_yscale("log")
     ax.set(xlabel="epoch", ylabel=name)
     _whole_epochs(ax)
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     return ax
+
+
+def _spans(values: list[float], factor: float) -> bool:
+    """Whether values are positive and the greatest is more than ``factor`` times the least."""
+    return bool(values) and min(values) > 0 and max(values) > factor * min(values)
 
 
 def _axes(ax: "Axes | None") -> "Axes":

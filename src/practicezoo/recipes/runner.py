@@ -43,11 +43,13 @@ class TrainResult:
 
     Attributes:
         history: the values of each epoch.
-        figures: what ``result.json`` holds.
+        measured: the chosen epoch, if one was chosen, and the figures on the test data.
+        figures: what ``result.json`` holds: those and all that they depend on.
         files: the files that were written.
     """
 
     history: History
+    measured: Mapping[str, Any]
     figures: Mapping[str, Any]
     files: list[Path]
 
@@ -210,11 +212,12 @@ def train_recipe(
         else:
             state = load_checkpoint(recorder.checkpoint_path, map_location=job.device)
             model.load_state_dict(state["model"])
+    training_seconds = time.perf_counter() - training_started
+    measured = {**chosen, **recipe.measure(model, job.splits)}
     figures = {
         **facts,
-        **chosen,
-        "training_seconds": round(time.perf_counter() - training_started, 2),
-        **recipe.measure(model, job.splits),
+        **measured,
+        "training_seconds": round(training_seconds, 2),
         "seconds": round(time.perf_counter() - started, 2),
         "versions": versions(),
     }
@@ -222,9 +225,8 @@ def train_recipe(
     result_path.write_text(json.dumps(figures, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     title = f"{recipe.name} ({setting}) on {job.splits.source}"
     curve = _draw_curve(history, folder / "curve.png", title=title)
-    return TrainResult(
-        history, figures, [recorder.history_path, *curve, recorder.checkpoint_path, result_path]
-    )
+    files = [recorder.history_path, *curve, recorder.checkpoint_path, result_path]
+    return TrainResult(history, measured, figures, files)
 
 
 def load_trained(
