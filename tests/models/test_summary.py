@@ -5,7 +5,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from practicezoo.models import CNN, CharGRUClassifier, create_model, list_models, model_summary
 
-INPUTS = {"mnist": (2, 1, 28, 28), "names": (2, 7)}
+INPUTS = {
+    "mnist": (2, 1, 28, 28),
+    "names": (2, 7),
+    "hello": (2, 5),
+    "diabetes": (2, 8),
+    "linear": (2, 1),
+    "logistic": (2, 1),
+}
 
 
 @pytest.mark.parametrize("name", list_models())

@@ -85,8 +85,8 @@ def model_summary(
     Args:
         model: any model of one input tensor.
         input_size: shape of the input, batch included.
-        dtype: type of the input; default: int64 if the model begins with an embedding, else that of its
-            parameters.
+        dtype: type of the input; default: int64 if the model begins with an embedding or has ``num_chars``,
+            else that of its parameters.
 
     Returns:
         The table as data.
@@ -145,6 +145,8 @@ def _is_layer(module: nn.Module) -> bool:
 
 
 def _input_dtype(model: nn.Module) -> torch.dtype | None:
+    if hasattr(model, "num_chars"):  # one-hot vectors are made of ids inside
+        return torch.int64
     for module in model.modules():
         for parameter in module.parameters(recurse=False):
             return torch.int64 if isinstance(module, nn.Embedding) else parameter.dtype
