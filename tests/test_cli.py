@@ -71,7 +71,10 @@ def test_evaluate_refuses_other_classes(checkpoint, tmp_path, capsys):
     path.write_text("Abe,Japanese\nPoe,Atlantis\n")
     arguments = ["evaluate", "names_gru", "--checkpoint", str(checkpoint)]
     assert main([*arguments, "--train-csv", str(path), "--test-csv", str(path)]) == 2
-    assert "the data's classes must be the checkpoint's 18, got 2" in error_line(capsys)
+    assert (
+        "the data's classes must be the checkpoint's 18 (Arabic, Chinese, Czech, Dutch, English, ...), got 2"
+        in error_line(capsys)
+    )
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import io
 import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -66,6 +67,7 @@ def _info(options: argparse.Namespace) -> None:
     if recipe.datasets:
         print(f"--dataset:     {', '.join(recipe.datasets)}")
     print(f"course result: {recipe.reference}")
+    print(f"predict takes: {recipe.sample}")
     for name, setting in recipe.settings.items():
         overrides = "".join(f", {key} {value}" for key, value in setting.model_overrides.items())
         dataset = f", on {setting.dataset}" if setting.dataset else ""
@@ -103,10 +105,15 @@ def _evaluate(options: argparse.Namespace) -> None:
     splits = recipe.load(data, seed=state["seed"])
     if list(splits.classes) != state["classes"]:
         raise ValueError(
-            f"the data's classes must be the checkpoint's {len(state['classes'])}, got {len(splits.classes)} "
-            f"({', '.join(sorted(set(splits.classes) ^ set(state['classes'])))} in only one of them)"
+            f"the data's classes must be the checkpoint's {_listed(state['classes'])}, "
+            f"got {_listed(splits.classes)}"
         )
     print(json.dumps({"data": splits.source, **recipe.measure(model, splits)}, indent=2))
+
+
+def _listed(classes: Sequence[str]) -> str:
+    """Their number and the first few."""
+    return f"{len(classes)} ({', '.join(classes[:5])}{', ...' if len(classes) > 5 else ''})"  # noqa: PLR2004
 
 
 def _predict(options: argparse.Namespace) -> None:
@@ -127,7 +134,7 @@ def _reproduce(options: argparse.Namespace) -> None:
         options.names, quick=options.quick, data=DataOptions(root=options.data), device=options.device
     )
     if options.json:
-        options.json.touch()  # fail now rather than at the end
+        options.json.write_text("[]\n", encoding="utf-8")  # fail now rather than at the end
     finished = []
     line = "{:<26} {:<8} {:>8}  {}"
     print(line.format("system", "verdict", "seconds", "measured | course"))
@@ -199,7 +206,7 @@ def _parser() -> argparse.ArgumentParser:
     reproduce = commands.add_parser("reproduce", help="train as the course does; compare with its results")
     reproduce.set_defaults(run=_reproduce)
     reproduce.add_argument("names", nargs="*", metavar="NAME", help="default: every system of the course")
-    reproduce.add_argument("--quick", action="store_true", help="only those that take seconds")
+    reproduce.add_argument("--quick", action="store_true", help="without names: those that take seconds")
     reproduce.add_argument("--json", type=Path, metavar="FILE", help="write the table there as well")
 
     for command in (info, train, evaluate, predict):
@@ -213,9 +220,12 @@ def _parser() -> argparse.ArgumentParser:
     for command in (train, evaluate, reproduce):
         command.add_argument("--data", type=Path, metavar="DIR", help="data root; default: $PRACTICEZOO_DATA")
     for command in (train, evaluate):
-        command.add_argument("--dataset", metavar="SET", help="one that `info` shows; default: its first")
+        command.add_argument("--dataset", metavar="SET", help="one that `info` shows")
         command.add_argument("--train-csv", type=Path, metavar="FILE", help="your own names: name,label rows")
         command.add_argument("--test-csv", type=Path, metavar="FILE", help="the test file that goes with it")
-    predict.add_argument("samples", nargs="+", metavar="SAMPLE", help="names, or image files for digits")
+    predict.add_argument(
+        "samples", nargs="+", metavar="SAMPLE", help="names, image files, words, hours: see `info`"
+    )
+    predict._negative_number_matcher = re.compile(r"-[.\d]")  # noqa: SLF001  # a row "-0.3,0.5" is no option
     predict.add_argument("--top", type=_positive, default=3, metavar="K", help="labels to show; default: 3")
     return parser

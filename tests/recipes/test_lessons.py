@@ -18,6 +18,7 @@ from practicezoo.recipes import (
     reproduce,
     train_recipe,
 )
+from practicezoo.training import load_checkpoint
 
 QUICK = ["linear_regression", "logistic_regression", "hello_rnn_cell", "hello_rnn", "hello_embedding_rnn"]
 
@@ -133,8 +134,10 @@ def test_the_synthetic_table_is_learned_and_asked(tmp_path, capsys):
     assert result.figures["data"] == "synthetic"
     assert result.figures["test_accuracy"] > 0.9
     arguments = ["predict", "diabetes_mlp", "--checkpoint", str(tmp_path / "checkpoint.pt")]
-    assert main([*arguments, "1,-1,1,-1,1,-1,1,-1"]) == 0
-    assert capsys.readouterr().out.split()[1] == "yes"
+    assert main([*arguments, "1,-1,1,-1,1,-1,1,-1", "-1,1,-1,1,-1,1,-1,1", "-.1,0,0,0,0,0,0,0"]) == 0
+    first, second, _ = capsys.readouterr().out.splitlines()
+    assert first.split()[1] == "yes"
+    assert second.split()[:2] == ["-1,1,-1,1,-1,1,-1,1", "no"]
 
 
 def test_the_diabetes_file_is_found_mended_or_left(tmp_path):
@@ -194,6 +197,36 @@ def test_reproduce_goes_on_where_data_is_missing(tmp_path, capsys):
     assert "diabetes.csv.gz" in table[0]["reason"]
 
 
+def test_reproduce_goes_on_after_a_failure(tmp_path, capsys):
+    (tmp_path / "diabetes.csv.gz").write_bytes(b"no archive")
+    assert main(["reproduce", "diabetes_mlp", "graph", "--data", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines] == ["verdict", "failed", "agrees"]
+    assert "must be a whole gzip archive" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "missing"], "the data root must be a folder, got missing"),
+        (["--device", "gpu"], "device must be 'auto'"),
+        (["--json", "."], "Is a directory"),
+    ],
+)
+def test_reproduce_refuses_bad_options_before_it_trains(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["reproduce", "graph", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert "agrees" not in captured.out
+
+
+def test_reproduce_does_not_train_on_other_data_than_the_courses():
+    (row,) = reproduce(["names_gru"], device="cpu")  # the test has no data root
+    assert (row.verdict, row.measured) == ("skipped", {})
+    assert row.reason == "the course's figures are for course names, got mini names"
+
+
 def test_reproduce_refuses_an_unknown_name(capsys):
     assert main(["reproduce", "mnist_cn"]) == 2
     assert "name must be one of graph, linear_regression_by_hand" in capsys.readouterr().err
@@ -212,3 +245,11 @@ def test_everything_quick_agrees_with_the_course(data_root):
     rows = list(reproduce(quick=True, data=DataOptions(root=data_root), device="cpu"))
     assert len(rows) == 8
     assert {row.system: row.verdict for row in rows if row.verdict != "agrees"} == {}
+
+
+def test_the_best_epoch_is_kept_also_between_reports(tmp_path, monkeypatch):
+    recipe = type(get_recipe("diabetes_mlp"))
+    setting = dataclasses.replace(recipe.settings["tuned"], epochs=7, held_out=0.2, report_every=5)
+    monkeypatch.setattr(recipe, "settings", {"tuned": setting})
+    result = train("diabetes_mlp", tmp_path, data=DataOptions(dataset="synthetic"))
+    assert load_checkpoint(tmp_path / "checkpoint.pt")["epoch"] == result.measured["best_epoch"]

@@ -199,6 +199,22 @@ def test_a_picture_is_brought_to_the_form_of_the_training_images(tmp_path):
     assert (image.float() - digit.float()).abs().mean() < 12
 
 
+def test_a_transparent_background_is_paper(tmp_path):
+    (digit,) = synthetic_digits(1, seed=0).images
+    strokes = Image.new("RGBA", (28, 28), (0, 0, 0, 0))
+    strokes.putalpha(Image.fromarray(digit[0].numpy()))  # black where the digit is, nothing elsewhere
+    strokes.save(tmp_path / "drawn.png")
+    assert (read_image(tmp_path / "drawn.png").float() - digit.float()).abs().max() <= 1
+
+
+def test_a_picture_that_is_no_square_keeps_its_proportions(tmp_path):
+    picture = torch.zeros(28, 56, dtype=torch.uint8)
+    picture[4:24, 18:38] = 255  # a square of 20 pixels in the middle
+    Image.fromarray(picture.numpy()).save(tmp_path / "wide.png")
+    image = read_image(tmp_path / "wide.png")[0]
+    assert (image > 127).any(dim=0).sum() == (image > 127).any(dim=1).sum() == 10
+
+
 def test_what_is_no_picture(tmp_path):
     (tmp_path / "digit.png").write_text("seven")
     with pytest.raises(ValueError, match=r"digit\.png must be a picture"):

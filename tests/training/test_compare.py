@@ -88,9 +88,11 @@ def test_another_seed_is_another_start():
     assert runs[0] != runs[1]
 
 
-def test_the_global_generator_stays():
+@pytest.mark.parametrize("loader", LOADERS)
+def test_the_global_generator_stays(loader):
+    data = LOADERS[loader]()
     before = torch.get_rng_state()
-    compare_optimizers(make, seeded(), OPTIMIZERS, criterion=criterion, epochs=1)
+    compare_optimizers(lambda: network(nn.ReLU), data, OPTIMIZERS, criterion=criterion, epochs=1)
     assert torch.equal(torch.get_rng_state(), before)
 
 

@@ -1,6 +1,7 @@
 """Tables of numbers from CSV files: any of them, and the course's own."""
 
 import io
+import operator
 import os
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
@@ -70,7 +71,7 @@ class CSVDataset(Dataset[tuple[Tensor, Tensor]]):
         lazy: bool = False,
     ) -> None:
         self.path = Path(path)
-        if not dtype.is_floating_point:
+        if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
             raise TypeError(f"dtype must be a floating-point type, got {dtype}")
         if len(delimiter) != 1 or delimiter in '\r\n"':
             raise ValueError(f"delimiter must be one character, got {delimiter!r}")
@@ -114,7 +115,7 @@ class CSVDataset(Dataset[tuple[Tensor, Tensor]]):
         return len(self._index if self.lazy else self._tensors[0])
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        return self.__getitems__([index])[0]
+        return self.__getitems__([operator.index(index)])[0]  # a slice would be its first row
 
     def __getitems__(self, indices: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
         """The items of a batch, as a DataLoader asks for them: the file is opened once."""
@@ -240,6 +241,7 @@ class DiabetesDataset(CSVDataset):
     )
 
     def __init__(self, path: str | Path, *, repair: bool = False, dtype: torch.dtype = torch.float32) -> None:
+        self._check_shape(Path(path))
         super().__init__(path, dtype=dtype)
         self.repair = repair
         features, targets = self.tensors()
@@ -251,13 +253,18 @@ class DiabetesDataset(CSVDataset):
                 )
             self._tensors = features.masked_fill(features == 0, -1), 1 - targets
 
-    def _check(self, features: Tensor, targets: Tensor) -> None:
+    def _check_shape(self, path: Path) -> None:
+        """Other tables of that name are told by their shape, whatever stands between their values."""
+        rows = [line for line in read_whole(path).splitlines() if line.strip()]
         num_features = len(self.feature_names)
-        if self.num_features != num_features:
+        if rows and rows[0].count(b",") != num_features:
+            num_columns = len(rows[0].replace(b",", b" ").split())
             raise ValueError(
-                f"{self.path}: the table must have {num_features + 1} columns, {num_features} features and a "
-                f"label, got shape ({len(features)}, {self.num_features + 1})"
+                f"{path}: the table must have {num_features + 1} columns with commas between them, "
+                f"{num_features} features and a label, got shape ({len(rows)}, {num_columns})"
             )
+
+    def _check(self, features: Tensor, targets: Tensor) -> None:
         for name, column in zip(self.feature_names, features.unbind(dim=1), strict=True):
             largest = column[column.abs().argmax()].item()
             if abs(largest) > 1:

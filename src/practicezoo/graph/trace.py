@@ -77,6 +77,11 @@ def trace(output: Tensor, named: Mapping[str, Tensor]) -> "nx.DiGraph":
         with torch.no_grad():
             return _graph(output, named)
     except RuntimeError as error:
+        if "modified by an inplace operation" in str(error):
+            raise ValueError(
+                "output must have a graph whose tensors are as they were, but one was changed in place: "
+                "trace before the optimizer's step"
+            ) from error
         if "second time" not in str(error):
             raise
         raise ValueError(

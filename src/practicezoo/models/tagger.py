@@ -87,6 +87,12 @@ class CharTagger(nn.Module):
         check_positive(num_chars=num_chars, num_classes=num_classes)
         self.num_chars = num_chars
         self.num_classes = num_classes
+        self.embedding_dim = embedding_dim
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.bidirectional = bidirectional
+        self.dropout = dropout
+        self.cell = cell
         self.embedding: nn.Embedding | None = None
         if embedding_dim is not None:
             check_positive(embedding_dim=embedding_dim)
@@ -170,6 +176,7 @@ class StepwiseTagger(nn.Module):
             raise ValueError(f"cell must be one of {', '.join(_CELLS)}, got {cell!r}")
         self.num_chars = num_chars
         self.num_classes = num_classes
+        self.hidden_size = hidden_size
         self.cell = cell
         self.rnn = _CELLS[cell](num_chars, hidden_size, device=device, dtype=dtype)
         self.head = _build_head(head, hidden_size, num_classes, device=device, dtype=dtype)

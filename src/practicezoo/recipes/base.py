@@ -130,6 +130,7 @@ class Recipe(ABC):
         name: as on the command line.
         summary: what it is, in a line.
         data: what it trains on, in a line.
+        sample: what :meth:`predict` is asked about.
         reference: the course's own result.
         expected: where the figures of a "course" run must lie to agree with it, ends included.
         course_data: the data set that these figures are for; None for the only one.
@@ -144,6 +145,7 @@ class Recipe(ABC):
     name: ClassVar[str]
     summary: ClassVar[str]
     data: ClassVar[str]
+    sample: ClassVar[str]
     reference: ClassVar[str]
     expected: ClassVar[Mapping[str, tuple[float, float]]] = {}
     course_data: ClassVar[str | None] = None

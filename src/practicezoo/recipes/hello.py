@@ -12,7 +12,6 @@ from torch.optim import Adam
 from practicezoo.models import create_model
 from practicezoo.recipes.base import DataOptions, Prediction, Recipe, Setting, Splits
 from practicezoo.training import predict
-from practicezoo.training.device import device_of
 
 __all__ = ["HelloEmbeddingRNN", "HelloRNN", "HelloRNNCell"]
 
@@ -41,6 +40,7 @@ class _HelloRecipe(Recipe):
     """Trains the registered tagger of the recipe's name on one word."""
 
     data = f"the word {WORD!r}"
+    sample = f"words of the letters {', '.join(ALPHABET)}"
     reference = f"{ANSWER!r} after 15 epochs"
     expected: ClassVar[Mapping[str, tuple[float, float]]] = {"accuracy": (1, 1)}
     quick = True
@@ -58,16 +58,15 @@ class _HelloRecipe(Recipe):
         """The registered model."""
         return create_model(self.name, **config)
 
-    def measure(self, model: nn.Module, splits: Splits) -> dict[str, Any]:
+    def measure(self, model: nn.Module, splits: Splits) -> dict[str, Any]:  # noqa: ARG002
         """What the network answers, and the share of its characters that are right."""
-        ids, targets = (part.to(device_of(model)) for part in splits.test)
-        answer = predict(model, [(ids, None)]).argmax(dim=1)
-        right = (answer == targets.data.cpu()).double().mean().item()
-        return {"prediction": decode(answer[0]), "accuracy": right}
+        answer = respell(model, WORD)
+        right = [ours == theirs for ours, theirs in zip(answer, ANSWER, strict=True)]
+        return {"prediction": answer, "accuracy": sum(right) / len(right)}
 
     def predict(self, model: nn.Module, state: Mapping[str, Any], samples: Sequence[str]) -> list[Prediction]:  # noqa: ARG002
-        """The likeliest answer to each word, with the product of its characters' probabilities."""
-        return [_answer(model, sample) for sample in samples]
+        """The likeliest answer to each word."""
+        return [Prediction(sample, [(respell(model, sample), None)]) for sample in samples]
 
 
 class HelloRNNCell(_HelloRecipe):
@@ -117,11 +116,7 @@ def encode(word: str) -> Tensor:
     return torch.tensor([ALPHABET.index(letter) for letter in word])
 
 
-def decode(ids: Tensor) -> str:
-    """The letters at these places."""
+def respell(model: nn.Module, word: str) -> str:
+    """The network's letter for each letter of the word."""
+    ids = predict(model, [(encode(word).unsqueeze(0), None)]).argmax(dim=1)[0]
     return "".join(ALPHABET[index] for index in ids.tolist())
-
-
-def _answer(model: nn.Module, word: str) -> Prediction:
-    probabilities, ids = predict(model, [(encode(word).unsqueeze(0), None)])[0].softmax(dim=0).max(dim=0)
-    return Prediction(word, [(decode(ids), probabilities.prod().item())])

@@ -56,6 +56,7 @@ class MnistRecipe(Recipe):
     data = "--dataset mnist (60,000 images to train, 10,000 to test) or one of its relatives, below --data"
     datasets = ("mnist", "fashion_mnist", "kmnist", SYNTHETIC)
     course_data = "mnist"
+    sample = "image files"
 
     def read(self, options: DataOptions, *, seed: int) -> Splits:  # noqa: ARG002  # nothing is drawn anew
         """Whole tensors of uint8 images, normalised batch by batch."""
@@ -184,7 +185,8 @@ class MnistFast(MnistRecipe):
 def read_image(path: str | Path) -> Tensor:
     """Read a picture of one digit as the networks want it: grey, 28x28, light on dark.
 
-    Another size is resized; a picture whose border is light is inverted.
+    A transparent background counts as white; a picture whose border is light is inverted; one of another
+    size is resized, with a dark margin where it is no square.
 
     Shape:
         - output: ``(1, 28, 28)``, uint8
@@ -193,16 +195,20 @@ def read_image(path: str | Path) -> Tensor:
         OSError: if the file cannot be read.
         ValueError: if it is no picture.
     """
-    from PIL import Image, UnidentifiedImageError  # noqa: PLC0415  # comes with torchvision
+    from PIL import Image, ImageOps, UnidentifiedImageError  # noqa: PLC0415  # comes with torchvision
     from torchvision.transforms.v2.functional import pil_to_tensor  # noqa: PLC0415
 
     try:
-        with Image.open(path) as picture:
-            pixels = pil_to_tensor(picture.convert("L").resize((28, 28)))
+        with Image.open(path) as file:
+            drawn = file.convert("RGBA")
     except UnidentifiedImageError as error:
         raise ValueError(f"{path} must be a picture, such as a PNG file") from error
-    border = torch.cat([pixels[0, 0], pixels[0, -1], pixels[0, :, 0], pixels[0, :, -1]])
-    return 255 - pixels if border.float().mean() > 127 else pixels  # noqa: PLR2004
+    picture = Image.alpha_composite(Image.new("RGBA", drawn.size, "white"), drawn).convert("L")
+    pixels = pil_to_tensor(picture)[0]
+    border = torch.cat([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    if border.float().mean() > 127:  # noqa: PLR2004
+        picture = ImageOps.invert(picture)
+    return pil_to_tensor(ImageOps.pad(picture, (28, 28)))
 
 
 def _images(name: str, split: str, root: Path | None) -> ImageTensors:

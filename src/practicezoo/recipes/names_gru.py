@@ -36,6 +36,7 @@ class NamesGRU(Recipe):
     name = "names_gru"
     summary = "names to countries: bidirectional GRU over characters"
     data = "--train-csv and --test-csv, else the data root's names_*.csv.gz, else 1,891 embedded names"
+    sample = "names"
     reference = "peak about 85.2 % on the course's test names, plateau 84 %"
     expected: ClassVar[Mapping[str, tuple[float, float]]] = {"test_accuracy": (0.83, 1)}
     course_data = "course names"

@@ -55,6 +55,7 @@ class _HoursRecipe(Recipe):
     """A network of one input, on three hours."""
 
     data = "three points written in the recipe"
+    sample = "hours"
     quick = True
     targets: ClassVar[Sequence[float]]
 

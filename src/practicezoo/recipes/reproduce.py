@@ -1,5 +1,6 @@
 """Every system of the course at the course's own setting, its result beside the course's."""
 
+import dataclasses
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,10 +10,12 @@ from typing import Any
 
 import torch
 
+from practicezoo.data.root import data_root
 from practicezoo.graph import gradient_by_paths, trace
 from practicezoo.recipes.base import DataOptions, Recipe
 from practicezoo.recipes.regression import regress_by_hand
 from practicezoo.recipes.runner import train_recipe
+from practicezoo.training import pick_device
 
 __all__ = ["Reproduced", "reproduce"]
 
@@ -27,14 +30,16 @@ class Reproduced:
         system: its name.
         reference: the course's result.
         measured: the figures that were measured, by name.
-        seconds: how long that took.
-        verdict: "agrees", "differs", or "skipped" if there is nothing to compare.
-        reason: why it was skipped.
+        seed: the seed it ran with; None if nothing is drawn.
+        seconds: how long it took.
+        verdict: "agrees", "differs", "skipped" if its data is not there, or "failed".
+        reason: why it was skipped or failed.
     """
 
     system: str
     reference: str
     measured: Mapping[str, Any]
+    seed: int | None
     seconds: float
     verdict: str
     reason: str = ""
@@ -66,20 +71,20 @@ def _by_hand() -> dict[str, float]:
     return {"weight": regress_by_hand()[-1]}
 
 
-LESSONS = {
-    "graph": _Lesson(
+_LESSONS = (
+    _Lesson(
         "graph",
         "gradient of b in (a + b)(b + 1) at (3, 1): 6",
         {"by_paths": (6, 6), "by_autograd": (6, 6)},
         _two_paths,
     ),
-    "linear_regression_by_hand": _Lesson(
+    _Lesson(
         "linear_regression_by_hand",
         "w = 1.9999996423721313 after 100 epochs (float32)",
         {"weight": (1.9999996423721313 - 3e-7, 1.9999996423721313 + 3e-7)},
         _by_hand,
     ),
-}
+)
 
 
 def reproduce(
@@ -93,15 +98,16 @@ def reproduce(
 
     Args:
         names: which ones; default: all, in the order of the course.
-        quick: leave out those that take more than seconds.
-        data: where real data lies; a system without its data is reported, not an error.
+        quick: of all, only those that take seconds.
+        data: where real data lies; a system without its data, or one that fails, is reported.
         device: see :func:`~practicezoo.pick_device`.
 
     Yields:
         Each system's result as soon as it is there.
 
     Raises:
-        ValueError: if a name is unknown.
+        ValueError: if a name or the device is unknown.
+        FileNotFoundError: if the data root that ``data`` names is no folder.
 
     Example:
         >>> for row in reproduce(["graph"]):
@@ -111,38 +117,50 @@ def reproduce(
     from practicezoo.recipes import get_recipe, list_recipes  # noqa: PLC0415  # this package itself
 
     recipes = [get_recipe(name) for name in list_recipes()]
-    systems = LESSONS | {recipe.name: recipe for recipe in recipes if "course" in recipe.settings}
+    of_the_course = [recipe for recipe in recipes if "course" in recipe.settings]
+    systems: dict[str, _Lesson | Recipe] = {system.name: system for system in _LESSONS}
+    systems |= {recipe.name: recipe for recipe in of_the_course}
     for name in names:
         if name not in systems:
             raise ValueError(f"name must be one of {', '.join(systems)}, got {name!r}")
-    chosen = [systems[name] for name in names or systems if not quick or systems[name].quick]
-    return (_reproduce(system, data or DataOptions(), device) for system in chosen)
+    pick_device(device)
+    data = data or DataOptions()
+    data_root(data.root)
+    chosen = names or [name for name, system in systems.items() if system.quick or not quick]
+    return (_reproduce(systems[name], data, device) for name in chosen)
 
 
 def _reproduce(system: _Lesson | Recipe, data: DataOptions, device: str) -> Reproduced:
     started = time.perf_counter()
-    why = ""
+    figures: Figures = {}
+    verdict = why = ""
     try:
         if isinstance(system, Recipe):
             figures, why = _train(system, data, device)
         else:
             figures = system.run()
     except FileNotFoundError as error:
-        figures, why = {}, str(error)
+        why = str(error)
+    except (OSError, ValueError, FloatingPointError) as error:  # the others go on
+        verdict, why = "failed", str(error)
     shown = {*system.expected, "prediction"}
     measured = {name: value for name, value in figures.items() if name in shown}
     return Reproduced(
         system.name,
         system.reference,
         measured,
+        getattr(system, "course_seed", None),
         round(time.perf_counter() - started, 2),
-        "skipped" if why else _verdict(measured, system.expected),
+        verdict or ("skipped" if why else _verdict(measured, system.expected)),
         why,
     )
 
 
 def _train(recipe: Recipe, data: DataOptions, device: str) -> tuple[Figures, str]:
-    """The figures, and why they cannot be compared with the course's, if so."""
+    """The figures, or why they could not be compared with the course's."""
+    found = recipe.load(_course_data(recipe, data), seed=recipe.course_seed).source
+    if recipe.course_data not in {None, found}:
+        return {}, f"the course's figures are for {recipe.course_data}, got {found}"
     with tempfile.TemporaryDirectory() as folder:
         result = train_recipe(
             recipe,
@@ -153,11 +171,14 @@ def _train(recipe: Recipe, data: DataOptions, device: str) -> tuple[Figures, str
             seed=recipe.course_seed,
             progress=False,
         )
-    found = result.figures["data"]
-    others = recipe.course_data is not None and found != recipe.course_data
-    return result.figures, f"the course's figures are for {recipe.course_data}, got {found}" if others else ""
+    return result.figures, ""
+
+
+def _course_data(recipe: Recipe, data: DataOptions) -> DataOptions:
+    return dataclasses.replace(data, dataset=recipe.settings["course"].dataset)
 
 
 def _verdict(measured: Figures, expected: Mapping[str, tuple[float, float]]) -> str:
-    agrees = all(low <= measured[name] <= high for name, (low, high) in expected.items())
+    figures = [(measured[name], low, high) for name, (low, high) in expected.items()]
+    agrees = all(value is not None and low <= value <= high for value, low, high in figures)
     return "agrees" if agrees else "differs"

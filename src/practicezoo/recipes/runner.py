@@ -65,12 +65,12 @@ class _Recorder(Callback):
         self.prints = prints
 
     def on_epoch_end(self, run: Run) -> None:
-        if run.epoch % self.every and run.epoch < run.epochs:
-            return
-        run.history.to_csv(self.history_path)
-        if CHOSEN_BY not in run.history or run.history.best(CHOSEN_BY).epoch == run.epoch:
+        is_due = run.epoch % self.every == 0 or run.epoch == run.epochs
+        if is_due:
+            run.history.to_csv(self.history_path)
+        if run.history.best(CHOSEN_BY).epoch == run.epoch if CHOSEN_BY in run.history else is_due:
             self.save(run.model, run.epoch, run.history)
-        if self.prints:
+        if is_due and self.prints:
             print(epoch_line(run), flush=True)  # noqa: T201
 
     def save(self, model: nn.Module, epoch: int, history: History) -> None:
@@ -243,6 +243,8 @@ def load_trained(
         ValueError: if the file is damaged, no checkpoint, or another recipe's.
     """
     target = pick_device(device)
+    if not Path(checkpoint).is_file():
+        raise FileNotFoundError(f"checkpoint must be a file that train wrote, got {checkpoint}")
     state = load_checkpoint(checkpoint)
     if state.get("recipe") != recipe.name:
         raise ValueError(

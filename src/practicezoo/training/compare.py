@@ -1,7 +1,7 @@
 """The same training several times over, with one thing changed: the optimizer, or the activation."""
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -142,8 +142,9 @@ def _compare(
     val_loader: Iterable[Any] | None,
     metrics: Mapping[str, Metric] | None,
 ) -> dict[str, History]:
-    if iter(data) is data:
-        raise ValueError(f"data must be a loader or a list, to start again with, got {type(data).__name__}")
+    if isinstance(data, Iterator):
+        found = type(data).__name__
+        raise ValueError(f"data must be a loader or a list, to start again with, got {found}")  # noqa: TRY004
     generators = _generators(data)
     states = [generator.get_state() for generator in generators]
     histories = {}
