@@ -227,8 +227,10 @@ def test_diabetes_as_it_is_and_repaired(write):
         (
             "\n".join([" ".join(["0.1"] * 10)] * 442),  # scikit-learn's table of that name
             {},
-            "the table must have 9 columns with commas between them, "
-            "8 features and a label, got shape (442, 10)",
+            (
+                "the table must have 9 columns with commas between them, "
+                "8 features and a label, got shape (442, 10)"
+            ),
         ),
         (GOOD + "0.5,148,0,0,0,0,0,0,1\n", {}, "glucose must be scaled to [-1, 1], got 148"),
         (GOOD.replace("0.125,0\n", "0.125,2\n"), {}, "labels must be 0 or 1, got 2"),
