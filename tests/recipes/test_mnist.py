@@ -232,3 +232,10 @@ def test_one_epoch_on_real_digits_learns(tmp_path, data_root):
     )
     assert result.figures["data"] == "mnist"
     assert result.figures["test_accuracy"] > 0.965  # a plain loop has 97.8 % after one epoch
+
+
+@pytest.mark.parametrize(("fast", "precision"), [(True, "bf16"), (False, "fp32")])
+def test_the_fast_recipe_leaves_bfloat16_where_it_is_emulated(fast, precision, monkeypatch):
+    monkeypatch.setattr("practicezoo.recipes.mnist.bf16_is_fast", lambda: fast)
+    recipe = get_recipe("mnist_fast")
+    assert recipe.setting_for(recipe.load(SYNTHETIC, seed=0), "tuned").precision == precision
