@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
+from practicezoo.models import create_model
 from practicezoo.sequences import PaddedSequence
 from practicezoo.training.step import Criterion, Precision
 
@@ -183,9 +184,9 @@ class Recipe(ABC):
     def model_config(self, splits: Splits) -> dict[str, Any]:
         """The keywords that build the network for this data."""
 
-    @abstractmethod
     def build(self, config: Mapping[str, Any]) -> nn.Module:
-        """The network of :meth:`model_config`."""
+        """The registered model of the recipe's name, with the keywords of :meth:`model_config`."""
+        return create_model(self.name, **config)
 
     @abstractmethod
     def measure(self, model: nn.Module, splits: Splits) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from torch.optim import SGD, AdamW
 
 from practicezoo.data import DiabetesDataset, synthetic_table
 from practicezoo.data.root import data_root, find_file
-from practicezoo.models import create_model
 from practicezoo.recipes.base import DataOptions, Prediction, Recipe, Setting, Splits
 from practicezoo.recipes.regression import parse_number
 from practicezoo.recipes.splits import hold_out
@@ -79,10 +78,6 @@ class DiabetesMLP(Recipe):
     def model_config(self, splits: Splits) -> dict[str, Any]:
         """As many inputs as the table has features."""
         return {"in_features": splits.extra["num_features"]}
-
-    def build(self, config: Mapping[str, Any]) -> nn.Module:
-        """The registered model."""
-        return create_model(self.name, **config)
 
     def measure(self, model: nn.Module, splits: Splits) -> dict[str, Any]:
         """Accuracy on the test rows, beside that of always saying the larger class."""

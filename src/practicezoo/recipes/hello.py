@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam
 
-from practicezoo.models import create_model
 from practicezoo.recipes.base import DataOptions, Prediction, Recipe, Setting, Splits
 from practicezoo.training import predict
 
@@ -53,10 +52,6 @@ class _HelloRecipe(Recipe):
     def model_config(self, splits: Splits) -> dict[str, Any]:
         """As many characters as the alphabet has."""
         return {"num_chars": len(splits.classes), "num_classes": len(splits.classes)}
-
-    def build(self, config: Mapping[str, Any]) -> nn.Module:
-        """The registered model."""
-        return create_model(self.name, **config)
 
     def measure(self, model: nn.Module, splits: Splits) -> dict[str, Any]:  # noqa: ARG002
         """What the network answers, and the share of its characters that are right."""

@@ -11,7 +11,6 @@ from torch.optim import SGD, Adam, AdamW
 
 from practicezoo.data import NormalizeImages, RandomShift, TensorLoader, load_images, synthetic_digits
 from practicezoo.data.images import ImageTensors
-from practicezoo.models import create_model
 from practicezoo.recipes.base import DataOptions, Prediction, Recipe, Setting, Splits, one_cycle
 from practicezoo.training import Accuracy, evaluate, predict
 from practicezoo.training.device import device_of
@@ -78,7 +77,7 @@ class MnistRecipe(Recipe):
 
     def build(self, config: Mapping[str, Any]) -> nn.Module:
         """The registered model, its images channel by channel at each pixel: convolutions are faster so."""
-        return create_model(self.name, **config).to(memory_format=torch.channels_last)
+        return super().build(config).to(memory_format=torch.channels_last)
 
     def measure(self, model: nn.Module, splits: Splits) -> dict[str, Any]:
         """Accuracy on the test images."""

@@ -12,7 +12,6 @@ from torch.optim import Adam, AdamW
 from practicezoo.data import CharVocab, NameDataset, TensorLoader
 from practicezoo.data.names import encode_name
 from practicezoo.data.root import data_root, find_file
-from practicezoo.models import CharGRUClassifier
 from practicezoo.recipes.base import DataOptions, Prediction, Recipe, Setting, Splits, one_cycle
 from practicezoo.sequences import PaddedSequence
 from practicezoo.training import predict
@@ -86,10 +85,6 @@ class NamesGRU(Recipe):
     def model_config(self, splits: Splits) -> dict[str, Any]:
         """As many character ids and classes as the data has."""
         return {"num_chars": len(CharVocab(splits.saved["characters"])), "num_classes": len(splits.classes)}
-
-    def build(self, config: Mapping[str, Any]) -> CharGRUClassifier:
-        """The classifier of that configuration."""
-        return CharGRUClassifier(**config)
 
     def measure(self, model: nn.Module, splits: Splits) -> dict[str, Any]:
         """Accuracy on all test names and on those that training never saw, and mean recall."""

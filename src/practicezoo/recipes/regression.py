@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.optim import LBFGS, SGD, Adam
 
-from practicezoo.models import create_model
 from practicezoo.recipes.base import DataOptions, Prediction, Recipe, Setting, Splits
 from practicezoo.training import predict
 
@@ -67,10 +66,6 @@ class _HoursRecipe(Recipe):
     def model_config(self, splits: Splits) -> dict[str, Any]:  # noqa: ARG002  # always the same
         """Nothing to set."""
         return {}
-
-    def build(self, config: Mapping[str, Any]) -> nn.Module:
-        """The registered model."""
-        return create_model(self.name, **config)
 
     def outputs(self, model: nn.Module, hours: Sequence[float]) -> list[float]:
         """What the model says of so many hours."""
