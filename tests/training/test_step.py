@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import OneCycleLR, StepLR
 
 from practicezoo import CNN, PaddedSequence
 from practicezoo.training import StepResult, TrainStep, loss_weight
-from practicezoo.training.step import num_items
+from practicezoo.training.weighing import num_items
 from training.toys import HostReads, classes, close, mlp, same_weights, split, train_by_hand
 
 NUM_ITEMS = 12

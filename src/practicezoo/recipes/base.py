@@ -12,7 +12,8 @@ from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
 from practicezoo.models import create_model
 from practicezoo.sequences import PaddedSequence
-from practicezoo.training.step import Criterion, Precision
+from practicezoo.training.step import Precision
+from practicezoo.training.weighing import Criterion
 
 __all__ = ["DataOptions", "Prediction", "Recipe", "Setting", "Splits", "one_cycle"]
 

@@ -8,7 +8,8 @@ from practicezoo.training.evaluation import evaluate, predict
 from practicezoo.training.history import History
 from practicezoo.training.loop import fit, train_epoch
 from practicezoo.training.metrics import Accuracy, Metric
-from practicezoo.training.step import StepResult, TrainStep, loss_weight
+from practicezoo.training.step import StepResult, TrainStep
+from practicezoo.training.weighing import loss_weight
 
 __all__ = [
     "Accuracy",

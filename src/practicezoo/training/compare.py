@@ -13,7 +13,7 @@ from practicezoo.training.callbacks import Callback, Run
 from practicezoo.training.history import History
 from practicezoo.training.loop import fit
 from practicezoo.training.metrics import Metric
-from practicezoo.training.step import Criterion
+from practicezoo.training.weighing import Criterion
 
 __all__ = ["compare_activations", "compare_optimizers"]
 

@@ -11,16 +11,14 @@ from torch.nn.utils.rnn import PackedSequence
 from practicezoo.training.device import device_of, move_to
 from practicezoo.training.metrics import Metric
 from practicezoo.training.step import (
-    Criterion,
     Precision,
     autocast,
     check_instances,
     check_precision,
-    loss_total,
-    loss_weight,
     split_batch,
 )
 from practicezoo.training.targets import compute_loss, move_targets
+from practicezoo.training.weighing import Criterion, loss_total, loss_weight
 
 __all__ = ["evaluate", "evaluation_mode", "predict"]
 

@@ -14,7 +14,8 @@ from practicezoo.training.evaluation import evaluate
 from practicezoo.training.history import History
 from practicezoo.training.metrics import Metric
 from practicezoo.training.progress import EpochBar
-from practicezoo.training.step import Criterion, Precision, StepResult, TrainStep, check_instances
+from practicezoo.training.step import Precision, StepResult, TrainStep, check_instances
+from practicezoo.training.weighing import Criterion
 
 __all__ = ["fit", "train_epoch"]
 

@@ -1,34 +1,28 @@
 """One optimizer update from a list of micro-batches."""
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence
 from torch.optim import LBFGS, Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from practicezoo.training.device import device_of, move_to
 from practicezoo.training.targets import compute_loss, move_targets
+from practicezoo.training.weighing import Criterion, as_sum, loss_total, loss_weight, num_items
 
 __all__ = [
-    "Criterion",
     "Precision",
     "StepResult",
     "TrainStep",
     "autocast",
     "check_instances",
     "check_precision",
-    "loss_total",
-    "loss_weight",
-    "num_items",
     "split_batch",
 ]
 
-Criterion: TypeAlias = Callable[[Any, Any], Tensor]
 Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
 
 _AUTOCAST_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -120,7 +114,7 @@ class TrainStep:
         self.lr_scheduler = lr_scheduler
         self.precision = precision
         self.max_grad_norm = max_grad_norm
-        self._sum_criterion = _as_sum(criterion)
+        self._sum_criterion = as_sum(criterion)
         self.scaler = torch.amp.GradScaler("cuda", enabled=precision == "fp16")
 
     def __call__(self, micro_batches: Sequence[Any]) -> StepResult:
@@ -244,85 +238,6 @@ def _check_alone(optimizers: Sequence[Optimizer], precision: str, max_grad_norm:
         raise ValueError(
             f"max_grad_norm must be None with LBFGS, which needs the gradient as it is, got {max_grad_norm}"
         )
-
-
-def loss_weight(criterion: Criterion, targets: Any) -> Tensor | int:
-    """What the criterion's mean over ``targets`` divides by: the batch's weight among other batches.
-
-    - Cross entropy and NLL with class indices: the targets that are not ``ignore_index``, each
-      counted with its class weight.
-    - Cross entropy with class probabilities: the number of distributions.
-    - ``reduction="batchmean"`` or ``"sum"``, and targets that are not one tensor: the number of items.
-    - All else: the number of elements in ``targets``.
-
-    Args:
-        criterion: a loss module or function.
-        targets: the targets of a batch.
-
-    Raises:
-        TypeError: if cross entropy or NLL get floating-point targets without a dimension of classes.
-
-    Example:
-        >>> loss_weight(nn.CrossEntropyLoss(ignore_index=0), torch.tensor([0, 3, 2]))
-        tensor(2)
-        >>> loss_weight(nn.MSELoss(), torch.zeros(4, 2))
-        8
-    """
-    if not isinstance(targets, Tensor) or getattr(criterion, "reduction", None) in {"sum", "batchmean"}:
-        return num_items(targets)
-    if isinstance(criterion, nn.CrossEntropyLoss | nn.NLLLoss):
-        if targets.is_floating_point():
-            if targets.ndim < 2:  # noqa: PLR2004  # (N, C, ...)
-                raise TypeError(
-                    "targets must be class indices (int64) or class probabilities (N, C, ...), "
-                    f"got {targets.dtype} of shape {tuple(targets.shape)}"
-                )
-            return targets.numel() // targets.shape[1]
-        counted = targets != criterion.ignore_index
-        if criterion.weight is None:
-            return counted.sum()
-        # no index leads beyond the weights: the criterion is the one to refuse it
-        indices = targets.clamp(0, len(criterion.weight) - 1)
-        indices, counted = move_to((indices, counted), criterion.weight.device)
-        return criterion.weight[indices].mul(counted).sum()
-    return targets.numel()
-
-
-def loss_total(criterion: Criterion, loss: Tensor, weight: Tensor | int) -> Tensor:
-    """The sum over a batch's items behind ``loss``, the criterion's value for the batch."""
-    loss = loss.to(torch.promote_types(loss.dtype, torch.float32))  # a sum in bfloat16 soon stops growing
-    if getattr(criterion, "reduction", None) == "sum":
-        return loss
-    if isinstance(weight, Tensor):  # a mean over no counted target is NaN, its sum is zero
-        counted = (weight > 0).to(loss.device, non_blocking=True)
-        return torch.where(counted, loss * weight, 0.0)
-    return loss * weight if weight else torch.zeros_like(loss)
-
-
-def num_items(targets: Any) -> int:
-    """How many items a batch's targets are for: rows of a tensor, or of the first one in a collection.
-
-    Raises:
-        TypeError: if ``targets`` has no rows to count.
-    """
-    if isinstance(targets, PackedSequence):
-        return int(targets.batch_sizes[0])
-    if isinstance(targets, Tensor) or hasattr(targets, "lengths"):
-        return len(targets)
-    if isinstance(targets, dict) and targets:
-        return num_items(next(iter(targets.values())))
-    if isinstance(targets, tuple | list) and targets:
-        return num_items(targets[0])
-    raise TypeError(f"targets must be a tensor or a collection of tensors, got {type(targets).__name__}")
-
-
-def _as_sum(criterion: Criterion) -> Criterion | None:
-    """Cross entropy summed rather than averaged: its mean has no gradient where no target counts."""
-    if not isinstance(criterion, nn.CrossEntropyLoss | nn.NLLLoss) or criterion.reduction != "mean":
-        return None
-    summed = copy.copy(criterion)
-    summed.reduction = "sum"
-    return summed
 
 
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:
