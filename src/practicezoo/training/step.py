@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from practicezoo.training.device import device_of, move_to
+from practicezoo.training.device import device_of, keep_freed_memory, move_to
 from practicezoo.training.targets import compute_loss, move_targets
 from practicezoo.training.weighing import Criterion, as_sum, loss_total, loss_weight, num_items
 
@@ -116,6 +116,8 @@ class TrainStep:
         self.max_grad_norm = max_grad_norm
         self._sum_criterion = as_sum(criterion)
         self.scaler = torch.amp.GradScaler("cuda", enabled=precision == "fp16")
+        if device_of(model).type == "cpu":
+            keep_freed_memory()
 
     def __call__(self, micro_batches: Sequence[Any]) -> StepResult:
         """Update the model once from ``micro_batches``, each a pair of inputs and targets."""
