@@ -4,6 +4,12 @@ from practicezoo.training.callbacks import Callback, EarlyStopping, Run
 from practicezoo.training.checkpoint import load_checkpoint, save_checkpoint
 from practicezoo.training.compare import compare_activations, compare_optimizers
 from practicezoo.training.device import move_to, pick_device, seed_everything
+from practicezoo.training.distributed import (
+    DistributedContext,
+    distributed_context,
+    is_main,
+    sum_over_ranks,
+)
 from practicezoo.training.evaluation import evaluate, predict
 from practicezoo.training.history import History
 from practicezoo.training.loop import fit, train_epoch
@@ -14,6 +20,7 @@ from practicezoo.training.weighing import loss_weight
 __all__ = [
     "Accuracy",
     "Callback",
+    "DistributedContext",
     "EarlyStopping",
     "History",
     "Metric",
@@ -22,8 +29,10 @@ __all__ = [
     "TrainStep",
     "compare_activations",
     "compare_optimizers",
+    "distributed_context",
     "evaluate",
     "fit",
+    "is_main",
     "load_checkpoint",
     "loss_weight",
     "move_to",
@@ -31,5 +40,6 @@ __all__ = [
     "predict",
     "save_checkpoint",
     "seed_everything",
+    "sum_over_ranks",
     "train_epoch",
 ]

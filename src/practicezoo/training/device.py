@@ -72,6 +72,8 @@ def move_to(data: Any, device: torch.device | str) -> Any:
         {'ids': tensor([0, 1, 2]), 'names': ['Li']}
     """
     if isinstance(data, torch.Tensor):
+        if data.device == device:
+            return data
         # a copy to the CPU must have arrived by the time it is read
         return data.to(device, non_blocking=torch.device(device).type != "cpu")
     if hasattr(data, "to"):

@@ -10,12 +10,19 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from practicezoo.training.callbacks import Callback, Run
+from practicezoo.training.distributed import (
+    any_rank,
+    broadcast_from_main,
+    check_equal_lengths,
+    is_main,
+    sum_over_ranks,
+)
 from practicezoo.training.evaluation import evaluate
 from practicezoo.training.history import History
 from practicezoo.training.metrics import Metric
 from practicezoo.training.progress import EpochBar
 from practicezoo.training.step import Precision, StepResult, TrainStep, check_instances
-from practicezoo.training.weighing import Criterion
+from practicezoo.training.weighing import Criterion, LossSum
 
 __all__ = ["fit", "train_epoch"]
 
@@ -48,6 +55,7 @@ def train_epoch(step: TrainStep, loader: Iterable[Any], accumulate: int = 1) -> 
         [8, 4]
     """
     _check_accumulate(accumulate)
+    check_equal_lengths(loader)
     step.model.train()
     window: list[Any] = []
     num_updates = 0
@@ -61,6 +69,7 @@ def train_epoch(step: TrainStep, loader: Iterable[Any], accumulate: int = 1) -> 
         yield step(window)
     elif num_updates == 0:
         raise ValueError("loader must give at least one batch, got none")
+    broadcast_from_main(step.model.buffers())  # what batch norm saw differs from rank to rank
 
 
 def fit(
@@ -140,13 +149,14 @@ def fit(
         precision=precision,
         max_grad_norm=max_grad_norm,
     )
+    model = step.model
     run = Run(model, step, epochs)
     for epoch in range(1, epochs + 1):
         run.epoch = epoch
         started = time.perf_counter()
         _set_epoch(train_loader, epoch)
         total = _num_updates(train_loader, accumulate)
-        with EpochBar(f"epoch {epoch}/{epochs}", total=total, show=progress) as bar:
+        with EpochBar(f"epoch {epoch}/{epochs}", total=total, show=progress and is_main()) as bar:
             values = {"train_loss": _train(run, train_loader, accumulate, callbacks, bar)}
             values["learning_rate"] = step.learning_rate
             if val_loader is not None:
@@ -159,9 +169,10 @@ def fit(
             values["seconds"] = time.perf_counter() - started
             run.history.append(values)
             bar.finish(epoch_line(run))
+        run.should_stop = any_rank(run.should_stop)
         for callback in callbacks:
             _call(callback, "on_epoch_end", run)
-        if run.should_stop:
+        if any_rank(run.should_stop):
             break
     return run.history
 
@@ -178,19 +189,18 @@ def _train(
     run: Run, loader: Iterable[Any], accumulate: int, callbacks: Sequence[Callback], bar: EpochBar
 ) -> float:
     """Train one epoch; returns the mean loss over its items."""
-    loss_sum: Tensor | float = 0.0
-    weight: Tensor | int = 0
+    losses = LossSum()
     checked = 0
     for number, result in enumerate(train_epoch(run.step, loader, accumulate=accumulate), start=1):
-        loss_sum, weight = loss_sum + result.loss_sum, weight + result.weight
+        losses.add(result.loss, result.weight)
         run.num_updates += 1
         for callback in callbacks:
             _call(callback, "on_step_end", run, result)
         if number % LOSS_CHECK_EVERY == 0:
-            _check_finite(loss_sum, run, checked + 1, number)
+            _totals(losses, run, checked + 1, number)
             checked = number
-        bar.advance(result.num_items, loss_sum, weight)
-    _check_finite(loss_sum, run, checked + 1, number)
+        bar.advance(result.num_items, losses)
+    loss_sum, weight = _totals(losses, run, checked + 1, number)
     return float(loss_sum / weight)
 
 
@@ -199,9 +209,12 @@ def _check_accumulate(accumulate: int) -> None:
         raise ValueError(f"accumulate must be at least 1, got {accumulate}")
 
 
-def _check_finite(loss_sum: Tensor | float, run: Run, first: int, last: int) -> None:
+def _totals(losses: LossSum, run: Run, first: int, last: int) -> tuple[Tensor | float, Tensor | float]:
+    """All ranks' losses and weights so far; FloatingPointError on each rank if one's is no number."""
+    loss_sum, weight = sum_over_ranks(*losses.totals())
     if not math.isfinite(loss_sum):
         raise _divergence("the loss", float(loss_sum), run, f"between updates {first} and {last}")
+    return loss_sum, weight
 
 
 def _divergence(what: str, value: float, run: Run, when: str) -> FloatingPointError:

@@ -5,7 +5,7 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-from torch import Tensor
+from practicezoo.training.weighing import LossSum
 
 __all__ = ["EpochBar", "is_interactive"]
 
@@ -42,13 +42,14 @@ class EpochBar:
         if self._bar is not None:
             self._bar.close()
 
-    def advance(self, num_items: int, loss_sum: Tensor, weight: Tensor | int) -> None:
+    def advance(self, num_items: int, losses: LossSum) -> None:
         """Count an update in; the loss is read only when the bar is drawn, about ten times a second."""
         if self._bar is None:
             return
         self._num_items += num_items
         if self._bar.update():
             rate = self._num_items / (time.perf_counter() - self._started)
+            loss_sum, weight = losses.totals()
             self._bar.set_postfix_str(
                 f"loss {float(loss_sum / weight):.4f}, {rate:,.0f} items/s", refresh=False
             )
