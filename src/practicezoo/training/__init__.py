@@ -1,7 +1,8 @@
 """Training and measuring: any module, any iterable of (inputs, targets)."""
 
-from practicezoo.training.callbacks import Callback, EarlyStopping, Run
+from practicezoo.training.callbacks import Callback, EarlyStopping
 from practicezoo.training.checkpoint import load_checkpoint, save_checkpoint
+from practicezoo.training.checkpointer import Checkpointer
 from practicezoo.training.compare import compare_activations, compare_optimizers
 from practicezoo.training.device import move_to, pick_device, seed_everything
 from practicezoo.training.distributed import (
@@ -14,12 +15,14 @@ from practicezoo.training.evaluation import evaluate, predict
 from practicezoo.training.history import History
 from practicezoo.training.loop import fit, train_epoch
 from practicezoo.training.metrics import Accuracy, Metric
+from practicezoo.training.run import Run
 from practicezoo.training.step import StepResult, TrainStep
 from practicezoo.training.weighing import loss_weight
 
 __all__ = [
     "Accuracy",
     "Callback",
+    "Checkpointer",
     "DistributedContext",
     "EarlyStopping",
     "History",

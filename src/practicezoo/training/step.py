@@ -21,6 +21,7 @@ from practicezoo.training.distributed import (
     sum_over_ranks,
     world_size,
 )
+from practicezoo.training.schedules import as_sequence, check_needs_no_value
 from practicezoo.training.targets import compute_loss, move_targets
 from practicezoo.training.weighing import Criterion, as_sum, loss_total, loss_weight, num_items, weighted
 
@@ -79,7 +80,7 @@ class TrainStep:
         optimizer: one optimizer, or several that share the parameters among them; LBFGS only by itself.
         criterion: called with outputs and targets, returns a scalar. With ``reduction="sum"`` the
             gradient is that of the sum; otherwise it is taken for a mean.
-        lr_scheduler: stepped after each update.
+        lr_scheduler: one schedule, or several; stepped after each update.
         precision: "fp32"; "bf16" for autocast in bfloat16; "fp16" for autocast in float16 with a
             gradient scaler (CUDA only; an update that overflows is skipped, and the schedule waits).
         max_grad_norm: clips the norm of the optimizers' gradients, taken together, to this.
@@ -107,7 +108,7 @@ class TrainStep:
         optimizer: Optimizer | Sequence[Optimizer],
         criterion: Criterion,
         *,
-        lr_scheduler: LRScheduler | None = None,
+        lr_scheduler: LRScheduler | Sequence[LRScheduler] | None = None,
         precision: Precision = "fp32",
         max_grad_norm: float | None = None,
     ) -> None:
@@ -129,7 +130,8 @@ class TrainStep:
         if isinstance(criterion, nn.Module):
             broadcast_from_main(criterion.parameters())
         self._parameter = next(model.parameters(), torch.empty(0))
-        self.lr_scheduler = lr_scheduler
+        self.lr_schedulers = as_sequence(lr_scheduler)
+        check_needs_no_value(self.lr_schedulers)
         self.precision = precision
         self.max_grad_norm = max_grad_norm
         self._sum_criterion = as_sum(criterion)
@@ -253,8 +255,9 @@ class TrainStep:
             scale = self.scaler.get_scale()
             self.scaler.update()
             skipped = self.scaler.get_scale() < scale
-        if self.lr_scheduler is not None and not skipped:
-            self.lr_scheduler.step()
+        if not skipped:
+            for scheduler in self.lr_schedulers:
+                scheduler.step()
 
 
 def _mean(criterion: Criterion, losses: Sequence[Tensor], weights: Sequence[Tensor | int]) -> Tensor:

@@ -79,9 +79,9 @@ def weighted(mean: Tensor, weight: Tensor | float) -> Tensor:
 class LossSum:
     """Adds up the losses of many updates, in stacks: three operations on each would show in a fast loop."""
 
-    def __init__(self) -> None:
-        self._loss_sum: Tensor | float = 0.0
-        self._weight: Tensor | float = 0
+    def __init__(self, loss_sum: Tensor | float = 0.0, weight: Tensor | float = 0) -> None:
+        self._loss_sum = loss_sum
+        self._weight = weight
         self._waiting: list[tuple[Tensor, Tensor | float]] = []
 
     def add(self, loss: Tensor, weight: Tensor | float) -> None:
