@@ -212,7 +212,7 @@ def test_unknown_commands_exit_with_2(capsys):
 
 
 @pytest.mark.slow
-def test_ctrl_c_keeps_the_finished_epochs_and_exits_with_130(tmp_path):
+def test_ctrl_c_says_how_to_go_on_and_exits_with_130(tmp_path):
     command = [
         sys.executable,
         "-m",
@@ -239,7 +239,7 @@ def test_ctrl_c_keeps_the_finished_epochs_and_exits_with_130(tmp_path):
         process.send_signal(signal.SIGINT)
         errors = process.communicate(timeout=60)[1]
     assert process.returncode == 130
-    assert f"the finished epochs are kept in {tmp_path}" in errors
+    assert f"to go on, give the same command with --out {tmp_path} --resume" in errors
     assert "Traceback" not in errors
     assert len((tmp_path / "history.csv").read_text().splitlines()) >= 3
-    assert main(["predict", "names_gru", "--checkpoint", str(tmp_path / "checkpoint.pt"), "Abe"]) == 0
+    assert main(["predict", "names_gru", "--checkpoint", str(tmp_path / "best.pt"), "Abe"]) == 0

@@ -6,8 +6,10 @@ import io
 import json
 import re
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import practicezoo
 from practicezoo.recipes import (
@@ -18,6 +20,7 @@ from practicezoo.recipes import (
     reproduce,
     train_recipe,
 )
+from practicezoo.training.checkpointer import has_checkpoints
 
 __all__ = ["main"]
 
@@ -40,7 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
-        options.run(options)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            options.run(options)
     except KeyboardInterrupt:
         print("\npracticezoo: interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -51,6 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"practicezoo: {error}", file=sys.stderr)
         return BAD_INPUT
     return 0
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    """A warning as one line, as errors are."""
+    print(f"practicezoo: {message}", file=sys.stderr)
 
 
 def _list(_: argparse.Namespace) -> None:
@@ -76,6 +86,8 @@ def _info(options: argparse.Namespace) -> None:
 
 def _train(options: argparse.Namespace) -> None:
     recipe = get_recipe(options.name)
+    if options.resume and options.out is None:
+        raise ValueError("--resume must come with --out DIR, the folder of the run to go on with")
     folder = options.out or _free_folder(Path("runs") / recipe.name)
     try:
         result = train_recipe(
@@ -86,11 +98,14 @@ def _train(options: argparse.Namespace) -> None:
             data=_data_options(options),
             device=options.device,
             seed=options.seed,
+            resume=options.resume,
         )
-    except (KeyboardInterrupt, FloatingPointError):
-        if (folder / "checkpoint.pt").exists():
-            print(f"\nthe finished epochs are kept in {folder}", file=sys.stderr)
+    except KeyboardInterrupt:
+        if has_checkpoints(folder):
+            print(f"\nto go on, give the same command with --out {folder} --resume", file=sys.stderr)
         raise
+    if not result.files:  # rank 0 says it
+        return
     for name, value in result.measured.items():
         print(f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {value}")
     print("wrote " + ", ".join(str(path) for path in result.files))
@@ -197,6 +212,9 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--epochs", type=int, metavar="N", help="instead of the setting's")
     train.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
     train.add_argument("--out", type=Path, metavar="DIR", help="default: runs/NAME, numbered if it exists")
+    train.add_argument(
+        "--resume", action="store_true", help="go on with the run in --out DIR, if there is one"
+    )
 
     evaluate = commands.add_parser("evaluate", help="measure a checkpoint on the test data")
     evaluate.set_defaults(run=_evaluate)

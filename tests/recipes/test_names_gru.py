@@ -128,7 +128,7 @@ def test_a_run_computes_with_its_own_threads_and_gives_the_others_back(tmp_path,
         seen.append(torch.get_num_threads())
         return fit(*args, **keywords)
 
-    monkeypatch.setattr("practicezoo.recipes.runner.fit", spy)
+    monkeypatch.setattr("practicezoo.recipes.job.fit", spy)
     torch.set_num_threads(2)
     try:
         train_recipe(get_recipe("names_gru"), tmp_path, epochs=1, device="cpu")
@@ -189,7 +189,7 @@ def test_an_unknown_country_in_the_test_file(tmp_path):
         get_recipe("names_gru").load(options, seed=0)
 
 
-def test_a_loss_that_becomes_nan_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
+def test_a_loss_that_becomes_nan_keeps_the_checkpoints_from_before(tmp_path, monkeypatch):
     updates_of_an_epoch = 40  # 1,275 names in batches of 32
     setting = dataclasses.replace(
         NamesGRU.settings["course"],
@@ -202,9 +202,9 @@ def test_a_loss_that_becomes_nan_keeps_the_last_good_checkpoint(tmp_path, monkey
     message = r"the loss became nan in epoch 2, between updates 1 and 40, at learning rate 1e\+37"
     with pytest.raises(FloatingPointError, match=message):
         train_recipe(get_recipe("names_gru"), tmp_path, setting="course", epochs=5, device="cpu")
-    state = load_checkpoint(tmp_path / "checkpoint.pt")
-    assert state["epoch"] == 1
-    assert all(tensor.isfinite().all() for tensor in state["model"].values())
+    model, state = load_trained(get_recipe("names_gru"), tmp_path / "best.pt", device="cpu")
+    assert len(state["history"]["val_loss"]) == 1
+    assert all(parameter.isfinite().all() for parameter in model.parameters())
 
 
 def test_another_recipes_checkpoint_is_refused(tmp_path):

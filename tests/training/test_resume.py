@@ -410,7 +410,7 @@ class TestCheckpointer:
 
     def test_another_runs_folder_is_refused(self, tmp_path):
         train(tmp_path)
-        with pytest.raises(FileExistsError, match=r"must not hold another run's checkpoints, found update-"):
+        with pytest.raises(FileExistsError, match=r"must not hold another run's checkpoints: give"):
             train(tmp_path, resume_from=None)
 
     @pytest.mark.parametrize("every", [0, -1, "update", 2.5])

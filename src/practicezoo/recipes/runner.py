@@ -1,40 +1,38 @@
 """Running a recipe: train, choose the epoch on validation data, measure on test data, write it all down."""
 
-import dataclasses
 import json
 import platform
+import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 import practicezoo
-from practicezoo.data import TensorLoader
-from practicezoo.recipes.base import DataOptions, Recipe, Setting, Splits
-from practicezoo.recipes.splits import hold_out
-from practicezoo.sequences import PaddedSequence
+from practicezoo.recipes.base import DataOptions, Recipe
+from practicezoo.recipes.job import CHOSEN_BY, REFIT, Job, prepare
 from practicezoo.training import (
-    Accuracy,
     Callback,
     History,
     Run,
-    fit,
+    distributed_context,
     load_checkpoint,
     pick_device,
     save_checkpoint,
-    seed_everything,
 )
+from practicezoo.training.checkpointer import BEST, has_checkpoints, newest_checkpoint, remove_checkpoints
+from practicezoo.training.distributed import is_main, object_from_main, world_size
 from practicezoo.training.loop import epoch_line
 from practicezoo.training.progress import is_interactive
 
 __all__ = ["TrainResult", "load_trained", "train_recipe"]
 
-CHOSEN_BY = "val_accuracy"
+CHECKPOINT, RESULT, HISTORY, CURVE = "checkpoint.pt", "result.json", "history.csv", "curve.png"
 
 
 @dataclass(frozen=True)
@@ -55,94 +53,18 @@ class TrainResult:
 
 
 class _Recorder(Callback):
-    """Writes the history after each epoch, and a checkpoint if the epoch is the best or none is chosen."""
+    """Writes the history and prints a line, every so many epochs."""
 
-    def __init__(self, folder: Path, state: Mapping[str, Any], *, every: int, prints: bool) -> None:
-        self.history_path = folder / "history.csv"
-        self.checkpoint_path = folder / "checkpoint.pt"
-        self.state = state
+    def __init__(self, folder: Path, *, every: int, prints: bool) -> None:
+        self.path = folder / HISTORY
         self.every = every
         self.prints = prints
 
     def on_epoch_end(self, run: Run) -> None:
-        is_due = run.epoch % self.every == 0 or run.epoch == run.epochs
-        if is_due:
-            run.history.to_csv(self.history_path)
-        if run.history.best(CHOSEN_BY).epoch == run.epoch if CHOSEN_BY in run.history else is_due:
-            self.save(run.model, run.epoch, run.history)
-        if is_due and self.prints:
-            print(epoch_line(run), flush=True)  # noqa: T201
-
-    def save(self, model: nn.Module, epoch: int, history: History) -> None:
-        progress = {"epoch": epoch, "history": history.state_dict()}
-        save_checkpoint(self.checkpoint_path, {**self.state, **progress, "model": model.state_dict()})
-
-
-@dataclass(frozen=True)
-class _Job:
-    """A recipe's network, its data and how it trains."""
-
-    recipe: Recipe
-    plan: Setting
-    splits: Splits
-    config: Mapping[str, Any]
-    held_out: Tensor
-    device: torch.device
-    seed: int
-    progress: bool
-
-    def train(self, callbacks: Sequence[Callback]) -> tuple[nn.Module, History]:
-        """Train from the seed on; the last epoch's network."""
-        val_loader = None
-        if self.held_out.any():
-            val_loader = TensorLoader(
-                *self.splits.part(self.held_out),
-                batch_size=1024,
-                device=self.device,
-                transform=self.splits.transform,
-            )
-        return self._fit(self.splits.part(~self.held_out), self.plan, val_loader, callbacks)
-
-    def train_anew(self, epochs: int) -> nn.Module:
-        """Train from the seed on, on all training data."""
-        return self._fit(self.splits.train, dataclasses.replace(self.plan, epochs=epochs), None, [])[0]
-
-    def _fit(
-        self,
-        data: tuple[Tensor | PaddedSequence, Tensor],
-        plan: Setting,
-        val_loader: TensorLoader | None,
-        callbacks: Sequence[Callback],
-    ) -> tuple[nn.Module, History]:
-        seed_everything(self.seed)
-        model = self.recipe.build(self.config).to(self.device)
-        train_loader = TensorLoader(
-            *data,
-            batch_size=plan.batch_size,
-            shuffle=plan.batch_size < len(data[1]),  # in a batch of all, the order is nothing but rounding
-            device=self.device,
-            transform=_chain(plan.transform, self.splits.transform),
-        )
-        optimizer = plan.optimizer(model.parameters())
-        lr_scheduler = None
-        if plan.lr_scheduler is not None:
-            lr_scheduler = plan.lr_scheduler(optimizer, len(train_loader) * plan.epochs)
-        with _threads(plan.num_threads):
-            history = fit(
-                model,
-                train_loader,
-                criterion=plan.criterion(),
-                optimizer=optimizer,
-                epochs=plan.epochs,
-                val_loader=val_loader,
-                metrics=None if val_loader is None else {"accuracy": Accuracy()},
-                lr_scheduler=lr_scheduler,
-                precision=plan.precision,
-                max_grad_norm=plan.max_grad_norm,
-                callbacks=callbacks,
-                progress=self.progress,
-            )
-        return model, history
+        if is_main() and (run.epoch % self.every == 0 or run.epoch == run.epochs):
+            run.history.to_csv(self.path)
+            if self.prints:
+                print(epoch_line(run), flush=True)  # noqa: T201
 
 
 def train_recipe(
@@ -155,12 +77,16 @@ def train_recipe(
     device: str = "auto",
     seed: int = 0,
     progress: bool = True,
+    resume: bool = False,
 ) -> TrainResult:
     """Train a recipe and write history, curve, checkpoint and result into ``folder``.
 
     Where the setting holds out data for validation, the epoch is the one that is best on it, and a
     setting with ``refit`` then trains anew for that many epochs on all training data. Otherwise the
     last epoch counts. The test data is looked at once, at the end.
+
+    While it trains, ``folder`` holds the checkpoints to resume from; the finished run's is
+    ``checkpoint.pt``. Under ``torchrun`` the processes share each batch, and rank 0 writes and prints.
 
     Args:
         recipe: what to train.
@@ -171,48 +97,38 @@ def train_recipe(
         device: see :func:`~practicezoo.pick_device`.
         seed: seeds the split, the weights and the order.
         progress: whether to print what happens.
+        resume: go on from the newest good checkpoint in ``folder``, or begin if there is none. Everything
+            else must be as before. A run that is finished is read, not trained again.
+
+    Returns:
+        What the run left behind; on a rank other than 0 the history alone.
 
     Raises:
-        OSError: if ``folder`` cannot be written, or holds a run already.
-        ValueError: if an argument or the data is wrong.
-        FloatingPointError: if the loss becomes NaN or infinite; the best epoch's checkpoint stays.
+        OSError: if ``folder`` cannot be written, or holds a run already and ``resume`` is not set.
+        ValueError: if an argument or the data is wrong, or the run in ``folder`` is another one.
+        FloatingPointError: if the loss becomes NaN or infinite; the checkpoints from before stay.
     """
     started = time.perf_counter()
-    folder = Path(folder)
-    target = pick_device(device)
-    data = data or DataOptions()
-    job = _prepare(recipe, setting, epochs=epochs, data=data, device=target, seed=seed, progress=progress)
-    _make_folder(folder)
-    facts = {
-        "recipe": recipe.name,
-        "setting": setting,
-        "data": job.splits.source,
-        "seed": seed,
-        "epochs": job.plan.epochs,
-        "refit": job.plan.refit,
-        "device": job.device.type,
-    }
-    about = {"config": dict(job.config), "classes": list(job.splits.classes), "saved": dict(job.splits.saved)}
-    if progress:
-        _announce(facts, job)
-    # on a terminal fit itself leaves a line for each epoch
-    prints = progress and not (job.progress and is_interactive())
-    recorder = _Recorder(folder, {**facts, **about}, every=job.plan.report_every, prints=prints)
-    training_started = time.perf_counter()
-    model, history = job.train([recorder])
-    chosen = {}
-    if CHOSEN_BY in history:
-        best = history.best(CHOSEN_BY)
-        chosen = {"best_epoch": best.epoch, CHOSEN_BY: best.value}
-        if job.plan.refit:
-            if progress:
-                print(f"training anew on all {len(job.held_out):,} for {best.epoch} epochs", flush=True)  # noqa: T201
-            model = job.train_anew(best.epoch)
-            recorder.save(model, best.epoch, history)
-        else:
-            state = load_checkpoint(recorder.checkpoint_path, map_location=job.device)
-            model.load_state_dict(state["model"])
-    training_seconds = time.perf_counter() - training_started
+    with distributed_context(device) as context:
+        folder = Path(object_from_main(str(folder)))
+        job = prepare(recipe, setting, epochs=epochs, data=data, device=context.device, seed=seed)
+        facts = _facts(job, setting)
+        if object_from_main(resume and (folder / RESULT).exists()):
+            return _read_finished(folder, facts, progress=progress and context.is_main)
+        if context.is_main and not resume:
+            _check_unused(folder)
+        resume_from = object_from_main(_find(folder, facts) if context.is_main and resume else None)
+        _check_writable(folder)
+        progress = progress and context.is_main
+        if progress:
+            _announce(facts, job, resume_from)
+        training_started = time.perf_counter()
+        model, history = _train(job, folder, facts, resume_from, progress=progress)
+        training_seconds = time.perf_counter() - training_started
+    if not context.is_main:
+        return TrainResult(history, {}, {}, [])
+    chosen = _chosen(folder) if CHOSEN_BY in history else {}
+    state = {**facts, **_about(job), "epoch": chosen.get("best_epoch", len(history))}
     measured = {**chosen, **recipe.measure(model, job.splits)}
     figures = {
         **facts,
@@ -221,12 +137,19 @@ def train_recipe(
         "seconds": round(time.perf_counter() - started, 2),
         "versions": versions(),
     }
-    result_path = folder / "result.json"
-    result_path.write_text(json.dumps(figures, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     title = f"{recipe.name} ({setting}) on {job.splits.source}"
-    curve = _draw_curve(history, folder / "curve.png", title=title)
-    files = [recorder.history_path, *curve, recorder.checkpoint_path, result_path]
-    return TrainResult(history, measured, figures, files)
+    curve = _draw_curve(history, folder / CURVE, title=title)
+    save_checkpoint(
+        folder / CHECKPOINT, {**state, "history": history.state_dict(), "model": model.state_dict()}
+    )
+    _write_json(folder / RESULT, figures)
+    for each in (folder, folder / REFIT):
+        remove_checkpoints(each)
+    with suppress(OSError):  # not there, or not only ours
+        (folder / REFIT).rmdir()
+    return TrainResult(
+        history, measured, figures, [folder / HISTORY, *curve, folder / CHECKPOINT, folder / RESULT]
+    )
 
 
 def load_trained(
@@ -236,7 +159,7 @@ def load_trained(
 
     Args:
         recipe: the recipe that the checkpoint is of.
-        checkpoint: its file.
+        checkpoint: its file: the finished run's, or one to resume from.
         device: see :func:`~practicezoo.pick_device`.
 
     Raises:
@@ -246,6 +169,7 @@ def load_trained(
     if not Path(checkpoint).is_file():
         raise FileNotFoundError(f"checkpoint must be a file that train wrote, got {checkpoint}")
     state = load_checkpoint(checkpoint)
+    state = {**state.get("extra", {}), **state}  # a checkpoint of a run that goes on names the recipe there
     if state.get("recipe") != recipe.name:
         raise ValueError(
             f"{checkpoint} must be a checkpoint of {recipe.name}, got one of {state.get('recipe')}"
@@ -270,79 +194,125 @@ def versions() -> dict[str, str]:
     }
 
 
-def _prepare(
-    recipe: Recipe,
-    setting: str,
-    *,
-    epochs: int | None,
-    data: DataOptions,
-    device: torch.device,
-    seed: int,
-    progress: bool,
-) -> _Job:
-    """Read the data and settle how to train on it."""
-    if setting not in recipe.settings:
-        raise ValueError(
-            f"setting must be one of {', '.join(recipe.settings)} for {recipe.name}, got {setting!r}"
-        )
-    if epochs is not None and epochs < 1:
-        raise ValueError(f"epochs must be at least 1, got {epochs}")
-    seed_everything(seed)  # refuses a wrong one before the data is read
-    if data.dataset is None:
-        data = dataclasses.replace(data, dataset=recipe.settings[setting].dataset)
-    splits = recipe.load(data, seed=seed)
-    plan = recipe.setting_for(splits, setting)
-    plan = plan if epochs is None else dataclasses.replace(plan, epochs=epochs)
-    targets = splits.train[1]
-    held_out = torch.zeros(len(targets), dtype=torch.bool)
-    if plan.held_out:
-        held_out = hold_out(targets, share=plan.held_out, seed=seed)
-        if not held_out.any():
+def _facts(job: Job, setting: str) -> dict[str, Any]:
+    """What a run's result depends on, beside the code."""
+    return {
+        "recipe": job.recipe.name,
+        "setting": setting,
+        "data": job.splits.source,
+        "seed": job.seed,
+        "epochs": job.plan.epochs,
+        "refit": job.plan.refit,
+        "device": job.device.type,
+        "processes": world_size(),
+    }
+
+
+def _about(job: Job) -> dict[str, Any]:
+    """What a checkpoint needs beside the weights to predict."""
+    return {
+        "config": dict(job.config),
+        "classes": list(job.splits.classes),
+        "saved": dict(job.splits.saved),
+    }
+
+
+def _train(
+    job: Job, folder: Path, facts: Mapping[str, Any], resume_from: Path | None, *, progress: bool
+) -> tuple[nn.Module, History]:
+    """The network of the epoch that counts, and the history."""
+    shows_bars = progress and job.plan.report_every == 1
+    # on a terminal fit itself leaves a line for each epoch
+    recorder = _Recorder(
+        folder, every=job.plan.report_every, prints=progress and not (shows_bars and is_interactive())
+    )
+    model, history = job.train(
+        folder,
+        [recorder],
+        extra={**facts, **_about(job)},
+        resume_from=resume_from,
+        progress=shows_bars,
+    )
+    if CHOSEN_BY in history and job.plan.refit:
+        epochs = _chosen(folder)["best_epoch"]
+        if progress:
+            print(f"training anew on all {len(job.held_out):,} for {epochs} epochs", flush=True)  # noqa: T201
+        model = job.train_anew(epochs, folder)
+    elif CHOSEN_BY in history:
+        model.load_state_dict(load_checkpoint(folder / BEST, map_location=job.device)["model"])
+    return model, history
+
+
+def _chosen(folder: Path) -> dict[str, Any]:
+    """The epoch that did best on validation data, and how well."""
+    history = load_checkpoint(folder / BEST)["history"]
+    return {"best_epoch": len(history[CHOSEN_BY]), CHOSEN_BY: history[CHOSEN_BY][-1]}
+
+
+def _find(folder: Path, facts: Mapping[str, Any]) -> Path | None:
+    """The newest good checkpoint of this run in ``folder``, if there is one."""
+    newest = newest_checkpoint(folder)
+    if newest is None:
+        return None
+    path, state = newest
+    _check_same_run(folder, state["extra"], facts)
+    return path
+
+
+def _read_finished(folder: Path, facts: Mapping[str, Any], *, progress: bool) -> TrainResult:
+    figures = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    _check_same_run(folder, figures, facts)
+    if progress:
+        print(f"the run in {folder} is finished", flush=True)  # noqa: T201
+    history = History()
+    history.load_state_dict(load_checkpoint(folder / CHECKPOINT)["history"])
+    depends = {*facts, "training_seconds", "seconds", "versions"}
+    measured = {name: value for name, value in figures.items() if name not in depends}
+    files = [path for name in (HISTORY, CURVE, CHECKPOINT, RESULT) if (path := folder / name).exists()]
+    return TrainResult(history, measured, figures, files)
+
+
+def _check_same_run(folder: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise ValueError if the run in ``folder`` is another one."""
+    for name in ("recipe", "setting", "data", "seed", "epochs"):
+        if then.get(name) != now[name]:
             raise ValueError(
-                f"{splits.source} must have enough samples of each class to keep some for validation, "
-                f"got {len(targets)} of {len(splits.classes)} classes"
+                f"{name} must be {then.get(name)!r} to go on with the run in {folder}, got {now[name]!r}"
             )
-    config = {**recipe.model_config(splits), **plan.model_overrides}
-    bars = progress and plan.report_every == 1
-    return _Job(recipe, plan, splits, config, held_out, device, seed, bars)
 
 
-def _chain(
-    first: Callable[[Any], Any] | None, then: Callable[[Any], Any] | None
-) -> Callable[[Any], Any] | None:
-    if first is None or then is None:
-        return first or then
-    return lambda inputs: then(first(inputs))
-
-
-@contextmanager
-def _threads(number: int | None) -> Iterator[None]:
-    """Compute with that many threads; the number from before comes back at the end."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _announce(facts: Mapping[str, Any], job: _Job) -> None:
+def _announce(facts: Mapping[str, Any], job: Job, resume_from: Path | None) -> None:
     held_out = int(job.held_out.sum())
     sizes = [f"{len(job.held_out) - held_out:,} to train", f"{len(job.splits.test[1]):,} to test"]
     if held_out:
         sizes.insert(1, f"{held_out:,} to choose the epoch")
-    about = f"{facts['recipe']} ({facts['setting']}) on {facts['data']}, {facts['device']}"
+    processes = f"{facts['processes']} processes on " if facts["processes"] > 1 else ""
+    about = f"{facts['recipe']} ({facts['setting']}) on {facts['data']}, {processes}{facts['device']}"
     print(f"{about}: {', '.join(sizes)}", flush=True)  # noqa: T201
+    if resume_from is not None:
+        print(f"going on from {resume_from}", flush=True)  # noqa: T201
 
 
-def _make_folder(folder: Path) -> None:
+def _check_unused(folder: Path) -> None:
+    if (folder / CHECKPOINT).exists() or has_checkpoints(folder):
+        raise FileExistsError(
+            f"{folder} must not hold a run already: resume that one, choose another folder or remove it"
+        )
+
+
+def _check_writable(folder: Path) -> None:
     """Make the folder and see that it can be written, before hours of training."""
-    if (folder / "checkpoint.pt").exists():
-        raise FileExistsError(f"{folder} must not hold a run already: choose another folder or remove it")
-    folder.mkdir(parents=True, exist_ok=True)
-    probe = folder / ".writable"
-    probe.touch()
-    probe.unlink()
+    if is_main():
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder):
+            pass
+
+
+def _write_json(path: Path, figures: Mapping[str, Any]) -> None:
+    """Write the whole file or nothing: that it is there says that the run is finished."""
+    unfinished = path.with_suffix(".tmp")
+    unfinished.write_text(json.dumps(figures, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    unfinished.replace(path)
 
 
 def _draw_curve(history: History, path: Path, *, title: str) -> list[Path]:

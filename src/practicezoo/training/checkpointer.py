@@ -8,11 +8,20 @@ from typing import Any, Literal
 
 from practicezoo.training.callbacks import Callback
 from practicezoo.training.checkpoint import load_checkpoint, save_checkpoint
+from practicezoo.training.distributed import is_main, object_from_main, sum_over_ranks
 from practicezoo.training.history import Mode, check_mode
 from practicezoo.training.run import Run
 from practicezoo.training.step import StepResult
 
-__all__ = ["BEST", "Checkpointer", "check_unused", "newest_checkpoint", "resume"]
+__all__ = [
+    "BEST",
+    "Checkpointer",
+    "check_unused",
+    "has_checkpoints",
+    "newest_checkpoint",
+    "remove_checkpoints",
+    "resume",
+]
 
 BEST = "best.pt"
 _PREFIX = "update-"
@@ -108,24 +117,29 @@ class Checkpointer(Callback):
 
     def _save_newest(self, run: Run) -> None:
         self._save(run, f"{_PREFIX}{run.num_updates:08d}.pt")
+        if not is_main():
+            return
         files = _numbered(self.folder)
         newest = [path for path in files if _number(path) <= run.num_updates][-self.keep :]
         for path in set(files) - set(newest):  # the later ones are damaged: this run came from before them
             path.unlink(missing_ok=True)
 
     def _save(self, run: Run, name: str) -> None:
-        if not math.isfinite(run.losses.totals()[0]):
+        loss_sum, _ = sum_over_ranks(*run.losses.totals())
+        if not math.isfinite(loss_sum):
             return  # the next look at the loss ends the run, and what was good stays
-        self.folder.mkdir(parents=True, exist_ok=True)
-        save_checkpoint(self.folder / name, {**run.state_dict(), "extra": self.extra})
+        state = run.state_dict()
+        if is_main():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            save_checkpoint(self.folder / name, {**state, "extra": self.extra})
 
 
 def check_unused(callbacks: Sequence[Callback]) -> None:
     """Raise FileExistsError if the folder of a Checkpointer among them holds a run's checkpoints."""
     for callback in callbacks:
-        if isinstance(callback, Checkpointer) and (found := _numbered(callback.folder)):
+        if isinstance(callback, Checkpointer) and has_checkpoints(callback.folder):
             raise FileExistsError(
-                f"{callback.folder} must not hold another run's checkpoints, found {found[-1].name}: "
+                f"{callback.folder} must not hold another run's checkpoints: "
                 "give the folder to resume_from, or choose another"
             )
 
@@ -141,10 +155,11 @@ def resume(run: Run, source: str | Path) -> bool:
         FileNotFoundError: if ``source`` is a file's name and there is no such file.
         ValueError: if every checkpoint is damaged, or the newest good one does not fit the run.
     """
-    newest = newest_checkpoint(source)
-    if newest is None:
+    newest = newest_checkpoint(source) if is_main() else None
+    path = object_from_main(newest and newest[0])
+    if path is None:
         return False
-    path, state = newest
+    state = newest[1] if newest else load_checkpoint(path)
     try:
         if "progress" not in state:
             raise ValueError("it holds no run's state")  # noqa: TRY301
@@ -176,6 +191,17 @@ def newest_checkpoint(source: str | Path) -> tuple[Path, dict[str, Any]] | None:
     if files:
         raise ValueError(f"{source} must hold a checkpoint that can be read, all {len(files)} are damaged")
     return None
+
+
+def has_checkpoints(folder: str | Path) -> bool:
+    """Whether the folder holds checkpoints to resume from."""
+    return bool(_numbered(Path(folder)))
+
+
+def remove_checkpoints(folder: str | Path) -> None:
+    """Remove what a Checkpointer wrote into the folder."""
+    for path in [*_numbered(Path(folder)), Path(folder) / BEST]:
+        path.unlink(missing_ok=True)
 
 
 def _numbered(folder: Path) -> list[Path]:

@@ -25,8 +25,11 @@ __all__ = [
     "check_equal_lengths",
     "check_gradients",
     "distributed_context",
+    "gather_objects",
     "is_main",
+    "main_first",
     "no_sync",
+    "object_from_main",
     "rank",
     "replicate",
     "sum_over_ranks",
@@ -144,6 +147,34 @@ def any_rank(flag: bool) -> bool:
     """Whether the flag is set on any rank: the same answer on all of them."""
     (count,) = sum_over_ranks(float(flag))
     return bool(count > 0)
+
+
+def object_from_main(value: Any) -> Any:
+    """What rank 0 gave, on every rank. Every rank must call it."""
+    if world_size() == 1:
+        return value
+    values = [value]
+    distributed.broadcast_object_list(values, src=0)
+    return values[0]
+
+
+def gather_objects(value: Any) -> list[Any]:
+    """What each rank gave, in their order, on every rank. Every rank must call it."""
+    if world_size() == 1:
+        return [value]
+    values = [None] * world_size()
+    distributed.all_gather_object(values, value)
+    return values
+
+
+@contextmanager
+def main_first() -> Iterator[None]:
+    """Rank 0 does what is inside before the others do it."""
+    if not is_main():
+        distributed.barrier()
+    yield
+    if is_main() and world_size() > 1:
+        distributed.barrier()
 
 
 def check_equal_lengths(loader: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
+from practicezoo.training.distributed import gather_objects, rank, world_size
 from practicezoo.training.history import History
 from practicezoo.training.randomness import order_state, set_order_state
 from practicezoo.training.step import TrainStep
@@ -74,7 +75,7 @@ class Run:
         yield from batches
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the rest of the run depends on, in plain values and tensors."""
+        """All that the rest of the run depends on, in plain values and tensors; every rank must call it."""
         return {
             "model": self.model.state_dict(),
             "criterion": _state_of(self.step.criterion),
@@ -90,9 +91,14 @@ class Run:
                 "accumulate": self.accumulate,
                 "should_stop": self.should_stop,
             },
-            "losses": list(self.losses.totals()),
-            "seconds": self.seconds,
-            "order": {"epoch_start": self._epoch_start, "now": order_state(self.train_loader)},
+            "ranks": gather_objects(
+                {
+                    "losses": list(self.losses.totals()),
+                    "seconds": self.seconds,
+                    "epoch_start": self._epoch_start,
+                    "now": order_state(self.train_loader),
+                }
+            ),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -102,11 +108,13 @@ class Run:
 
         Raises:
             ValueError: if this run has another model, other optimizers or schedules, fewer epochs than are
-                done, or accumulates another number of batches.
+                done, other processes, or accumulates another number of batches.
         """
         progress = state["progress"]
         if progress["accumulate"] != self.accumulate:
             raise ValueError(f"accumulate must be {progress['accumulate']} as before, got {self.accumulate}")
+        if len(state["ranks"]) != world_size():
+            raise ValueError(f"there must be {len(state['ranks'])} processes as before, got {world_size()}")
         if progress["finished_epochs"] > self.epochs:
             raise ValueError(
                 f"epochs must be at least {progress['finished_epochs']}, which are done, got {self.epochs}"
@@ -134,8 +142,9 @@ class Run:
         self.epoch = progress["finished_epochs"]
         self.epoch_updates, self.num_updates = progress["epoch_updates"], progress["num_updates"]
         self.should_stop = progress["should_stop"]
-        self.losses, self.seconds = LossSum(*state["losses"]), state["seconds"]
-        self._epoch_start, self._resumed_at = state["order"]["epoch_start"], state["order"]["now"]
+        own = state["ranks"][rank()]
+        self.losses, self.seconds = LossSum(*own["losses"]), own["seconds"]
+        self._epoch_start, self._resumed_at = own["epoch_start"], own["now"]
         set_order_state(self.train_loader, self._resumed_at)
 
 

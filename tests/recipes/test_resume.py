@@ -1,0 +1,223 @@
+"""A recipe's run that was interrupted ends as one that was not, alone and under torchrun."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from practicezoo.cli import main
+from practicezoo.recipes import DataOptions, get_recipe, train_recipe
+from practicezoo.training import Callback, load_checkpoint
+from practicezoo.training.loop import fit
+
+SYNTHETIC = DataOptions(dataset="synthetic")
+
+
+class InterruptionError(Exception):
+    """Stands for whatever ends a process."""
+
+
+def train(name, folder, **settings):
+    return train_recipe(
+        get_recipe(name), folder, **{"device": "cpu", "epochs": 3, "progress": False} | settings
+    )
+
+
+@pytest.fixture
+def interrupt(monkeypatch):
+    """Makes a call of ``fit`` end with an exception after an update."""
+
+    def arrange(update, *, call=1):
+        calls = []
+
+        class Interrupt(Callback):
+            def on_step_end(self, run, result):
+                if run.num_updates == update and len(calls) == call:
+                    raise InterruptionError
+
+        def interrupted(*arguments, callbacks, **settings):
+            calls.append(None)
+            return fit(*arguments, callbacks=[*callbacks, Interrupt()], **settings)
+
+        monkeypatch.setattr("practicezoo.recipes.job.fit", interrupted)
+
+    return arrange
+
+
+def outcome(folder):
+    """What a finished run must have in common with another of the same seed."""
+    state = load_checkpoint(folder / "checkpoint.pt")
+    figures = json.loads((folder / "result.json").read_text())
+    for name in ("seconds", "training_seconds"):
+        del figures[name]
+    del state["history"]["seconds"]
+    return state, figures
+
+
+def same(left, right) -> bool:
+    states, figures = zip(outcome(left), outcome(right), strict=True)
+    models = [state.pop("model") for state in states]
+    torch.testing.assert_close(*models, rtol=0, atol=0)
+    assert states[0] == states[1]
+    return figures[0] == figures[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "moments"),
+    [  # updates, in the first or second call of fit
+        ("names_gru", {"setting": "course"}, [(1, 1), (40, 1), (77, 1)]),  # 40 updates an epoch
+        ("names_gru", {"setting": "tuned"}, [(60, 2)]),  # in the training on all names that follows
+        ("mnist_cnn", {"data": SYNTHETIC}, [(20, 1), (47, 1)]),  # without validation
+        ("linear_regression", {"setting": "course", "epochs": 30}, [(17, 1)]),
+    ],
+)
+def test_interrupted_and_resumed(name, settings, moments, tmp_path, interrupt):
+    train(name, tmp_path / "whole", **settings)
+    for update, call in moments:
+        interrupt(update, call=call)
+        with pytest.raises(InterruptionError):
+            train(name, tmp_path / str(update), **settings)
+        interrupt(None)
+        train(name, tmp_path / str(update), **settings, resume=True)
+        assert same(tmp_path / str(update), tmp_path / "whole")
+
+
+def test_a_finished_run_leaves_its_own_files_alone_and_is_not_trained_again(tmp_path, capsys, interrupt):
+    first = train("names_gru", tmp_path, resume=True, epochs=2)  # nothing to go on from: it begins
+    files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert set(files) == {"history.csv", "curve.png", "checkpoint.pt", "result.json"}
+    interrupt(1)
+    again = train("names_gru", tmp_path, resume=True, epochs=2, progress=True)
+    assert capsys.readouterr().out == f"the run in {tmp_path} is finished\n"
+    assert (again.measured, again.files) == (first.measured, first.files)
+    assert again.history.state_dict() == first.history.state_dict()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files
+
+
+@pytest.mark.parametrize("finished", [True, False])
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"setting": "course"}, "setting must be 'tuned' to go on with the run in .*, got 'course'"),
+        ({"seed": 1}, "seed must be 0 to go on with the run in .*, got 1"),
+        ({"epochs": 4}, "epochs must be 2 to go on with the run in .*, got 4"),
+    ],
+)
+def test_another_run_is_not_gone_on_with(settings, message, finished, tmp_path, interrupt):
+    interrupt(None if finished else 41)
+    if finished:
+        train("names_gru", tmp_path, epochs=2)
+    else:
+        with pytest.raises(InterruptionError):
+            train("names_gru", tmp_path, epochs=2)
+    before = sorted(path.name for path in tmp_path.iterdir())
+    with pytest.raises(ValueError, match=message):
+        train("names_gru", tmp_path, **{"epochs": 2} | settings, resume=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def interrupted_run(folder, interrupt):
+    interrupt(170)
+    with pytest.raises(InterruptionError):
+        train("names_gru", folder, epochs=6, setting="tuned")
+    interrupt(None)
+
+
+def test_without_resume_an_unfinished_run_is_not_written_over(tmp_path, interrupt):
+    interrupted_run(tmp_path, interrupt)
+    with pytest.raises(FileExistsError, match="must not hold a run already: resume that one, choose another"):
+        train("names_gru", tmp_path, epochs=6)
+
+
+@pytest.mark.filterwarnings("default")  # what is a warning to Python is one line to the user
+def test_a_damaged_checkpoint_is_one_line_and_the_one_before_is_used(tmp_path, capsys, interrupt):
+    interrupted_run(tmp_path, interrupt)
+    newest = max(tmp_path.glob("update-*.pt"))
+    newest.write_bytes(newest.read_bytes()[:-1])
+    arguments = ["train", "names_gru", "--epochs", "6", "--device", "cpu"]
+    assert main([*arguments, "--out", str(tmp_path), "--resume"]) == 0
+    printed = capsys.readouterr()
+    (line,) = printed.err.splitlines()
+    assert line.startswith(f"practicezoo: {newest} is damaged")
+    assert f"going on from {tmp_path}" in printed.out
+    assert main([*arguments, "--out", str(tmp_path / "whole")]) == 0
+    assert same(tmp_path, tmp_path / "whole")
+
+
+def test_resume_without_a_folder(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "names_gru", "--resume"]) == 2
+    assert "--resume must come with --out DIR" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def command(folder, *options):
+    return [
+        *(sys.executable, "-m", "practicezoo", "train", "names_gru"),
+        *("--setting", "course", "--epochs", "16", "--device", "cpu", "--out", str(folder), *options),
+    ]
+
+
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL on Windows")
+@pytest.mark.slow
+def test_the_command_line_killed_and_resumed(tmp_path):
+    subprocess.run(command(tmp_path / "whole"), env=ENVIRONMENT, check=True, capture_output=True)
+    for epoch in (3, 9):
+        with subprocess.Popen(
+            command(tmp_path / "parts", "--resume"), env=ENVIRONMENT, stdout=subprocess.PIPE, text=True
+        ) as process:
+            for line in process.stdout:
+                if line.startswith(f"epoch {epoch:>2}/16"):
+                    break
+            time.sleep(0.03)
+            process.kill()
+        assert process.returncode == -signal.SIGKILL
+        assert not (tmp_path / "parts" / "checkpoint.pt").exists()
+    subprocess.run(command(tmp_path / "parts", "--resume"), env=ENVIRONMENT, check=True, capture_output=True)
+    assert same(tmp_path / "parts", tmp_path / "whole")
+
+
+def torchrun(arguments, *options):
+    return [
+        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", *options),
+        *arguments[1:],
+    ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the processes are found under /proc")
+@pytest.mark.slow
+def test_two_processes_killed_restarted_and_resumed(tmp_path):
+    whole = subprocess.run(
+        torchrun(command(tmp_path / "whole")), env=ENVIRONMENT, check=True, capture_output=True, text=True
+    )
+    assert "2 processes on cpu" in whole.stdout
+    assert whole.stdout.count("epoch  1/16") == 1
+    killed = []
+    with subprocess.Popen(
+        torchrun(command(tmp_path / "parts", "--resume"), "--max-restarts=1"),
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        for line in process.stdout:
+            if line.startswith("epoch  5/16") and not killed:
+                killed = children(process.pid)
+                os.kill(killed[-1], signal.SIGKILL)
+    assert process.returncode == 0
+    assert len(killed) == 2
+    assert same(tmp_path / "parts", tmp_path / "whole")
+
+
+def children(parent: int) -> list[int]:
+    """The processes that ``parent`` started."""
+    return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
