@@ -1,20 +1,21 @@
 """Two and three processes train and measure as one does; and alone nothing happens."""
 
+import contextlib
 import os
 import re
 import socket
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import torch
-from torch import distributed, multiprocessing, nn
+from torch import distributed, multiprocessing
 
 from practicezoo.training import DistributedContext, distributed_context, is_main, sum_over_ranks
-from practicezoo.training.distributed import bare, rank, replicate, world_size
-from training.ranks import LAWS, NUM_ITEMS, Place, work
+from training.ranks import LAWS, Place, work
 from training.toys import close
 
 pytestmark = pytest.mark.skipif(
@@ -94,3 +95,122 @@ def test_a_parameter_without_gradient_is_an_error_that_names_it(results):
                 "every parameter must get a gradient on every rank, got none for idle.weight on rank R: "
                 "give the model wrapped in DistributedDataParallel(model, find_unused_parameters=True)"
             )
+
+
+class TestAlone:
+    def test_nothing_happens(self):
+        with distributed_context("cpu") as context:
+            assert context == DistributedContext(rank=0, world_size=1, device=torch.device("cpu"))
+            assert context.is_main
+            assert is_main()
+            assert not distributed.is_initialized()
+        values = (torch.tensor(1), 2.5)
+        assert sum_over_ranks(*values) is not None
+        assert all(given is own for given, own in zip(sum_over_ranks(*values), values, strict=True))
+
+    def test_it_has_the_device_of_that_name(self):
+        message = "device must be 'auto', 'cpu', 'cuda', 'cuda:N' or 'mps', got 'cude'"
+        with pytest.raises(ValueError, match=message), distributed_context("cude"):
+            pass
+
+    @pytest.mark.parametrize("timeout", [0, -1.0])
+    def test_timeout(self, timeout):
+        message = f"timeout must be positive, got {timeout}"
+        with pytest.raises(ValueError, match=message), distributed_context("cpu", timeout=timeout):
+            pass
+
+
+class TestLaunched:
+    """As one process of torchrun's."""
+
+    @pytest.fixture(autouse=True)
+    def environment(self, monkeypatch):
+        names = {"RANK": 0, "LOCAL_RANK": 1, "WORLD_SIZE": 1, "MASTER_ADDR": "127.0.0.1"}
+        for name, value in (names | {"MASTER_PORT": free_port()}).items():
+            monkeypatch.setenv(name, str(value))
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+    def test_the_group_is_left_at_the_end_also_after_an_error(self):
+        with contextlib.suppress(KeyError), distributed_context() as context:
+            assert distributed.get_backend() == "gloo"
+            assert context.device == torch.device("cpu")
+            raise KeyError
+        assert not distributed.is_initialized()
+
+    def test_an_error_of_ones_own_is_not_taken_for_a_lost_connection(self):
+        with pytest.raises(RuntimeError, match=r"^out of luck$"), distributed_context("cpu"):
+            raise RuntimeError("out of luck")
+
+    def test_a_group_that_is_up_is_used_and_stays(self):
+        distributed.init_process_group("gloo", timeout=timedelta(seconds=5))
+        try:
+            with distributed_context("cpu"):
+                pass
+            assert distributed.is_initialized()
+        finally:
+            distributed.destroy_process_group()
+
+    @pytest.mark.parametrize("device", ["mps", "cuda:1", "cude"])
+    def test_a_device_that_only_one_process_can_have(self, device):
+        message = (
+            f"device must be 'auto', 'cpu' or 'cuda' for several processes, each has its own; got '{device}'"
+        )
+        with pytest.raises(ValueError, match=message), distributed_context(device):
+            pass
+
+    def test_fewer_devices_than_processes(self, monkeypatch):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+        message = (
+            "device 'auto' must be there for every process: local rank 1 has none, this machine has 1 CUDA"
+        )
+        with pytest.raises(ValueError, match=message), distributed_context():
+            pass
+
+    def test_a_torch_without_distributed(self, monkeypatch):
+        monkeypatch.setattr(distributed, "is_available", lambda: False)
+        message = "this build of torch has no distributed"
+        with pytest.raises(RuntimeError, match=message), distributed_context("cpu"):
+            pass
+
+
+ENDS = """
+import os, sys, time
+from practicezoo.training import distributed_context, sum_over_ranks
+
+with distributed_context("cpu", timeout=5) as context:
+    for number in range(1000):
+        sum_over_ranks(1.0)
+        if number == 3 and context.rank == 1:
+            sys.argv[1] == "dies" and os.kill(os.getpid(), 9)
+            time.sleep(600)
+"""
+
+
+def torchrun(*arguments, timeout=120.0):
+    """Run a program on two ranks; returns its exit status and what it wrote."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    source = Path(__file__).parents[2] / "src"
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(source)}
+    result = subprocess.run(
+        [*command, *map(str, arguments)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    return result.returncode, result.stdout + result.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", ["dies", "sleeps"])
+def test_a_rank_that_ends_or_hangs_ends_them_all(tmp_path, end):
+    program = tmp_path / "program.py"
+    program.write_text(ENDS)
+    started = time.perf_counter()
+    status, output = torchrun(program, end)
+    assert status != 0
+    assert "rank 0 of 2 has lost the others: a process died, or was silent for 5 seconds" in output
+    assert ("Signal 9 (SIGKILL)" in output) == (end == "dies")
+    assert time.perf_counter() - started < 60  # the time-out, and what it takes to start and stop

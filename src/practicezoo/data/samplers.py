@@ -16,8 +16,8 @@ class LengthBucketBatchSampler(Sampler[list[int]]):
     pool and cut into batches, whose order is shuffled again. Every sample comes exactly once an epoch
     (except the rest that ``drop_last`` drops). The order is a function of the seed and the epoch alone.
 
-    Over several processes (``num_replicas``), each takes its share of every batch: the shares together are the
-    batch that one process with ``num_replicas * batch_size`` samples would have. As with
+    Over several processes (``num_replicas``), each takes its share of every batch: the shares together are
+    the batch that one process with ``num_replicas * batch_size`` samples would have. As with
     :class:`TensorLoader`, a rest of fewer samples than processes is left out when shuffling, so that all
     ranks take equally many steps, and given out otherwise.
 
