@@ -14,7 +14,13 @@ import pytest
 import torch
 from torch import distributed, multiprocessing
 
-from practicezoo.training import DistributedContext, distributed_context, is_main, sum_over_ranks
+from practicezoo.training import (
+    DistributedContext,
+    distributed_context,
+    is_main,
+    load_checkpoint,
+    sum_over_ranks,
+)
 from training.ranks import LAWS, Place, work
 from training.toys import close
 
@@ -187,9 +193,10 @@ with distributed_context("cpu", timeout=5) as context:
 """
 
 
-def torchrun(*arguments, timeout=120.0):
-    """Run a program on two ranks; returns its exit status and what it wrote."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+def torchrun(*arguments, num_processes=2, timeout=120.0):
+    """Run a program on several ranks; returns its exit status and what it wrote."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command = [*launcher, f"--nproc-per-node={num_processes}"]
     source = Path(__file__).parents[2] / "src"
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(source)}
     result = subprocess.run(
@@ -214,3 +221,22 @@ def test_a_rank_that_ends_or_hangs_ends_them_all(tmp_path, end):
     assert "rank 0 of 2 has lost the others: a process died, or was silent for 5 seconds" in output
     assert ("Signal 9 (SIGKILL)" in output) == (end == "dies")
     assert time.perf_counter() - started < 60  # the time-out, and what it takes to start and stop
+
+
+@pytest.mark.slow
+def test_the_guides_sharded_program_ends_as_one_process_does(tmp_path):
+    program = Path(__file__).parents[2] / "docs" / "examples" / "distributed" / "sharded.py"
+
+    def weights(name, *runs):
+        for num_processes, epochs in runs:
+            status, output = torchrun(program, tmp_path / name, epochs, num_processes=num_processes)
+            assert status == 0, output
+            assert f"epoch {epochs}: accuracy 0.9" in output
+        return load_checkpoint(tmp_path / name / "model.pt")["model"]
+
+    for name in ("whole", "resumed", "alone", "spread"):
+        (tmp_path / name).mkdir()
+    whole = weights("whole", (2, 3))
+    close(weights("resumed", (2, 1), (2, 3)), whole, tolerance=0)
+    close(weights("alone", (1, 3)), whole)
+    close(weights("spread", (1, 1), (2, 3)), whole)  # from one process to two

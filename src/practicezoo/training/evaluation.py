@@ -165,7 +165,7 @@ def _check_counts_once(loader: Any) -> None:
     if num_repeated > 0:
         raise ValueError(
             f"loader must give each sample once, but its DistributedSampler gives {num_repeated} of them "
-            "twice to make the shards even: use Subset(dataset, range(rank, len(dataset), world_size)) instead"
+            "twice to make the shards even: use Subset(dataset, range(rank, len(dataset), world_size))"
         )
 
 
