@@ -120,6 +120,16 @@ def a_rank_where_nothing_counts(place: Place) -> Any:
 
 
 @law
+def a_second_fit_goes_on(place: Place) -> Any:
+    model = network()
+    optimizer = Adam(model.parameters(), lr=0.05)
+    for _ in range(2):
+        batches = loader(*data(), place=place, drop_last=True)
+        fit(model, batches, criterion=nn.CrossEntropyLoss(), optimizer=optimizer, epochs=1, accumulate=2)
+    return weights(model)
+
+
+@law
 def lbfgs(place: Place) -> Any:
     model = network()
     optimizer = LBFGS(model.parameters(), lr=0.5, max_iter=5, line_search_fn="strong_wolfe")
@@ -142,11 +152,14 @@ class Temperature(nn.Module):
 
 @law
 def a_criterion_with_parameters(place: Place) -> Any:
-    model, criterion = network(), Temperature(1.0 + place.rank)
-    optimizer = Adam([*model.parameters(), *criterion.parameters()], lr=0.05)
-    step = TrainStep(model, optimizer, criterion)
-    list(train_epoch(step, loader(*data(), place=place, drop_last=True)))
-    return weights(model), weights(criterion)
+    results = []
+    for is_frozen in (False, True):
+        model, criterion = network().requires_grad_(not is_frozen), Temperature(1.0 + place.rank)
+        trained = criterion.parameters() if is_frozen else [*model.parameters(), *criterion.parameters()]
+        step = TrainStep(model, Adam(trained, lr=0.05), criterion)
+        list(train_epoch(step, loader(*data(), place=place, drop_last=True), accumulate=2))
+        results.append((weights(model), weights(criterion)))
+    return results
 
 
 class Sometimes(nn.Module):
@@ -173,7 +186,8 @@ def a_layer_that_one_rank_does_not_use(place: Place) -> Any:
     for _ in range(3):
         list(train_epoch(step, loader(inputs, 2 * inputs, place=place)))
     assert step.model is model
-    return weights(model)
+    few = loader(inputs[:1], 2 * inputs[:1], place=place)  # one rank has a batch, the others have none
+    return weights(model), evaluate(wrapped, few, criterion=nn.MSELoss())
 
 
 @law
