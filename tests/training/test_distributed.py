@@ -6,7 +6,6 @@ import re
 import socket
 import subprocess
 import sys
-import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -147,6 +146,19 @@ class TestLaunched:
         with pytest.raises(RuntimeError, match=r"^out of luck$"), distributed_context("cpu"):
             raise RuntimeError("out of luck")
 
+    @pytest.mark.parametrize(
+        "message",
+        [
+            "[gloo/transport/tcp/pair.cc:561] Connection closed by peer [127.0.0.1]:42400.",
+            "[gloo/transport/tcp/unbound_buffer.cc:78] Timed out waiting 9ms for recv operation to complete",
+        ],
+    )
+    def test_what_gloo_says_of_a_lost_connection_is_explained(self, message):
+        explanation = "rank 0 of 1 has lost the others: a process died, or was silent for 20 seconds"
+        with pytest.raises(RuntimeError, match=explanation) as caught, distributed_context("cpu", timeout=20):
+            raise RuntimeError(message)
+        assert str(caught.value.__cause__) == message
+
     def test_a_group_that_is_up_is_used_and_stays(self):
         distributed.init_process_group("gloo", timeout=timedelta(seconds=5))
         try:
@@ -184,7 +196,7 @@ ENDS = """
 import os, sys, time
 from practicezoo.training import distributed_context, sum_over_ranks
 
-with distributed_context("cpu", timeout=5) as context:
+with distributed_context("cpu", timeout=20) as context:  # joining takes some of it on a busy machine
     for number in range(1000):
         sum_over_ranks(1.0)
         if number == 3 and context.rank == 1:
@@ -211,16 +223,19 @@ def torchrun(*arguments, num_processes=2, timeout=120.0):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("end", ["dies", "sleeps"])
-def test_a_rank_that_ends_or_hangs_ends_them_all(tmp_path, end):
+@pytest.mark.parametrize(
+    ("end", "message"),
+    [
+        ("dies", "Signal 9 (SIGKILL) received"),  # torchrun may stop the other before it has said its own
+        ("sleeps", "rank 0 of 2 has lost the others: a process died, or was silent for 20 seconds"),
+    ],
+)
+def test_a_rank_that_ends_or_hangs_ends_them_all(tmp_path, end, message):
     program = tmp_path / "program.py"
     program.write_text(ENDS)
-    started = time.perf_counter()
-    status, output = torchrun(program, end)
+    status, output = torchrun(program, end)  # long before the sleeper wakes
     assert status != 0
-    assert "rank 0 of 2 has lost the others: a process died, or was silent for 5 seconds" in output
-    assert ("Signal 9 (SIGKILL)" in output) == (end == "dies")
-    assert time.perf_counter() - started < 60  # the time-out, and what it takes to start and stop
+    assert message in output
 
 
 @pytest.mark.slow
