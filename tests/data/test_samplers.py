@@ -1,5 +1,7 @@
 """LengthBucketBatchSampler: every sample once, in batches of similar length, reproducibly."""
 
+import itertools
+
 import pytest
 import torch
 from hypothesis import given
@@ -93,11 +95,35 @@ def test_it_is_a_batch_sampler_of_dataloader():
     assert sorted(length for batch in seen for length in batch) == [1, 2, 3, 4, 5]
 
 
+@given(lengths_of_samples, settings_of_a_sampler, st.integers(1, 4), st.booleans())
+def test_shards_together_are_the_batches_of_one_process(lengths, settings, num_replicas, drop_last):
+    def sampler(**sharing):
+        size = settings["batch_size"] * (1 if sharing else num_replicas)
+        return LengthBucketBatchSampler(
+            lengths, **settings | {"batch_size": size}, drop_last=drop_last, **sharing
+        )
+
+    shards = [sampler(num_replicas=num_replicas, rank=rank) for rank in range(num_replicas)]
+    batches = [list(shard) for shard in shards]
+    assert [len(shard) for shard in shards] == [len(own) for own in batches]
+    joined = [sorted(itertools.chain(*parts)) for parts in itertools.zip_longest(*batches, fillvalue=[])]
+    expected = [sorted(batch) for batch in sampler()]
+    if settings["shuffle"]:  # equally many batches on every rank
+        expected = [batch for batch in expected if len(batch) >= num_replicas]
+        assert len({len(own) for own in batches}) == 1
+    assert joined == expected
+    for parts in zip(*batches, strict=False):
+        sizes = [len(part) for part in parts]
+        assert max(sizes) - min(sizes) <= 1
+
+
 @pytest.mark.parametrize(
     ("lengths", "arguments", "message"),
     [
         ([1, 2], {"batch_size": 0}, "batch_size must be at least 1, got 0"),
         ([1, 2], {"batch_size": 1, "pool_size": 0}, "pool_size must be at least 1, got 0"),
+        ([1, 2], {"batch_size": 1, "num_replicas": 0}, "num_replicas must be at least 1, got 0"),
+        ([1, 2], {"batch_size": 1, "num_replicas": 2, "rank": 2}, r"rank must lie in \[0, 2\), got 2"),
         ([[1, 2]], {"batch_size": 1}, r"lengths must be one-dimensional, got shape \(1, 2\)"),
     ],
 )

@@ -7,7 +7,7 @@ import torch
 import torchmetrics
 from torch import Tensor, nn
 from torch.optim import SGD
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, DistributedSampler, Subset, TensorDataset
 
 from practicezoo import PaddedSequence, SequenceEncoder
 from practicezoo.training import Accuracy, evaluate, fit, predict
@@ -76,6 +76,20 @@ class TestEvaluate:
         assert results["accuracy"] == pytest.approx(results["micro"], abs=1e-7)
         assert results == pytest.approx(whole, abs=1e-7)
         assert all(type(value) is float for value in results.values())
+
+    def test_a_sampler_that_repeats_samples(self):
+        dataset = TensorDataset(*classes(7))
+
+        def measure(**settings):
+            sampler = DistributedSampler(dataset, 2, 0, **settings)
+            evaluate(mlp(), DataLoader(dataset, 3, sampler=sampler), metrics={"accuracy": Accuracy()})
+
+        message = r"its DistributedSampler gives 1 of them twice .*: use Subset\(dataset, range\(rank, "
+        with pytest.raises(ValueError, match=message):
+            measure()
+        measure(drop_last=True)
+        shards = [Subset(dataset, range(rank, len(dataset), 2)) for rank in range(2)]
+        assert sorted(index for shard in shards for index in shard.indices) == list(range(7))
 
     def test_metrics_start_afresh(self):
         metrics = {"accuracy": Accuracy(), "theirs": torchmetrics.Accuracy(task="multiclass", num_classes=3)}

@@ -6,8 +6,6 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -22,72 +20,17 @@ from torch.optim.lr_scheduler import OneCycleLR, StepLR
 from practicezoo import CNN, PaddedSequence
 from practicezoo.training import StepResult, TrainStep, loss_weight
 from practicezoo.training.weighing import num_items
+from training.losses import LOSSES, Loss
 from training.toys import HostReads, classes, close, mlp, same_weights, split, train_by_hand
 
 NUM_ITEMS = 12
-CLASS_WEIGHTS = torch.tensor([0.1, 2.0, 0.7, 1.3], dtype=torch.float64)
-
-
-@dataclass(frozen=True)
-class Loss:
-    """A criterion, and what its targets and its model's outputs look like."""
-
-    criterion: Callable[[Tensor, Tensor], Tensor]
-    targets: str = "indices"
-    head: type[nn.Module] = nn.Identity
-
-    def make_targets(self) -> Tensor:
-        generator = torch.Generator().manual_seed(5)
-        indices = torch.randint(4, (NUM_ITEMS,), generator=generator)
-        values = torch.randn(NUM_ITEMS, 4, generator=generator, dtype=torch.float64)
-        return {
-            "indices": indices,
-            "values": values,
-            "probabilities": values.softmax(dim=1),
-            "zeros and ones": (values > 0).double(),
-        }[self.targets]
-
-    def make_model(self) -> nn.Module:
-        torch.manual_seed(3)
-        return nn.Sequential(nn.Linear(5, 6), nn.Tanh(), nn.Linear(6, 4), self.head()).double()
-
-
-class LogSoftmax(nn.Module):
-    """Log probabilities over dimension 1."""
-
-    def forward(self, logits: Tensor) -> Tensor:
-        return logits.log_softmax(dim=1)
-
-
-LOSSES = {
-    "cross entropy": Loss(nn.CrossEntropyLoss()),
-    "cross entropy, sum": Loss(nn.CrossEntropyLoss(reduction="sum")),
-    "class weights": Loss(nn.CrossEntropyLoss(weight=CLASS_WEIGHTS)),
-    "class weights, sum": Loss(nn.CrossEntropyLoss(weight=CLASS_WEIGHTS, reduction="sum")),
-    "a class without weight": Loss(nn.CrossEntropyLoss(weight=CLASS_WEIGHTS * torch.tensor([1, 0, 1, 1]))),
-    "ignore_index": Loss(nn.CrossEntropyLoss(ignore_index=1)),
-    "ignore_index, sum": Loss(nn.CrossEntropyLoss(ignore_index=1, reduction="sum")),
-    "class weights and ignore_index": Loss(nn.CrossEntropyLoss(weight=CLASS_WEIGHTS, ignore_index=1)),
-    "label smoothing": Loss(
-        nn.CrossEntropyLoss(weight=CLASS_WEIGHTS, ignore_index=1, label_smoothing=0.1),
-    ),
-    "class probabilities": Loss(nn.CrossEntropyLoss(), "probabilities"),
-    "class probabilities and weights": Loss(nn.CrossEntropyLoss(weight=CLASS_WEIGHTS), "probabilities"),
-    "NLL": Loss(nn.NLLLoss(weight=CLASS_WEIGHTS, ignore_index=1), head=LogSoftmax),
-    "BCE with logits": Loss(nn.BCEWithLogitsLoss(pos_weight=CLASS_WEIGHTS), "zeros and ones"),
-    "MSE": Loss(nn.MSELoss(), "values"),
-    "MSE, sum": Loss(nn.MSELoss(reduction="sum"), "values"),
-    "KL divergence, batchmean": Loss(nn.KLDivLoss(reduction="batchmean"), "probabilities", LogSoftmax),
-    "KL divergence, sum": Loss(nn.KLDivLoss(reduction="sum"), "probabilities", LogSoftmax),
-    "a function": Loss(F.mse_loss, "values"),
-}
 every_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
 
 
 def three_updates(loss: Loss, targets: Tensor, sizes: list[int]) -> tuple[nn.Module, list[StepResult]]:
     model = loss.make_model()
     step = TrainStep(model, SGD(model.parameters(), lr=0.1, momentum=0.9), loss.criterion)
-    inputs = torch.linspace(-2, 2, NUM_ITEMS * 5, dtype=torch.float64).view(NUM_ITEMS, 5).sin()
+    inputs = loss.make_inputs(NUM_ITEMS)
     return model, [step(split(inputs, targets, sizes)) for _ in range(3)]
 
 
@@ -104,7 +47,7 @@ cut_anywhere = st.lists(st.integers(1, NUM_ITEMS - 1), unique=True, max_size=4).
 @given(sizes=cut_anywhere)
 @settings(max_examples=8)
 def test_micro_batches_equal_the_full_batch(loss, sizes):
-    targets = loss.make_targets()
+    targets = loss.make_targets(NUM_ITEMS)
     whole, whole_results = three_updates(loss, targets, [NUM_ITEMS])
     parts, parts_results = three_updates(loss, targets, sizes)
     close(parts.state_dict(), whole.state_dict())
@@ -116,8 +59,8 @@ def test_micro_batches_equal_the_full_batch(loss, sizes):
 
 @every_loss
 def test_loss_is_the_criterion_on_the_full_batch(loss):
-    targets = loss.make_targets()
-    inputs = torch.linspace(-2, 2, NUM_ITEMS * 5, dtype=torch.float64).view(NUM_ITEMS, 5).sin()
+    targets = loss.make_targets(NUM_ITEMS)
+    inputs = loss.make_inputs(NUM_ITEMS)
     expected = loss.criterion(loss.make_model()(inputs), targets).detach()
     result = three_updates(loss, targets, [5, 1, 6])[1][0]
     # a summed criterion is reported per item
@@ -331,7 +274,7 @@ def test_padded_sequences_are_inputs():
 @pytest.mark.parametrize("loss", ["class weights and ignore_index", "MSE", "KL divergence, batchmean"])
 def test_no_host_read(loss):
     loss = LOSSES[loss]
-    model, targets = loss.make_model(), loss.make_targets()
+    model, targets = loss.make_model(), loss.make_targets(NUM_ITEMS)
     optimizer = SGD(model.parameters(), lr=0.1, momentum=0.9)
     step = TrainStep(
         model,

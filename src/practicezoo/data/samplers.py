@@ -16,16 +16,24 @@ class LengthBucketBatchSampler(Sampler[list[int]]):
     pool and cut into batches, whose order is shuffled again. Every sample comes exactly once an epoch
     (except the rest that ``drop_last`` drops). The order is a function of the seed and the epoch alone.
 
+    Over several processes (``num_replicas``), each takes its share of every batch: the shares together are
+    the batch that one process with ``num_replicas * batch_size`` samples would have. As with
+    :class:`TensorLoader`, a rest of fewer samples than processes is left out when shuffling, so that all
+    ranks take equally many steps, and given out otherwise.
+
     Args:
         lengths: the length of each sample.
-        batch_size: samples in a batch.
+        batch_size: samples in a batch, on each rank.
         shuffle: whether to shuffle; without it, batches go from short to long.
         drop_last: whether to drop the one batch that is not full.
         pool_size: batches in a pool: more means less padding, fewer means more chance.
         seed: seeds the shuffling.
+        num_replicas: processes that share the data.
+        rank: which of them this is, from 0.
 
     Raises:
-        ValueError: if a size is below 1 or ``lengths`` is not one-dimensional.
+        ValueError: if a size or ``num_replicas`` is below 1, ``rank`` is not below ``num_replicas``, or
+            ``lengths`` is not one-dimensional.
 
     Example:
         >>> sampler = LengthBucketBatchSampler([9, 2, 8, 3], batch_size=2, shuffle=False)
@@ -44,6 +52,8 @@ class LengthBucketBatchSampler(Sampler[list[int]]):
         drop_last: bool = False,
         pool_size: int = 50,
         seed: int = 0,
+        num_replicas: int = 1,
+        rank: int = 0,
     ) -> None:
         self.lengths = torch.as_tensor(lengths)
         if self.lengths.ndim != 1:
@@ -52,16 +62,22 @@ class LengthBucketBatchSampler(Sampler[list[int]]):
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         if pool_size < 1:
             raise ValueError(f"pool_size must be at least 1, got {pool_size}")
+        if num_replicas < 1:
+            raise ValueError(f"num_replicas must be at least 1, got {num_replicas}")
+        if not 0 <= rank < num_replicas:
+            raise ValueError(f"rank must lie in [0, {num_replicas}), got {rank}")
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.drop_last = drop_last
         self.pool_size = pool_size
         self.seed = seed
+        self.num_replicas = num_replicas
+        self.rank = rank
         self.epoch = 0
 
     def __len__(self) -> int:
-        full, rest = divmod(len(self.lengths), self.batch_size)
-        return full + (rest > 0 and not self.drop_last)
+        full, rest = divmod(len(self.lengths), self.batch_size * self.num_replicas)
+        return full + (rest >= self._smallest())
 
     def __iter__(self) -> Iterator[list[int]]:
         yield from (batch.tolist() for batch in self._batches())
@@ -76,16 +92,23 @@ class LengthBucketBatchSampler(Sampler[list[int]]):
         real = sum(int(self.lengths[batch].sum()) for batch in self._batches())
         return 1 - real / padded if padded else 0.0
 
+    def _smallest(self) -> int:
+        """The least samples of all ranks together that make a batch on this one."""
+        if self.drop_last:
+            return self.batch_size * self.num_replicas
+        return self.num_replicas if self.shuffle else self.rank + 1
+
     def _batches(self) -> list[Tensor]:
+        size = self.batch_size * self.num_replicas
         if not self.shuffle:
-            batches = list(self.lengths.argsort(stable=True).split(self.batch_size))
+            batches = list(self.lengths.argsort(stable=True).split(size))
         else:
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
             order = torch.randperm(len(self.lengths), generator=generator)
-            pools = order.split(self.batch_size * self.pool_size)
+            pools = order.split(size * self.pool_size)
             sorted_pools = [pool[self.lengths[pool].argsort(stable=True)] for pool in pools]
-            batches = [batch for pool in sorted_pools for batch in pool.split(self.batch_size)]
+            batches = [batch for pool in sorted_pools for batch in pool.split(size)]
             turns = torch.randperm(len(batches), generator=generator).tolist()
             batches = [batches[turn] for turn in turns]
-        smallest = self.batch_size if self.drop_last else 1  # splitting no samples gives one empty batch
-        return [batch for batch in batches if len(batch) >= smallest]
+        # every nth sample, so that each rank has short and long ones
+        return [batch[self.rank :: self.num_replicas] for batch in batches if len(batch) >= self._smallest()]

@@ -76,7 +76,8 @@ def distributed_context(device: str = "auto", *, timeout: float = 600.0) -> Iter
     Raises:
         ValueError: if ``timeout`` is not positive, the device is not one that every process can have
             to itself, or this machine has fewer CUDA devices than processes.
-        RuntimeError: if another process died or was silent for longer than ``timeout``.
+        RuntimeError: if another process died or was silent for longer than ``timeout``, or ``torchrun`` was
+            used with a build of torch that lacks ``torch.distributed``.
 
     Example:
         >>> with distributed_context("cpu") as context:
@@ -129,6 +130,12 @@ def sum_over_ranks(*values: Tensor | float) -> tuple[Tensor | float, ...]:
     """Each of the numbers summed over all ranks, in float64 and one exchange; alone, the numbers themselves.
 
     Every rank must call it, with equally many numbers.
+
+    Args:
+        values: numbers, or scalar tensors on any device.
+
+    Returns:
+        The sums, as scalar tensors; alone, ``values``.
 
     Example:
         >>> loss_sum, num_items = sum_over_ranks(torch.tensor(12.0), 8)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
+from torch.utils.data import DistributedSampler
 
 from practicezoo.training.device import device_of, move_to
 from practicezoo.training.distributed import bare, sum_over_ranks
@@ -37,6 +38,10 @@ def evaluate(
     The loss is the mean over all items, not a mean of batch means. The model is in evaluation mode
     meanwhile; afterwards every submodule has its training flag back, also after an error.
 
+    Over several processes each measures its shard, which may be smaller than the others' or empty, and all
+    get the values over all items; every rank must call it. A model sharded by ``fully_shard`` needs
+    equally many batches on every rank.
+
     Args:
         model: any module; batches follow its device.
         loader: gives pairs of inputs and targets.
@@ -49,8 +54,9 @@ def evaluate(
 
     Raises:
         ValueError: if the loader gives no batch, there is nothing to measure, a metric is called
-            "loss" beside a criterion, ``precision`` is unknown, or a class index for the criterion is out
-            of range (see :class:`TrainStep`; metrics alone do not look).
+            "loss" beside a criterion, ``precision`` is unknown, a class index for the criterion is out
+            of range (see :class:`TrainStep`; metrics alone do not look), or a DistributedSampler repeats
+            samples to make the shards even.
         TypeError: if a batch is not a pair.
 
     Example:
@@ -68,6 +74,7 @@ def evaluate(
     if criterion is not None and "loss" in metrics:
         raise ValueError("metrics must not be named 'loss' beside a criterion")
     model = bare(model)
+    _check_counts_once(loader)
     device = device_of(model)
     for metric in metrics.values():
         metric.reset()
@@ -101,6 +108,8 @@ def evaluate(
 
 def predict(model: nn.Module, loader: Iterable[Any], *, precision: Precision = "fp32") -> Any:
     """The model's outputs for all batches, in the loader's order, concatenated on the CPU.
+
+    Over several processes each gets the outputs for its own shard.
 
     Args:
         model: any module; batches follow its device.
@@ -145,6 +154,19 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
     finally:
         for module, training in flags:
             module.training = training
+
+
+def _check_counts_once(loader: Any) -> None:
+    """Raise ValueError for a sampler that gives some samples to two ranks."""
+    sampler = getattr(loader, "sampler", None)
+    if not isinstance(sampler, DistributedSampler):
+        return
+    num_repeated = sampler.total_size - len(sampler.dataset)  # type: ignore[arg-type]
+    if num_repeated > 0:
+        raise ValueError(
+            f"loader must give each sample once, but its DistributedSampler gives {num_repeated} of them "
+            "twice to make the shards even: use Subset(dataset, range(rank, len(dataset), world_size))"
+        )
 
 
 def _inputs(batch: Any) -> Any:

@@ -54,7 +54,8 @@ def train_epoch(step: TrainStep, loader: Iterable[Any], accumulate: int = 1) -> 
         The result of each update; its tensors stay on the device.
 
     Raises:
-        ValueError: if ``accumulate`` is below 1 or the loader gives no batch.
+        ValueError: if ``accumulate`` is below 1, the loader gives no batch, or its length is not the same on
+            every rank.
 
     Example:
         >>> import torch
@@ -106,7 +107,7 @@ def fit(
     resume_from: str | Path | None = None,
     progress: bool = True,
 ) -> History:
-    """Train a model and measure it after each epoch.
+    """Train a model and measure it after each epoch; in one process, or in several alike.
 
     Args:
         model: any module; batches follow its device.

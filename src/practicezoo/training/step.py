@@ -71,12 +71,16 @@ class TrainStep:
     share of what the criterion's mean divides by (see :func:`loss_weight`). Memory is needed for one
     micro-batch at a time.
 
+    Over several processes (see :func:`distributed_context`) the micro-batches of all ranks are one batch, by
+    the same law: the model is called through DistributedDataParallel, and gradients are exchanged with the
+    last micro-batch. A model that is wrapped, or sharded by ``fully_shard``, is taken as it is.
+
     ``torch.optim.LBFGS`` evaluates loss and gradient several times in an update: each time on all
     micro-batches, so batch norm and dropout see each evaluation. What is reported is the first one, the loss
     before the update as with every optimizer. It reads the loss for itself, so steps wait for the device.
 
     Args:
-        model: any module; batches follow its device.
+        model: any module; batches follow its device. The attribute of that name is never a wrapper.
         optimizer: one optimizer, or several that share the parameters among them; LBFGS only by itself.
         criterion: called with outputs and targets, returns a scalar. With ``reduction="sum"`` the
             gradient is that of the sum; otherwise it is taken for a mean.
@@ -90,7 +94,8 @@ class TrainStep:
             positive, LBFGS comes with another optimizer, "fp16" or ``max_grad_norm``, an optimizer holds none
             of the model's or the criterion's parameters, a call gets no batch, or a class index for cross
             entropy or NLL is out of range (on a GPU only targets that come from the CPU are looked at:
-            reading others would make every step wait).
+            reading others would make every step wait), or a parameter gets no gradient on one of several
+            ranks.
         TypeError: if a class is given for an instance, a batch is not a pair of inputs and targets, or the
             targets of cross entropy or NLL are neither class indices nor probabilities.
 
