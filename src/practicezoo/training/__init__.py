@@ -6,6 +6,7 @@ from practicezoo.training.compare import compare_activations, compare_optimizers
 from practicezoo.training.device import move_to, pick_device, seed_everything
 from practicezoo.training.evaluation import evaluate, predict
 from practicezoo.training.history import History
+from practicezoo.training.loggers import CSVLogger, TensorBoardLogger
 from practicezoo.training.loop import fit, train_epoch
 from practicezoo.training.metrics import Accuracy, Metric
 from practicezoo.training.step import StepResult, TrainStep
@@ -13,12 +14,14 @@ from practicezoo.training.weighing import loss_weight
 
 __all__ = [
     "Accuracy",
+    "CSVLogger",
     "Callback",
     "EarlyStopping",
     "History",
     "Metric",
     "Run",
     "StepResult",
+    "TensorBoardLogger",
     "TrainStep",
     "compare_activations",
     "compare_optimizers",
