@@ -1,5 +1,6 @@
 """Training and measuring: any module, any iterable of (inputs, targets)."""
 
+from practicezoo.training.averaging import WeightAveraging
 from practicezoo.training.callbacks import Callback, EarlyStopping, Run
 from practicezoo.training.checkpoint import load_checkpoint, save_checkpoint
 from practicezoo.training.compare import compare_activations, compare_optimizers
@@ -23,6 +24,7 @@ __all__ = [
     "StepResult",
     "TensorBoardLogger",
     "TrainStep",
+    "WeightAveraging",
     "compare_activations",
     "compare_optimizers",
     "evaluate",
