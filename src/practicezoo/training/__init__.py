@@ -7,6 +7,7 @@ from practicezoo.training.compare import compare_activations, compare_optimizers
 from practicezoo.training.device import move_to, pick_device, seed_everything
 from practicezoo.training.evaluation import evaluate, predict
 from practicezoo.training.history import History
+from practicezoo.training.learning_rate import LearningRateCurve, find_learning_rate
 from practicezoo.training.loggers import CSVLogger, TensorBoardLogger
 from practicezoo.training.loop import fit, train_epoch
 from practicezoo.training.metrics import Accuracy, Metric
@@ -19,6 +20,7 @@ __all__ = [
     "Callback",
     "EarlyStopping",
     "History",
+    "LearningRateCurve",
     "Metric",
     "Run",
     "StepResult",
@@ -28,6 +30,7 @@ __all__ = [
     "compare_activations",
     "compare_optimizers",
     "evaluate",
+    "find_learning_rate",
     "fit",
     "load_checkpoint",
     "loss_weight",
