@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from practicezoo.plotting._extra import needs_matplotlib
+from practicezoo.plotting._extra import new_axes
 from practicezoo.training.learning_rate import LearningRateCurve
 
 if TYPE_CHECKING:
@@ -31,9 +31,7 @@ def plot_learning_rate(curve: LearningRateCurve, *, ax: "Axes | None" = None) ->
         >>> plot_learning_rate(curve).get_xscale()
         'log'
     """
-    with needs_matplotlib():
-        from matplotlib.figure import Figure  # noqa: PLC0415
-    ax = Figure(figsize=(6.4, 4.0), layout="constrained").add_subplot() if ax is None else ax
+    ax = new_axes() if ax is None else ax
     smoothed = curve.smoothed
     (line,) = ax.plot(curve.learning_rates, smoothed, label="smoothed")
     ax.plot(
@@ -42,8 +40,8 @@ def plot_learning_rate(curve: LearningRateCurve, *, ax: "Axes | None" = None) ->
     if curve.suggestion is not None:
         loss = smoothed[curve.learning_rates.index(curve.suggestion)]
         ax.plot(curve.suggestion, loss, "o", color="C3", label=f"steepest at {curve.suggestion:.2g}")
-        top = smoothed[0] + (smoothed[0] - min(*smoothed, *curve.losses))
-        ax.set_ylim(top=min(top, ax.get_ylim()[1]))
+        gain = smoothed[0] - min(*smoothed, *curve.losses)
+        ax.set_ylim(smoothed[0] - 1.1 * gain, min(smoothed[0] + gain, ax.get_ylim()[1]))
     ax.set(xscale="log", xlabel="learning rate", ylabel="loss")
     ax.grid(visible=True, alpha=0.3)
     ax.legend()

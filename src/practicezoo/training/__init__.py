@@ -4,6 +4,7 @@ from practicezoo.training.averaging import WeightAveraging
 from practicezoo.training.callbacks import Callback, EarlyStopping, Run
 from practicezoo.training.checkpoint import load_checkpoint, save_checkpoint
 from practicezoo.training.compare import compare_activations, compare_optimizers
+from practicezoo.training.confusion import confusion_matrix
 from practicezoo.training.device import move_to, pick_device, seed_everything
 from practicezoo.training.evaluation import evaluate, predict
 from practicezoo.training.history import History
@@ -29,6 +30,7 @@ __all__ = [
     "WeightAveraging",
     "compare_activations",
     "compare_optimizers",
+    "confusion_matrix",
     "evaluate",
     "find_learning_rate",
     "fit",
