@@ -161,6 +161,7 @@ def _draw_texts(
     ax.set(xlim=(0, 1 + room), ylim=(len(texts) - 0.4, -0.6), xlabel="probability")
     ax.tick_params(axis="y", length=0)
     ax.spines[["top", "right"]].set_visible(False)
+    ax.spines["bottom"].set_bounds(0, 1)
     return ax
 
 
