@@ -182,11 +182,31 @@ def test_the_device_is_read_every_few_updates():
 def test_smoothing_is_a_mean(losses, shift):
     rates = tuple(range(1, len(losses) + 1))
     smoothed = LearningRateCurve(rates, tuple(losses)).smoothed
-    assert min(losses) - 1e-9 <= min(smoothed) <= max(smoothed) <= max(losses) + 1e-9
+    highest = max(losses[: 1 + len(losses) // 10])
+    assert min(losses) - 1e-9 <= min(smoothed) <= max(smoothed) <= highest + 1e-9
     shifted = LearningRateCurve(rates, tuple(loss + shift for loss in losses)).smoothed
     assert shifted == pytest.approx([value + shift for value in smoothed], abs=1e-9)
-    mirrored = LearningRateCurve(rates, tuple(reversed(losses))).smoothed
-    assert mirrored == pytest.approx(smoothed[::-1], abs=1e-9)
+
+
+def test_smoothing_lags_to_no_side():
+    losses = (5.0,) * 20 + (5.0, 4.0, 3.0, 2.0, 1.0, 2.0, 3.0, 4.0, 5.0) + (5.0,) * 20
+    smoothed = LearningRateCurve(tuple(range(49)), losses).smoothed
+    assert smoothed == pytest.approx(smoothed[::-1])
+    assert smoothed.index(min(smoothed)) == 24
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_batches_that_differ_are_no_divergence(seed):
+    """Sorted data: the loss of a batch is up to fifty times that of another from the first update on."""
+    torch.manual_seed(seed)
+    inputs = torch.linspace(-1, 1, 64)[:, None]
+    model = nn.Linear(1, 1)
+    loader = split(inputs, 2 * inputs, 16)
+    curve = find_learning_rate(
+        model, loader, criterion=nn.MSELoss(), optimizer=SGD(model.parameters(), lr=0.1)
+    )
+    assert 0.02 < curve.suggestion < 0.5
+    assert curve.learning_rates[-1] > 0.5
 
 
 @pytest.mark.parametrize(
@@ -198,6 +218,7 @@ def test_smoothing_is_a_mean(losses, shift):
         ([3.0, 2.0], None),
         ([3.0], None),
         ([4.0, 3.0, 1.0, 9.0, 3.0], 1),  # a fall behind the least loss does not count
+        ([9.0, 5.0, *[5.0] * 15, 4.9, 4.6, 3.0, 2.0, 1.9], 19),  # nor one before anything was learned
     ],
 )
 def test_the_suggestion_is_where_the_loss_falls_most_steeply(losses, suggestion):

@@ -3,6 +3,7 @@
 import csv
 import math
 import sys
+import traceback
 from pathlib import Path
 
 import pytest
@@ -213,6 +214,21 @@ class TestCSVLogger:
         with pytest.raises(ValueError, match=match):
             go_on(run, values_of(1, "train_loss", "seconds", "val_f1"), logger)
         assert path.read_bytes() == before
+
+    def test_the_user_is_told_which_callback_failed(self, path):
+        path.write_text("epoch,loss\n1,0.5\n")
+        model = mlp()
+        with pytest.raises(ValueError, match=r"raised by the callback CSVLogger\.on_epoch_end") as caught:
+            fit(
+                model,
+                [classes()],
+                criterion=nn.CrossEntropyLoss(),
+                optimizer=SGD(model.parameters(), lr=0.1),
+                epochs=1,
+                callbacks=[CSVLogger(path)],
+            )
+        shown = "".join(traceback.format_exception(caught.value))
+        assert shown.rstrip().endswith("raised by the callback CSVLogger.on_epoch_end")
 
     def test_missing_folder(self, tmp_path):
         with pytest.raises(FileNotFoundError, match=r"the log's folder must exist, got .*missing"):

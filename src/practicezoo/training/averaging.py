@@ -18,7 +18,7 @@ _STATISTICS = ("running_mean", "running_var")
 
 
 class WeightAveraging(Callback):
-    """Keeps an exponential moving average of the weights beside the model: often the better one to use.
+    """Keeps an exponential moving average of the weights beside the model, calmer than the last weights.
 
     The first update's weights are taken as they are; after each later one ``averaged = decay * averaged +
     (1 - decay) * weights``, which looks back over about ``1 / (1 - decay)`` updates: choose that well below

@@ -45,24 +45,35 @@ class LearningRateCurve:
 
     @property
     def smoothed(self) -> tuple[float, ...]:
-        """The losses' mean over near learning rates, with the weights of a Gaussian: it lags to no side."""
-        places = torch.arange(len(self.losses), dtype=torch.float64)
-        distances = (places[:, None] - places) / max(SMOOTHING * len(places), 1e-3)
-        weights = distances.square().div(-2).softmax(dim=1)
-        return tuple((weights @ torch.tensor(self.losses, dtype=torch.float64)).tolist())
+        """The losses' mean over near learning rates, with the weights of a Gaussian: it lags to no side.
+
+        A loss counts as no more than the greatest of the first tenth, so that a divergence does not reach far
+        back.
+        """
+        losses = torch.tensor(self.losses, dtype=torch.float64)
+        losses = losses.clamp(max=losses[: 1 + self._margin].max())
+        places = torch.arange(len(losses))
+        distances = (places[:, None] - places) / (SMOOTHING * len(places))
+        return tuple((distances.square().div(-2).double().softmax(dim=1) @ losses).tolist())
 
     @property
     def suggestion(self) -> float | None:
         """The learning rate where the smoothed loss falls most steeply; None if it never falls.
 
-        Steepness is taken over the logarithm of the learning rate, up to the least loss. It is where fastai's
-        ``lr_find(suggest_funcs=steep)`` looks, and a good rate for a constant schedule, or a greatest rate to
-        begin with.
+        Steepness is taken over the logarithm of the learning rate, between the first tenth, where nothing is
+        learned yet, and the least loss. It is where fastai's ``lr_find(suggest_funcs=steep)`` looks: a rate to
+        begin with, or the greatest one of a schedule.
         """
         smoothed = self.smoothed
         lowest = smoothed.index(min(smoothed))
-        slopes = [after - before for before, after in zip(smoothed, smoothed[2 : lowest + 1], strict=False)]
-        return self.learning_rates[1 + slopes.index(min(slopes))] if min(slopes, default=0) < 0 else None
+        places = range(1 + self._margin, lowest)
+        slopes = {place: smoothed[place + 1] - smoothed[place - 1] for place in places}
+        steepest = min(slopes, key=slopes.__getitem__, default=None)
+        return None if steepest is None or slopes[steepest] >= 0 else self.learning_rates[steepest]
+
+    @property
+    def _margin(self) -> int:
+        return len(self.losses) // 10
 
     def plot(self) -> "Axes":
         """Draw losses over learning rates, the suggestion marked; needs the extra ``plot``.
@@ -90,7 +101,7 @@ def find_learning_rate(
     """Train a little at exponentially rising learning rates, see when the loss falls and when it diverges.
 
     The sweep ends where the running loss has risen above its least value by three times the greater of
-    that value and of what had been gained, or is no number. Afterwards everything is as it was, also after an
+    that value and of what had been gained, or a loss is no number. Afterwards everything is as it was, also after an
     exception: model, gradients, optimizer, training flags, random numbers, the loader's generator.
 
     Args:
@@ -164,12 +175,16 @@ def _sweep(step: TrainStep, loader: Iterable[Any], rates: Sequence[float]) -> li
 
 def _divergence(losses: Sequence[float]) -> int:
     """The index of the first loss at which the running loss had diverged; their number if there is none."""
-    total, first, least = 0.0, losses[0], losses[0]
+    total, first, least = 0.0, math.nan, math.inf
     for index, loss in enumerate(losses):
+        if not math.isfinite(loss):
+            return index
         total = MOMENTUM * total + (1 - MOMENTUM) * loss
         running = total / (1 - MOMENTUM ** (index + 1))
-        least = min(least, running)
-        if not math.isfinite(loss) or running - least > RISE * max(abs(least), first - least):
+        if index < LOOK_EVERY:  # batches differ: wait for a mean of several
+            first = running
+        least = min(least, running) if index >= LOOK_EVERY else running
+        if running - least > RISE * max(abs(least), first - least):
             return index
     return len(losses)
 
