@@ -61,8 +61,8 @@ class LearningRateCurve:
         """The learning rate where the smoothed loss falls most steeply; None if it never falls.
 
         Steepness is taken over the logarithm of the learning rate, between the first tenth, where nothing is
-        learned yet, and the least loss. It is where fastai's ``lr_find(suggest_funcs=steep)`` looks: a rate to
-        begin with, or the greatest one of a schedule.
+        learned yet, and the least loss. It is where fastai's ``lr_find(suggest_funcs=steep)`` looks: a rate
+        to begin with, or the greatest one of a schedule.
         """
         smoothed = self.smoothed
         lowest = smoothed.index(min(smoothed))
@@ -101,8 +101,8 @@ def find_learning_rate(
     """Train a little at exponentially rising learning rates, see when the loss falls and when it diverges.
 
     The sweep ends where the running loss has risen above its least value by three times the greater of
-    that value and of what had been gained, or a loss is no number. Afterwards everything is as it was, also after an
-    exception: model, gradients, optimizer, training flags, random numbers, the loader's generator.
+    that value and of what had been gained, or a loss is no number. Afterwards everything is as it was, also
+    after an exception: model, gradients, optimizer, training flags, random numbers, the loader's generator.
 
     Args:
         model: any module; batches follow its device.
@@ -175,15 +175,15 @@ def _sweep(step: TrainStep, loader: Iterable[Any], rates: Sequence[float]) -> li
 
 def _divergence(losses: Sequence[float]) -> int:
     """The index of the first loss at which the running loss had diverged; their number if there is none."""
-    total, first, least = 0.0, math.nan, math.inf
+    total = first = least = 0.0
     for index, loss in enumerate(losses):
         if not math.isfinite(loss):
             return index
         total = MOMENTUM * total + (1 - MOMENTUM) * loss
         running = total / (1 - MOMENTUM ** (index + 1))
         if index < LOOK_EVERY:  # batches differ: wait for a mean of several
-            first = running
-        least = min(least, running) if index >= LOOK_EVERY else running
+            first = least = running
+        least = min(least, running)
         if running - least > RISE * max(abs(least), first - least):
             return index
     return len(losses)
