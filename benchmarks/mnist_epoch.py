@@ -5,8 +5,9 @@ PIL images through ToTensor and Normalize in a DataLoader; practicezoo is Tensor
 float32 both do the same arithmetic on batches of the same size; the other rows change the precision, the
 layout in memory, or let torch's Adam do its update in one kernel.
 
-An epoch here is a part of MNIST, so that the rounds end. The notes start their workers with each epoch;
-here they stay from epoch to epoch, so that the short epochs do not pay for starts: that favours the notes.
+Each program runs in a process of its own. An epoch here is a part of MNIST, so that the rounds end. The
+notes start their workers with each epoch; here they stay from epoch to epoch, so that the short epochs do
+not pay for starts: that favours the notes.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from benchmarks.datasets import TorchvisionDigits, training_images
+from benchmarks.processes import in_own_process
 from benchmarks.report import environment
 from benchmarks.timing import Arm, Comparison, compare
 from practicezoo import TensorLoader, TrainStep, create_model, train_epoch
@@ -196,7 +198,10 @@ def compare_epochs(task: Task, digits: ImageTensors, *, device: str, quick: bool
     ours = {f"practicezoo, {name}": partial(plain, **variant) for name, variant in task.variants.items()}
     arms = notes | {"practicezoo": plain} | ours
     return compare(
-        [Arm(name, setup, work=len(digits), unit="images") for name, setup in arms.items()],
+        [
+            Arm(name, partial(in_own_process, setup), work=len(digits), unit="images", self_timed=True)
+            for name, setup in arms.items()
+        ],
         reference=f"notes, {task.num_workers} workers",
         quick=quick,
         device=device,

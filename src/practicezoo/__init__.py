@@ -33,6 +33,7 @@ _HOMES = {
     "pad_collate": "data",
     "PaddedSequence": "sequences",
     "Accuracy": "training",
+    "Checkpointer": "training",
     "EarlyStopping": "training",
     "History": "training",
     "TrainStep": "training",
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
     from practicezoo.sequences import PaddedSequence
     from practicezoo.training import (
         Accuracy,
+        Checkpointer,
         EarlyStopping,
         History,
         TrainStep,
@@ -98,6 +100,7 @@ __all__ = [
     "CharGRUClassifier",
     "CharTagger",
     "CharVocab",
+    "Checkpointer",
     "ConvNormAct",
     "DenseBlock",
     "DiabetesDataset",

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -9,15 +10,7 @@ from torch import nn
 from torch.optim import SGD
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from practicezoo.training import (
-    Callback,
-    Run,
-    WeightAveraging,
-    evaluate,
-    fit,
-    load_checkpoint,
-    save_checkpoint,
-)
+from practicezoo.training import Callback, Checkpointer, Run, WeightAveraging, evaluate, fit
 from training.toys import HostReads, classes, mlp, same_weights, split
 
 
@@ -167,12 +160,22 @@ def test_a_resumed_average_is_the_uninterrupted_one():
     assert resumed.averaged.weight[0].item() == pytest.approx(((0.9 + 0.5) * 0.9 + 0.2) * 0.9 + 0.7)
 
 
-def test_its_state_fits_in_a_checkpoint(tmp_path):
-    averaging = WeightAveraging(mlp())
-    save_checkpoint(tmp_path / "run.pt", {"averaging": averaging.state_dict()})
-    other = WeightAveraging(mlp(seed=1))
-    other.load_state_dict(load_checkpoint(tmp_path / "run.pt")["averaging"])
-    assert same_weights(other.averaged, averaging.averaged)
+def test_fit_resumes_the_average_with_the_run(tmp_path):
+    class Kill(Callback):
+        def on_step_end(self, run, result):
+            if run.num_updates == 8:
+                raise KeyboardInterrupt
+
+    whole = mlp()
+    uninterrupted = WeightAveraging(whole)
+    train(whole, uninterrupted)
+    for others in ([Kill()], []):
+        model = mlp()
+        averaging = WeightAveraging(model)
+        with pytest.raises(KeyboardInterrupt) if others else nullcontext():
+            train(model, averaging, Checkpointer(tmp_path, every=3), *others, resume_from=tmp_path)
+    assert averaging.num_updates == 15
+    assert same_weights(averaging.averaged, uninterrupted.averaged)
 
 
 class StopAfterTwo(Callback):

@@ -156,6 +156,8 @@ class TestMoveTo:
         seen = []
 
         class Spy(Tensor):
+            device = None  # nowhere yet
+
             def to(self, *arguments, **settings):
                 seen.append(settings.get("non_blocking", False))
                 return self

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.optim import SGD
 
-from practicezoo.training import Callback, CSVLogger, Run, TensorBoardLogger, TrainStep, fit
+from practicezoo.training import Callback, Checkpointer, CSVLogger, Run, TensorBoardLogger, TrainStep, fit
 from training.toys import HostReads, classes, mlp, split
 
 EPOCHS = 4
@@ -152,6 +152,42 @@ class TestCSVLogger:
         go_on(run_of(second), second, CSVLogger(path), until=1)
         go_on(run, first, logger, until=1)
         assert rows(path) == [*expected(second, 1), *expected(first, 1)]
+
+    @pytest.mark.parametrize(
+        ("every", "killed_at"),
+        [(2, 1), (2, 3), (2, 4), (2, 6), (2, 8), ("epoch", 4), ("epoch", 6), ("epoch", 8)],
+    )
+    def test_a_run_that_fit_resumes_is_there_once(self, path, tmp_path, every, killed_at):
+        """Killed in one of an epoch's three updates, or after them: between the row and the checkpoint."""
+        values = values_of(1, "train_loss", "learning_rate", "seconds")
+        go_on(run_of(values), values, CSVLogger(path))
+
+        class Kill(Callback):
+            def on_step_end(self, run, result):
+                if run.num_updates == killed_at and killed_at % 3 != 0:
+                    raise Killed
+
+            def on_epoch_end(self, run):
+                if run.num_updates == killed_at:
+                    raise Killed
+
+        def train(*others):
+            model = mlp()
+            return fit(
+                model,
+                split(*classes(), 10),
+                criterion=nn.CrossEntropyLoss(),
+                optimizer=SGD(model.parameters(), lr=0.1),
+                epochs=4,
+                callbacks=[CSVLogger(path), *others, Checkpointer(tmp_path / "run", every=every)],
+                resume_from=tmp_path / "run",
+            )
+
+        with pytest.raises(Killed):
+            train(Kill())
+        history = train()
+        history.to_csv(tmp_path / "expected.csv")
+        assert rows(path) == [*expected(values, 1, 2, 3, 4), *rows(tmp_path / "expected.csv")]
 
     def test_a_late_value_gets_a_column(self, path, tmp_path):
         logger = CSVLogger(path)

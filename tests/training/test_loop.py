@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Sampler, TensorDataset
 
 from practicezoo import PaddedSequence, TensorLoader
 from practicezoo.training import Accuracy, Callback, TrainStep, evaluate, fit, progress, train_epoch
+from practicezoo.training.weighing import LossSum
 from training.toys import HostReads, Recorder, classes, close, mlp, same_weights, split, train_by_hand
 
 
@@ -428,8 +429,11 @@ class TestProgress:
         monkeypatch.setattr(progress, "is_interactive", lambda: True)
         with progress.EpochBar("epoch 1/1", total=2, show=True) as bar:
             bar._bar.mininterval = 0
-            bar.advance(4, torch.tensor(6.0), 4)
-            bar.advance(4, torch.tensor(12.0), 8)
+            losses = LossSum()
+            losses.add(torch.tensor(1.5), 4)
+            bar.advance(4, losses)
+            losses.add(torch.tensor(1.5), 4)
+            bar.advance(4, losses)
         assert re.search(r"epoch 1/1.*2/2.*loss 1\.5000, [\d,]+ items/s", capfd.readouterr().err)
 
     def test_interactive_is_a_terminal_or_a_notebook(self, monkeypatch):

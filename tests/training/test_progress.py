@@ -7,7 +7,6 @@ import threading
 import time
 
 import pytest
-import torch
 from torch import nn
 from torch.optim import SGD
 
@@ -122,11 +121,3 @@ def test_nobody_watches_a_program_without_standard_error(monkeypatch):
     monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
     monkeypatch.setattr(sys, "stderr", None)
     assert not progress.is_interactive()
-
-
-def test_the_loss_is_the_mean_so_far():
-    with Terminal() as terminal, progress.EpochBar("epoch 1/1", total=2, show=True) as bar:
-        for loss_sum, weight in ((6.0, 4), (12.0, 8)):
-            time.sleep(0.12)
-            bar.advance(4, torch.tensor(loss_sum), weight)
-    assert re.search(r"epoch 1/1.* 2/2 .*loss 1\.5000, [\d,]+ items/s", terminal.text)

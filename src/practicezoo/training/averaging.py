@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from practicezoo.training.callbacks import Callback, Run
+from practicezoo.training.callbacks import Callback
 from practicezoo.training.device import device_of
+from practicezoo.training.distributed import bare
+from practicezoo.training.run import Run
 from practicezoo.training.step import StepResult
 
 __all__ = ["WeightAveraging"]
@@ -57,9 +59,9 @@ class WeightAveraging(Callback):
             raise ValueError(f"decay must lie in [0, 1), got {decay}")
         self.decay = decay
         self.copy_back = copy_back
-        self.averaged = copy.deepcopy(model).eval()
+        self._model = bare(model)
+        self.averaged = copy.deepcopy(self._model).eval()
         self.num_updates = 0
-        self._model = model
         self._average = get_ema_multi_avg_fn(decay)
 
     @torch.no_grad()

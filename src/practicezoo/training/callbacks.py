@@ -2,43 +2,22 @@
 
 import copy
 import math
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from typing import Any
 
-from torch import nn
+from practicezoo.training.history import Mode, better, check_mode
+from practicezoo.training.run import Run
+from practicezoo.training.step import StepResult
 
-from practicezoo.training.history import History, Mode, better, check_mode
-from practicezoo.training.step import StepResult, TrainStep
-
-__all__ = ["Callback", "EarlyStopping", "Run"]
-
-
-@dataclass
-class Run:
-    """The state of a running ``fit``, as callbacks see it.
-
-    Attributes:
-        model: the model in training.
-        step: its update, with optimizers, criterion and schedule.
-        epochs: how many epochs the run is to have.
-        epoch: the current epoch, from 1.
-        num_updates: updates done since the run began.
-        history: the values of the finished epochs, the one that just ended included.
-        should_stop: set it to end the run after this epoch.
-    """
-
-    model: nn.Module
-    step: TrainStep
-    epochs: int
-    epoch: int = 0
-    num_updates: int = 0
-    history: History = field(default_factory=History)
-    should_stop: bool = False
+__all__ = ["Callback", "EarlyStopping"]
 
 
 class Callback:
     """Something that watches a run: derive from it and write the hooks you need.
 
-    Any object that has both hooks will do as well.
+    Any object that has both hooks will do as well. What must survive a restart goes into ``state_dict()`` and
+    comes back through ``load_state_dict(state)``, in plain values and tensors: a
+    :class:`~practicezoo.Checkpointer` saves them.
     """
 
     def on_step_end(self, run: Run, result: StepResult) -> None:
@@ -104,6 +83,19 @@ class EarlyStopping(Callback):
         run.should_stop = run.should_stop or run.epoch - self.best_epoch >= self.patience
         if self._best_weights is not None and (run.should_stop or run.epoch == run.epochs):
             run.model.load_state_dict(self._best_weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best epoch so far, for a checkpoint."""
+        return {
+            "best_epoch": self.best_epoch,
+            "best_value": self.best_value,
+            "best_weights": self._best_weights,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what :meth:`state_dict` returned."""
+        self.best_epoch, self.best_value = state["best_epoch"], state["best_value"]
+        self._best_weights = state["best_weights"]
 
     def _improved(self, value: float) -> bool:
         if math.isnan(self.best_value):  # any number is better

@@ -1,25 +1,35 @@
-"""Checkpoints: one dictionary in one file, written whole or not at all."""
+"""Checkpoints: one dictionary in one file, written whole or not at all, and read back whole or not at all.
 
+The file is torch's own zip archive, and ``torch.load`` reads it; the archive's comment holds the SHA-256 of
+all bytes before it, so that a single bit that changed on the disk is noticed.
+"""
+
+import hashlib
 import os
 import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
 
 _MARK = "practicezoo_checkpoint"
-_FORMAT = 1
+_FORMAT = 2
 _PLAIN_TYPES = {int, float, bool, str, bytes, type(None)}
+_DIGEST = b"sha256 "
+_COMMENT_SIZE = len(_DIGEST) + 2 * hashlib.sha256().digest_size
+_CHUNK_SIZE = 2**20
+_NO_COMMENT = bytes(2)  # how an archive ends: the length of its comment
 
 
 def save_checkpoint(path: str | Path, state: Mapping[str, Any]) -> None:
     """Write ``state`` to ``path``: a reader finds the old file or the new one, never half of one.
 
-    The file is written under another name in the same folder, synced to the disk, and renamed.
+    The file is written under another name in the same folder, synced to the disk, and renamed. It ends with
+    a checksum of itself.
 
     Args:
         path: the file; its folder must exist.
@@ -43,8 +53,10 @@ def save_checkpoint(path: str | Path, state: Mapping[str, Any]) -> None:
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
         with os.fdopen(descriptor, "wb") as file:
-            torch.save({_MARK: _FORMAT, **state}, file)
-            file.flush()
+            hashing = _Hashing(file)
+            torch.save({_MARK: _FORMAT, **state}, hashing)  # type: ignore[arg-type]  # write and flush are all
+            hashing.append_digest()
+            hashing.flush()
             os.fsync(file.fileno())
         Path(temporary).chmod(0o666 & ~_umask())  # mkstemp's files are for their owner only
         Path(temporary).replace(path)
@@ -68,8 +80,8 @@ def load_checkpoint(path: str | Path, *, map_location: torch.device | str = "cpu
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is damaged or is not a checkpoint of this library, or this machine has no
-            such device.
+        ValueError: if the file is damaged, be it by one bit, or is not a checkpoint of this library, or this
+            machine has no such device.
     """
     path = Path(path)
     try:
@@ -79,15 +91,51 @@ def load_checkpoint(path: str | Path, *, map_location: torch.device | str = "cpu
             f"map_location must be a device of this machine, got {str(map_location)!r}"
         ) from error
     try:
-        with warnings.catch_warnings(action="ignore"):  # what torch guesses about foreign files
-            state = torch.load(path, map_location=map_location, weights_only=True)
-    except (FileNotFoundError, IsADirectoryError, PermissionError, torch.OutOfMemoryError):
+        with path.open("rb") as file, warnings.catch_warnings(action="ignore"):
+            _check_digest(file)
+            state = torch.load(file, map_location=map_location, weights_only=True)
+    except (OSError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # any bytes can be given, and torch's unpickler raises all kinds
-        raise ValueError(f"{path} is damaged or no checkpoint: torch could not read it") from error
-    if not isinstance(state, dict) or state.pop(_MARK, None) != _FORMAT:
-        raise ValueError(f"{path} is not a checkpoint that this version of practicezoo wrote")
+        raise ValueError(f"{path} is damaged or no checkpoint of this version of practicezoo") from error
+    del state[_MARK]
     return state
+
+
+class _Hashing:
+    """A file that hashes what is written to it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self._digest = hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        self._digest.update(data)
+        return self.file.write(data)
+
+    def flush(self) -> None:
+        self.file.flush()
+
+    def append_digest(self) -> None:
+        """Make the digest the archive's comment: it has none so far, and ends with that one's length."""
+        self.file.seek(-len(_NO_COMMENT), os.SEEK_END)
+        self.file.write(_COMMENT_SIZE.to_bytes(2, "little"))
+        self.file.write(_DIGEST + self._digest.hexdigest().encode())
+
+
+def _check_digest(file: BinaryIO) -> None:
+    """Raise ValueError if the file does not end with the digest of what stands before; else rewind it."""
+    left = file.seek(0, os.SEEK_END) - _COMMENT_SIZE - len(_NO_COMMENT)
+    file.seek(0)
+    digest = hashlib.sha256()
+    while left > 0:
+        digest.update(file.read(min(left, _CHUNK_SIZE)))
+        left -= _CHUNK_SIZE
+    digest.update(_NO_COMMENT)
+    expected = _COMMENT_SIZE.to_bytes(2, "little") + _DIGEST + digest.hexdigest().encode()
+    if file.read() != expected:
+        raise ValueError("the checksum does not fit the content")
+    file.seek(0)
 
 
 def _check_plain(value: Any, where: str) -> None:
@@ -99,14 +147,7 @@ def _check_plain(value: Any, where: str) -> None:
     elif type(value) in {list, tuple}:
         for index, item in enumerate(value):
             _check_plain(item, f"{where}[{index}]")
-    elif not isinstance(value, torch.Tensor) and type(value) not in {
-        int,
-        float,
-        bool,
-        str,
-        bytes,
-        type(None),
-    }:
+    elif not isinstance(value, torch.Tensor) and type(value) not in _PLAIN_TYPES:
         raise TypeError(f"{where} must be a tensor, number or string, got {type(value).__name__}")
 
 

@@ -9,11 +9,12 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from practicezoo.training.callbacks import Callback, Run
+from practicezoo.training.callbacks import Callback
 from practicezoo.training.history import History
 from practicezoo.training.loop import fit
 from practicezoo.training.metrics import Metric
-from practicezoo.training.unchanged import loader_generators
+from practicezoo.training.randomness import loader_generators
+from practicezoo.training.run import Run
 from practicezoo.training.weighing import Criterion
 
 __all__ = ["compare_activations", "compare_optimizers"]

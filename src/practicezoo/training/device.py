@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
-__all__ = ["device_of", "move_to", "pick_device", "seed_everything"]
+__all__ = ["device_of", "keep_freed_memory", "move_to", "pick_device", "seed_everything"]
 
 _FORMS = ("auto", "cpu", "cuda", "mps")
+_LARGEST_BLOCK = 32 * 2**20 - 2**16  # bytes that glibc adapts to, less its own header
 _NAME = re.compile(r"auto|cpu|mps|cuda(:(0|[1-9][0-9]*))?")
 
 
@@ -71,6 +72,8 @@ def move_to(data: Any, device: torch.device | str) -> Any:
         {'ids': tensor([0, 1, 2]), 'names': ['Li']}
     """
     if isinstance(data, torch.Tensor):
+        if data.device == device:
+            return data
         # a copy to the CPU must have arrived by the time it is read
         return data.to(device, non_blocking=torch.device(device).type != "cpu")
     if hasattr(data, "to"):
@@ -81,6 +84,18 @@ def move_to(data: Any, device: torch.device | str) -> Any:
         moved = [move_to(value, device) for value in data]
         return type(data)(*moved) if hasattr(data, "_fields") else type(data)(moved)
     return data
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep the CPU memory that one training step frees for the next step.
+
+    As it starts, glibc hands large blocks back to the system when they are freed, and a step's activations
+    come from fresh pages, zeroed one by one: a sixth to a third of the time of small networks. It adapts to
+    the largest block that it has seen freed, up to 32 MiB, and then keeps twice that much (``man mallopt``,
+    M_MMAP_THRESHOLD). This shows it such a block. Nothing touches the block, so it costs no memory, and other
+    C libraries do not care.
+    """
+    torch.empty(_LARGEST_BLOCK, dtype=torch.uint8)
 
 
 def seed_everything(seed: int) -> int:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from practicezoo.training.device import device_of, move_to
+from practicezoo.training.distributed import bare, sum_over_ranks
 from practicezoo.training.metrics import Metric
 from practicezoo.training.step import (
     Precision,
@@ -66,14 +67,15 @@ def evaluate(
         raise ValueError("criterion or metrics must be given, got neither")
     if criterion is not None and "loss" in metrics:
         raise ValueError("metrics must not be named 'loss' beside a criterion")
+    model = bare(model)
     device = device_of(model)
     for metric in metrics.values():
         metric.reset()
         if hasattr(metric, "to"):
             metric.to(device)
     loss_sum: Tensor | float = 0.0
-    weight: Tensor | int = 0
-    num_batches = 0
+    weight: Tensor | float = 0
+    num_batches: Tensor | float = 0
     with evaluation_mode(model):
         for batch in loader:
             inputs, targets = split_batch(batch)
@@ -90,6 +92,7 @@ def evaluate(
             for metric in metrics.values():
                 metric.update(outputs, targets)
             num_batches += 1
+    loss_sum, weight, num_batches = sum_over_ranks(loss_sum, weight, num_batches)
     if num_batches == 0:
         raise ValueError("loader must give at least one batch, got none")
     results = {} if criterion is None else {"loss": float(loss_sum / weight)}
@@ -119,6 +122,7 @@ def predict(model: nn.Module, loader: Iterable[Any], *, precision: Precision = "
         torch.Size([3, 3])
     """
     check_precision(precision)
+    model = bare(model)
     device = device_of(model)
     collected = []
     with evaluation_mode(model):

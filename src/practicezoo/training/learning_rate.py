@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 
-from practicezoo.training.step import Precision, TrainStep
+from practicezoo.training.distributed import sum_over_ranks
+from practicezoo.training.step import Precision, StepResult, TrainStep
 from practicezoo.training.unchanged import unchanged
 from practicezoo.training.weighing import Criterion
 
@@ -158,19 +159,28 @@ def find_learning_rate(
 def _sweep(step: TrainStep, loader: Iterable[Any], rates: Sequence[float]) -> list[float]:
     """The losses at these learning rates, as many as there are before the divergence."""
     losses: list[float] = []
-    unread: list[Tensor] = []
+    unread: list[StepResult] = []
     for number, (rate, batch) in enumerate(zip(rates, _endless(loader), strict=False), start=1):
         for optimizer in step.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate
-        unread.append(step([batch]).loss)
+        unread.append(step([batch]))
         if number % LOOK_EVERY == 0 or number == len(rates):
-            losses += torch.stack(unread).tolist()
+            losses += _read(unread)
             unread.clear()
             end = _divergence(losses)
             if end < len(losses):
                 return losses[:end]
     return losses
+
+
+def _read(results: Sequence[StepResult]) -> list[float]:
+    """The losses over all ranks' batches, so that all ranks stop together."""
+    loss_sums = torch.stack([result.loss_sum for result in results]).tolist()
+    weights = torch.stack([torch.as_tensor(result.weight) for result in results]).tolist()
+    sums = [float(value) for value in sum_over_ranks(*loss_sums, *weights)]
+    pairs = zip(sums[: len(results)], sums[len(results) :], strict=True)
+    return [loss_sum / weight if weight else math.nan for loss_sum, weight in pairs]
 
 
 def _divergence(losses: Sequence[float]) -> int:

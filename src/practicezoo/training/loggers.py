@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from practicezoo.training.callbacks import Callback, Run
+from practicezoo.training.callbacks import Callback
+from practicezoo.training.distributed import is_main, sum_over_ranks
 from practicezoo.training.history import History
 from practicezoo.training.rows import (
     Row,
@@ -17,6 +18,7 @@ from practicezoo.training.rows import (
     split_runs,
     table_of,
 )
+from practicezoo.training.run import Run
 from practicezoo.training.step import StepResult
 
 if TYPE_CHECKING:
@@ -29,10 +31,10 @@ class CSVLogger(Callback):
     """Writes a table with a row for each epoch, the one of :meth:`History.to_csv`, while the run goes on.
 
     A row is on the disk when its epoch's callbacks are done. What the file holds of other runs stays: a fresh
-    run writes below it, from epoch 1 again. A resumed run finds its own rows, by their values, and writes
-    them anew from its history, so that each of its epochs is there exactly once, whenever it was killed. A
-    last line without an end was only half written, and goes. A value that appears late gets a column, with
-    NaN in the run's epochs before.
+    run writes below it, from epoch 1 again (so does one that was killed before its first checkpoint). A
+    resumed run finds its own rows, by their values, and writes them anew from its history, so that each of
+    its epochs is there exactly once, whenever it was killed. A last line without an end was only half
+    written, and goes. A value that appears late gets a column, with NaN in the run's epochs before.
 
     Args:
         path: the file; its folder must exist.
@@ -59,10 +61,13 @@ class CSVLogger(Callback):
 
     def on_step_end(self, run: Run, result: StepResult) -> None:  # noqa: ARG002  # the hook's signature
         """Look, in the first update, at what the file holds."""
-        self._begin(run)
+        if is_main():
+            self._begin(run)
 
     def on_epoch_end(self, run: Run) -> None:
-        """Write the epoch's row."""
+        """Write the epoch's row, on rank 0."""
+        if not is_main():
+            return
         self._begin(run)
         columns, rows = table_of(run.history)
         if columns == self._columns:
@@ -148,17 +153,21 @@ class TensorBoardLogger(Callback):
 
     def on_step_end(self, run: Run, result: StepResult) -> None:
         """Write the loss, the learning rate and the gradient's norm, every so many updates."""
-        writer = self._begin(run)
-        if self.every is None or run.num_updates % self.every:
-            return
-        values: dict[str, Tensor | float] = {"loss": result.loss, "learning_rate": run.step.learning_rate}
-        if result.grad_norm is not None:
-            values["grad_norm"] = result.grad_norm
-        for name, value in values.items():
-            writer.add_scalar(f"step/{name}", float(value), run.num_updates)
+        values: dict[str, Tensor | float] = {}
+        if self.every is not None and run.num_updates % self.every == 0:
+            loss_sum, weight = sum_over_ranks(result.loss_sum, result.weight)
+            values = {"loss": loss_sum / weight, "learning_rate": run.step.learning_rate}
+            if result.grad_norm is not None:
+                values["grad_norm"] = result.grad_norm
+        if is_main():
+            writer = self._begin(run)
+            for name, value in values.items():
+                writer.add_scalar(f"step/{name}", float(value), run.num_updates)
 
     def on_epoch_end(self, run: Run) -> None:
-        """Write the epoch's values."""
+        """Write the epoch's values, on rank 0."""
+        if not is_main():
+            return
         writer = self._begin(run)
         for name, value in (run.history.last() | {"epoch": run.epoch}).items():
             writer.add_scalar(name, value, run.num_updates)

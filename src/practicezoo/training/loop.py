@@ -2,18 +2,35 @@
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from practicezoo.training.callbacks import Callback, Run
+from practicezoo.training.callbacks import Callback
+from practicezoo.training.checkpointer import Checkpointer, check_unused, resume
+from practicezoo.training.distributed import (
+    any_rank,
+    broadcast_from_main,
+    check_equal_lengths,
+    is_main,
+    sum_over_ranks,
+)
 from practicezoo.training.evaluation import evaluate
 from practicezoo.training.history import History
 from practicezoo.training.metrics import Metric
 from practicezoo.training.progress import EpochBar
+from practicezoo.training.run import Run
+from practicezoo.training.schedules import (
+    Interval,
+    as_sequence,
+    check_interval,
+    is_per_epoch,
+    step_after_epoch,
+)
 from practicezoo.training.step import Precision, StepResult, TrainStep, check_instances
 from practicezoo.training.weighing import Criterion
 
@@ -48,6 +65,13 @@ def train_epoch(step: TrainStep, loader: Iterable[Any], accumulate: int = 1) -> 
         [8, 4]
     """
     _check_accumulate(accumulate)
+    if (yield from _updates(step, loader, accumulate)) == 0:
+        raise _no_batch()
+
+
+def _updates(step: TrainStep, loader: Iterable[Any], accumulate: int) -> Generator[StepResult, None, int]:
+    """An update for each window of batches; returns their number."""
+    check_equal_lengths(loader)
     step.model.train()
     window: list[Any] = []
     num_updates = 0
@@ -59,8 +83,9 @@ def train_epoch(step: TrainStep, loader: Iterable[Any], accumulate: int = 1) -> 
             window = []
     if window:
         yield step(window)
-    elif num_updates == 0:
-        raise ValueError("loader must give at least one batch, got none")
+        num_updates += 1
+    broadcast_from_main(step.model.buffers())  # what batch norm saw differs from rank to rank
+    return num_updates
 
 
 def fit(
@@ -72,11 +97,13 @@ def fit(
     epochs: int,
     val_loader: Iterable[Any] | None = None,
     metrics: Mapping[str, Metric] | None = None,
-    lr_scheduler: LRScheduler | None = None,
+    lr_scheduler: LRScheduler | Sequence[LRScheduler] | None = None,
+    lr_scheduler_interval: Interval = "update",
     precision: Precision = "fp32",
     accumulate: int = 1,
     max_grad_norm: float | None = None,
     callbacks: Sequence[Callback] = (),
+    resume_from: str | Path | None = None,
     progress: bool = True,
 ) -> History:
     """Train a model and measure it after each epoch.
@@ -90,12 +117,18 @@ def fit(
         epochs: how many times to go through the loader.
         val_loader: measured after each epoch: the loss, and the metrics.
         metrics: what else to measure on ``val_loader``, by name.
-        lr_scheduler: stepped after each update.
+        lr_scheduler: one schedule, or several.
+        lr_scheduler_interval: whether schedules are stepped after each "update" or each "epoch". A
+            ``ReduceLROnPlateau`` is stepped after each epoch in any case, with the epoch's "val_loss"
+            ("train_loss" without a ``val_loader``).
         precision: "fp32", "bf16" or "fp16"; see :class:`TrainStep`.
         accumulate: batches in an update; equal to one batch of them all (batch norm and dropout, which
             look at a batch or draw random numbers, still see each by itself).
         max_grad_norm: clips the gradient's norm to this.
-        callbacks: called after each update and each epoch, in this order.
+        callbacks: called after each update and each epoch, in this order, a :class:`Checkpointer` last.
+        resume_from: a folder of a :class:`Checkpointer`: the run goes on from the newest good checkpoint
+            there, within an epoch with the batches that were left of it; without one it starts anew. Or one
+            of its files. Everything else must be given as before; ``epochs`` may be greater.
         progress: shows a bar and a line for each epoch, on a terminal or in a notebook only.
 
     Returns:
@@ -105,7 +138,8 @@ def fit(
 
     Raises:
         ValueError: if ``epochs`` or ``accumulate`` is below 1, a loader gives no batch, metrics come
-            without a ``val_loader``, or a class index is out of range (see :class:`TrainStep`).
+            without a ``val_loader``, a class index is out of range (see :class:`TrainStep`), or the
+            checkpoint is damaged or of another run.
         TypeError: if a batch is not a pair.
         FloatingPointError: if the loss is NaN or infinite; the message names epoch, updates and
             learning rate.
@@ -132,37 +166,48 @@ def fit(
         raise ValueError(f"metrics are measured on val_loader, which must be given for {', '.join(metrics)}")
     for callback in callbacks:
         check_instances(callbacks=callback)
+    check_interval(lr_scheduler_interval)
+    schedulers = as_sequence(lr_scheduler)
+    per_epoch = [each for each in schedulers if is_per_epoch(each, lr_scheduler_interval)]
     step = TrainStep(
         model,
         optimizer,
         criterion,
-        lr_scheduler=lr_scheduler,
+        lr_scheduler=[each for each in schedulers if each not in per_epoch],
         precision=precision,
         max_grad_norm=max_grad_norm,
     )
-    run = Run(model, step, epochs)
-    for epoch in range(1, epochs + 1):
-        run.epoch = epoch
-        started = time.perf_counter()
-        _set_epoch(train_loader, epoch)
-        total = _num_updates(train_loader, accumulate)
-        with EpochBar(f"epoch {epoch}/{epochs}", total=total, show=progress) as bar:
-            values = {"train_loss": _train(run, train_loader, accumulate, callbacks, bar)}
-            values["learning_rate"] = step.learning_rate
+    # a checkpoint holds the state of the others at the same moment
+    callbacks = sorted(callbacks, key=lambda callback: isinstance(callback, Checkpointer))
+    model = step.model
+    run = Run(
+        model,
+        step,
+        epochs,
+        train_loader=train_loader,
+        accumulate=accumulate,
+        lr_schedulers=schedulers,
+        callbacks=callbacks,
+    )
+    if resume_from is None or not resume(run, resume_from):
+        check_unused(callbacks)
+    while run.epoch_updates or (run.epoch < epochs and not run.should_stop):
+        run.epoch += 1
+        started = time.perf_counter() - run.seconds
+        _set_epoch(train_loader, run.epoch)
+        bar_shows = progress and is_main()
+        with EpochBar(f"epoch {run.epoch}/{epochs}", total=_updates_left(run), show=bar_shows) as bar:
+            values = {"train_loss": _train(run, bar, started), "learning_rate": step.learning_rate}
             if val_loader is not None:
-                measured = evaluate(
-                    model, val_loader, criterion=criterion, metrics=metrics, precision=precision
-                )
-                if not math.isfinite(measured["loss"]):
-                    raise _divergence("val_loss", measured["loss"], run, f"after update {run.num_updates}")
-                values |= {f"val_{name}": value for name, value in measured.items()}
+                values |= _measure(run, val_loader, metrics)
             values["seconds"] = time.perf_counter() - started
-            run.history.append(values)
+            step_after_epoch(per_epoch, values)
+            run.end_epoch(values)
             bar.finish(epoch_line(run))
+        run.should_stop = any_rank(run.should_stop)
         for callback in callbacks:
             _call(callback, "on_epoch_end", run)
-        if run.should_stop:
-            break
+        run.should_stop = any_rank(run.should_stop)
     return run.history
 
 
@@ -174,24 +219,34 @@ def epoch_line(run: Run) -> str:
     return f"epoch {number}  {values}  {run.history['seconds'][-1]:.1f} s"
 
 
-def _train(
-    run: Run, loader: Iterable[Any], accumulate: int, callbacks: Sequence[Callback], bar: EpochBar
-) -> float:
-    """Train one epoch; returns the mean loss over its items."""
-    loss_sum: Tensor | float = 0.0
-    weight: Tensor | int = 0
-    checked = 0
-    for number, result in enumerate(train_epoch(run.step, loader, accumulate=accumulate), start=1):
-        loss_sum, weight = loss_sum + result.loss_sum, weight + result.weight
+def _train(run: Run, bar: EpochBar, started: float) -> float:
+    """Train one epoch, or what is left of it; returns the mean loss over its items."""
+    checked = run.epoch_updates
+    for result in _updates(run.step, run.batches(), run.accumulate):
+        run.losses.add(result.loss, result.weight)
         run.num_updates += 1
-        for callback in callbacks:
+        run.epoch_updates += 1
+        run.seconds = time.perf_counter() - started
+        for callback in run.callbacks:
             _call(callback, "on_step_end", run, result)
-        if number % LOSS_CHECK_EVERY == 0:
-            _check_finite(loss_sum, run, checked + 1, number)
-            checked = number
-        bar.advance(result.num_items, loss_sum, weight)
-    _check_finite(loss_sum, run, checked + 1, number)
+        if run.epoch_updates % LOSS_CHECK_EVERY == 0:
+            _totals(run, checked + 1)
+            checked = run.epoch_updates
+        bar.advance(result.num_items, run.losses)
+    if run.epoch_updates == 0:
+        raise _no_batch()
+    loss_sum, weight = _totals(run, checked + 1)
     return float(loss_sum / weight)
+
+
+def _measure(run: Run, val_loader: Iterable[Any], metrics: Mapping[str, Metric] | None) -> dict[str, float]:
+    step = run.step
+    measured = evaluate(
+        run.model, val_loader, criterion=step.criterion, metrics=metrics, precision=step.precision
+    )
+    if not math.isfinite(measured["loss"]):
+        raise _divergence("val_loss", measured["loss"], run, f"after update {run.num_updates}")
+    return {f"val_{name}": value for name, value in measured.items()}
 
 
 def _check_accumulate(accumulate: int) -> None:
@@ -199,9 +254,17 @@ def _check_accumulate(accumulate: int) -> None:
         raise ValueError(f"accumulate must be at least 1, got {accumulate}")
 
 
-def _check_finite(loss_sum: Tensor | float, run: Run, first: int, last: int) -> None:
+def _totals(run: Run, first: int) -> tuple[Tensor | float, Tensor | float]:
+    """All ranks' losses and weights so far; FloatingPointError on each rank if one's is no number."""
+    loss_sum, weight = sum_over_ranks(*run.losses.totals())
     if not math.isfinite(loss_sum):
-        raise _divergence("the loss", float(loss_sum), run, f"between updates {first} and {last}")
+        when = f"between updates {first} and {run.epoch_updates}"
+        raise _divergence("the loss", float(loss_sum), run, when)
+    return loss_sum, weight
+
+
+def _no_batch() -> ValueError:
+    return ValueError("loader must give at least one batch, got none")
 
 
 def _divergence(what: str, value: float, run: Run, when: str) -> FloatingPointError:
@@ -219,9 +282,9 @@ def _call(callback: Callback, hook: str, *arguments: Any) -> None:
         raise
 
 
-def _num_updates(loader: Iterable[Any], accumulate: int) -> int | None:
+def _updates_left(run: Run) -> int | None:
     try:
-        return math.ceil(len(loader) / accumulate)  # type: ignore[arg-type]
+        return math.ceil(len(run.train_loader) / run.accumulate) - run.epoch_updates  # type: ignore[arg-type]
     except TypeError:  # an iterable without a length
         return None
 

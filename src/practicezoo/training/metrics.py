@@ -5,6 +5,8 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from practicezoo.training.distributed import sum_over_ranks
+
 __all__ = ["Accuracy", "Metric"]
 
 
@@ -76,10 +78,11 @@ class Accuracy:
         self._right = self._right + right.sum()
 
     def compute(self) -> Tensor:
-        """The share of right targets since the last reset."""
-        if int(self._count) == 0:
+        """The share of right targets since the last reset, on all ranks together."""
+        right, count = sum_over_ranks(self._right, self._count)
+        if count == 0:
             raise ValueError("accuracy must have counted at least one target, got none")
-        return torch.as_tensor(self._right).cpu().double() / int(self._count)
+        return torch.as_tensor(right).cpu().double() / int(count)
 
     def reset(self) -> None:
         """Start counting anew."""

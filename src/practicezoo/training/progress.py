@@ -5,7 +5,7 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-from torch import Tensor
+from practicezoo.training.weighing import LossSum
 
 __all__ = ["EpochBar", "is_interactive"]
 
@@ -52,7 +52,7 @@ class EpochBar:
         if self._bar is not None:
             self._bar.close()
 
-    def advance(self, num_items: int, loss_sum: Tensor, weight: Tensor | int) -> None:
+    def advance(self, num_items: int, losses: LossSum) -> None:
         """Count an update in; the loss is read only when the bar is drawn, about ten times a second."""
         if self._bar is None:
             return
@@ -61,6 +61,7 @@ class EpochBar:
         now = time.perf_counter()
         if now - self._drawn >= self._bar.mininterval:  # tqdm's update() would draw before the loss is known
             rate = self._num_items / (now - self._started)
+            loss_sum, weight = losses.totals()
             self._bar.set_postfix_str(f"loss {float(loss_sum / weight):.4f}, {rate:,.0f} items/s")
             self._drawn = now
 

@@ -1,6 +1,7 @@
 """One optimizer update from a list of micro-batches."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -9,9 +10,20 @@ from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from practicezoo.training.device import device_of, move_to
+from practicezoo.training.device import device_of, keep_freed_memory, move_to
+from practicezoo.training.distributed import (
+    average_gradients,
+    bare,
+    broadcast_from_main,
+    check_gradients,
+    no_sync,
+    replicate,
+    sum_over_ranks,
+    world_size,
+)
+from practicezoo.training.schedules import as_sequence, check_needs_no_value
 from practicezoo.training.targets import compute_loss, move_targets
-from practicezoo.training.weighing import Criterion, as_sum, loss_total, loss_weight, num_items
+from practicezoo.training.weighing import Criterion, as_sum, loss_total, loss_weight, num_items, weighted
 
 __all__ = [
     "Precision",
@@ -32,22 +44,24 @@ _AUTOCAST_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch
 class StepResult:
     """What one update measured. Tensors stay on the model's device: read them when you show them.
 
+    Over several processes it is about this one's batches: :func:`sum_over_ranks` adds up sums and weights.
+
     Attributes:
-        loss_sum: the criterion summed over the update's items, a scalar tensor.
-        weight: what a mean divides that sum by; usually the number of items.
+        loss: the mean loss over the update's items, a scalar tensor.
+        weight: what that mean divides by; usually the number of items.
         num_items: items in the update's micro-batches.
         grad_norm: the norm before clipping of the optimizers' gradients, or None without ``max_grad_norm``.
     """
 
-    loss_sum: Tensor
+    loss: Tensor
     weight: Tensor | int
     num_items: int
     grad_norm: Tensor | None
 
     @property
-    def loss(self) -> Tensor:
-        """The mean loss over the update's items, a scalar tensor."""
-        return self.loss_sum / self.weight
+    def loss_sum(self) -> Tensor:
+        """The loss summed over the update's items, a scalar tensor."""
+        return weighted(self.loss, self.weight)
 
 
 class TrainStep:
@@ -66,7 +80,7 @@ class TrainStep:
         optimizer: one optimizer, or several that share the parameters among them; LBFGS only by itself.
         criterion: called with outputs and targets, returns a scalar. With ``reduction="sum"`` the
             gradient is that of the sum; otherwise it is taken for a mean.
-        lr_scheduler: stepped after each update.
+        lr_scheduler: one schedule, or several; stepped after each update.
         precision: "fp32"; "bf16" for autocast in bfloat16; "fp16" for autocast in float16 with a
             gradient scaler (CUDA only; an update that overflows is skipped, and the schedule waits).
         max_grad_norm: clips the norm of the optimizers' gradients, taken together, to this.
@@ -94,7 +108,7 @@ class TrainStep:
         optimizer: Optimizer | Sequence[Optimizer],
         criterion: Criterion,
         *,
-        lr_scheduler: LRScheduler | None = None,
+        lr_scheduler: LRScheduler | Sequence[LRScheduler] | None = None,
         precision: Precision = "fp32",
         max_grad_norm: float | None = None,
     ) -> None:
@@ -108,14 +122,22 @@ class TrainStep:
             raise ValueError(f"precision 'fp16' needs a model on CUDA, got one on {device_of(model)}")
         if max_grad_norm is not None and not max_grad_norm > 0:
             raise ValueError(f"max_grad_norm must be positive, got {max_grad_norm}")
-        self.model = model
+        self.model = bare(model)
         self.criterion = criterion
         self._check_optimizers()
-        self.lr_scheduler = lr_scheduler
+        self._world_size = world_size()
+        self._replica = replicate(model)
+        if isinstance(criterion, nn.Module):
+            broadcast_from_main(criterion.parameters())
+        self._parameter = next(model.parameters(), torch.empty(0))
+        self.lr_schedulers = as_sequence(lr_scheduler)
+        check_needs_no_value(self.lr_schedulers)
         self.precision = precision
         self.max_grad_norm = max_grad_norm
         self._sum_criterion = as_sum(criterion)
         self.scaler = torch.amp.GradScaler("cuda", enabled=precision == "fp16")
+        if device_of(model).type == "cpu":
+            keep_freed_memory()
 
     def __call__(self, micro_batches: Sequence[Any]) -> StepResult:
         """Update the model once from ``micro_batches``, each a pair of inputs and targets."""
@@ -123,15 +145,16 @@ class TrainStep:
             raise ValueError("micro_batches must hold at least one batch, got none")
         pairs = [split_batch(batch) for batch in micro_batches]
         weights = [loss_weight(self.criterion, targets) for _, targets in pairs]
-        total = sum(weights[1:], start=weights[0])
+        weight = sum(weights[1:], start=weights[0])
+        (total,) = sum_over_ranks(weight)
         if self._evaluates_again:
-            loss_sum, grad_norm = self._search(pairs, weights, total), None
+            loss, grad_norm = self._search(pairs, weights, total), None
         else:
-            loss_sum = self._differentiate(pairs, weights, total)
+            loss = self._differentiate(pairs, weights, total)
             grad_norm = self._clip()
             self._update()
         num_items_seen = sum(num_items(targets) for _, targets in pairs)
-        return StepResult(loss_sum, total, num_items_seen, grad_norm)
+        return StepResult(loss, weight, num_items_seen, grad_norm)
 
     @property
     def learning_rate(self) -> float:
@@ -142,53 +165,63 @@ class TrainStep:
         self,
         pairs: Sequence[tuple[Any, Any]],
         weights: Sequence[Tensor | int],
-        total: Tensor | int,
+        total: Tensor | float,
         objective: list[Tensor] | None = None,
     ) -> Tensor:
-        """Fill the gradients anew; returns the loss summed over items, its shares go to ``objective``."""
-        device = device_of(self.model)
+        """Fill the gradients anew; returns the mean loss over items, its shares go to ``objective``."""
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
-        parts = []
-        for (inputs, targets), weight in zip(pairs, weights, strict=True):
-            with autocast(device, self.precision):
-                outputs = self.model(move_to(inputs, device))
-                moved = move_targets(self.criterion, outputs, targets, device)
-                share, part = self._losses(outputs, moved, weight, total, len(pairs) == 1)
-            self.scaler.scale(share).backward()
-            parts.append(part)
+        is_whole = len(pairs) == 1 and self._world_size == 1
+        criterion = self.criterion if is_whole else self._sum_criterion or self.criterion
+        losses = []
+        for number, ((inputs, targets), weight) in enumerate(zip(pairs, weights, strict=True), start=1):
+            is_last = number == len(pairs)  # the ranks' gradients meet once, when all are there
+            with nullcontext() if is_last else no_sync(self._replica):
+                loss = self._loss(criterion, inputs, targets)
+                share = loss if is_whole else self._share(criterion, loss, weight, total)
+                self.scaler.scale(share if self._world_size == 1 else share * self._world_size).backward()
+            losses.append(loss.detach())
             if objective is not None:
                 objective.append(share.detach())
-        return sum(parts[1:], start=parts[0])
+        if self._world_size > 1:  # what came out is the mean over ranks of world_size times each one's share
+            check_gradients(self._replica)
+            average_gradients(self.criterion)
+        return _mean(criterion, losses, weights)
 
     def _search(
-        self, pairs: Sequence[tuple[Any, Any]], weights: Sequence[Tensor | int], total: Tensor | int
+        self, pairs: Sequence[tuple[Any, Any]], weights: Sequence[Tensor | int], total: Tensor | float
     ) -> Tensor:
-        """Let LBFGS evaluate as often as it likes; returns the first evaluation's loss summed over items."""
-        loss_sums = []
+        """Let LBFGS evaluate as often as it likes; returns the first evaluation's mean loss over items."""
+        losses = []
 
-        def closure() -> Tensor:
+        def closure() -> Tensor | float:
             objective: list[Tensor] = []
-            loss_sums.append(self._differentiate(pairs, weights, total, objective))
-            return sum(objective[1:], start=objective[0])
+            losses.append(self._differentiate(pairs, weights, total, objective))
+            (value,) = sum_over_ranks(sum(objective[1:], start=objective[0]))
+            return value
 
         self._update(closure)
-        return loss_sums[0]
+        return losses[0]
 
-    def _losses(
-        self, outputs: Any, targets: Any, weight: Tensor | int, total: Tensor | int, alone: bool
-    ) -> tuple[Tensor, Tensor]:
-        """A micro-batch's share of the update's loss, to differentiate, and its loss summed over items."""
-        if not alone and self._sum_criterion is not None:
-            loss = compute_loss(self._sum_criterion, outputs, targets)
-            share = loss / torch.as_tensor(total).clamp(min=1e-30)  # nothing counted: zero, not NaN
-            return share, loss_total(self._sum_criterion, loss.detach(), weight)
-        loss = compute_loss(self.criterion, outputs, targets)
+    def _loss(self, criterion: Criterion, inputs: Any, targets: Any) -> Tensor:
+        """The criterion's value for a micro-batch."""
+        device = self._parameter.device
+        with autocast(device, self.precision):
+            outputs = self._replica(move_to(inputs, device))
+            loss = compute_loss(criterion, outputs, move_targets(criterion, outputs, targets, device))
         if loss.ndim > 0:
             raise ValueError(f"criterion must return a scalar, got shape {tuple(loss.shape)}")
-        is_whole = alone or getattr(self.criterion, "reduction", None) == "sum"
-        share = loss if is_whole else loss * weight / total
-        return share, loss_total(self.criterion, loss.detach(), weight)
+        return loss
+
+    def _share(
+        self, criterion: Criterion, loss: Tensor, weight: Tensor | int, total: Tensor | float
+    ) -> Tensor:
+        """A micro-batch's share of the update's loss."""
+        if getattr(self.criterion, "reduction", None) == "sum":
+            return loss
+        if criterion is self._sum_criterion:
+            return loss / torch.as_tensor(total).clamp(min=1e-30)  # nothing counted: zero, not NaN
+        return loss * weight / total
 
     def _check_optimizers(self) -> None:
         """Raise ValueError for an optimizer whose updates would change nothing here."""
@@ -211,9 +244,10 @@ class TrainStep:
         # only what is updated: other gradients are never cleared, and would grow from step to step
         groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
         parameters = [parameter for group in groups for parameter in group["params"]]
-        return nn.utils.clip_grad_norm_(parameters, self.max_grad_norm)
+        norm = nn.utils.clip_grad_norm_(parameters, self.max_grad_norm)
+        return norm.full_tensor() if hasattr(norm, "full_tensor") else norm  # of a sharded model
 
-    def _update(self, *closure: Callable[[], Tensor]) -> None:
+    def _update(self, *closure: Callable[[], Tensor | float]) -> None:
         for optimizer in self.optimizers:
             self.scaler.step(optimizer, *closure)
         skipped = False
@@ -221,8 +255,17 @@ class TrainStep:
             scale = self.scaler.get_scale()
             self.scaler.update()
             skipped = self.scaler.get_scale() < scale
-        if self.lr_scheduler is not None and not skipped:
-            self.lr_scheduler.step()
+        if not skipped:
+            for scheduler in self.lr_schedulers:
+                scheduler.step()
+
+
+def _mean(criterion: Criterion, losses: Sequence[Tensor], weights: Sequence[Tensor | int]) -> Tensor:
+    """The mean over items of the criterion's values for micro-batches."""
+    if len(losses) == 1 and getattr(criterion, "reduction", None) != "sum":
+        return losses[0]
+    totals = [loss_total(criterion, *each) for each in zip(losses, weights, strict=True)]
+    return sum(totals[1:], start=totals[0]) / sum(weights[1:], start=weights[0])
 
 
 def _check_alone(optimizers: Sequence[Optimizer], precision: str, max_grad_norm: float | None) -> None:
@@ -240,8 +283,10 @@ def _check_alone(optimizers: Sequence[Optimizer], precision: str, max_grad_norm:
         )
 
 
-def autocast(device: torch.device, precision: Precision) -> torch.autocast:
-    """The autocast context of ``precision``; for "fp32" one that changes nothing."""
+def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[Any]:
+    """The autocast context of ``precision``; for "fp32" none, or one that ends the caller's own."""
+    if precision == "fp32" and not torch.is_autocast_enabled(device.type):
+        return nullcontext()
     return torch.autocast(device.type, _AUTOCAST_DTYPES[precision], enabled=precision != "fp32")
 
 

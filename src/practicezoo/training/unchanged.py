@@ -1,19 +1,17 @@
 """Trying something with a model, an optimizer and a loader that afterwards are as they were."""
 
 import copy
-import random
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from practicezoo.training.device import device_of
+from practicezoo.training.randomness import order_state, set_order_state
 
-__all__ = ["loader_generators", "unchanged"]
+__all__ = ["unchanged"]
 
 
 @contextmanager
@@ -43,19 +41,14 @@ def unchanged(
         (optimizer, [(key, copy.deepcopy(state)) for key, state in optimizer.state.items()])
         for optimizer in optimizers
     ]
-    generators = [(generator, generator.get_state()) for generator in loader_generators(loader)]
-    device = device_of(model)
-    random_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002  # user code may draw
+    order = order_state(loader)
     for parameter in parameters:
         parameter.grad = None  # the tensor itself stays as it is
-    with torch.random.fork_rng([device] if device.type == "cuda" else []), torch.enable_grad():
+    with torch.enable_grad():
         try:
             yield
         finally:
-            random.setstate(random_state)
-            np.random.set_state(numpy_state)  # noqa: NPY002
-            for generator, state in generators:
-                generator.set_state(state)
+            set_order_state(loader, order)
             for optimizer, entries in states:
                 optimizer.state.clear()
                 optimizer.state.update(entries)
@@ -71,16 +64,3 @@ def unchanged(
                     setattr(module, name, buffer)
             for module, training in flags:
                 module.training = training
-
-
-def loader_generators(loader: Any) -> list[torch.Generator]:
-    """The generators of its own that a loader shuffles with."""
-    batch_sampler = getattr(loader, "batch_sampler", None)
-    parts = (
-        loader,
-        getattr(loader, "sampler", None),
-        batch_sampler,
-        getattr(batch_sampler, "sampler", None),
-    )
-    found = [getattr(part, "generator", None) for part in parts]
-    return [generator for generator in found if isinstance(generator, torch.Generator)]

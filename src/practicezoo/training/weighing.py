@@ -10,9 +10,11 @@ from torch.nn.utils.rnn import PackedSequence
 
 from practicezoo.training.device import move_to
 
-__all__ = ["Criterion", "as_sum", "loss_total", "loss_weight", "num_items"]
+__all__ = ["Criterion", "LossSum", "as_sum", "loss_total", "loss_weight", "num_items", "weighted"]
 
 Criterion: TypeAlias = Callable[[Any, Any], Tensor]
+
+_MOST_WAITING = 64  # few enough to keep, many enough to make their sum cost next to nothing
 
 
 def loss_weight(criterion: Criterion, targets: Any) -> Tensor | int:
@@ -48,24 +50,60 @@ def loss_weight(criterion: Criterion, targets: Any) -> Tensor | int:
                 )
             return targets.numel() // targets.shape[1]
         counted = targets != criterion.ignore_index
-        if criterion.weight is None:
-            return counted.sum()
+        class_weights = criterion.weight
+        if class_weights is None:
+            return counted.count_nonzero()
         # no index leads beyond the weights: the criterion is the one to refuse it
-        indices = targets.clamp(0, len(criterion.weight) - 1)
-        indices, counted = move_to((indices, counted), criterion.weight.device)
-        return criterion.weight[indices].mul(counted).sum()
+        indices = targets.clamp(0, len(class_weights) - 1)
+        indices, counted = move_to((indices, counted), class_weights.device)
+        return class_weights[indices].mul(counted).sum()
     return targets.numel()
 
 
 def loss_total(criterion: Criterion, loss: Tensor, weight: Tensor | int) -> Tensor:
     """The sum over a batch's items behind ``loss``, the criterion's value for the batch."""
-    loss = loss.to(torch.promote_types(loss.dtype, torch.float32))  # a sum in bfloat16 soon stops growing
     if getattr(criterion, "reduction", None) == "sum":
-        return loss
-    if isinstance(weight, Tensor):  # a mean over no counted target is NaN, its sum is zero
-        counted = (weight > 0).to(loss.device, non_blocking=True)
-        return torch.where(counted, loss * weight, 0.0)
-    return loss * weight if weight else torch.zeros_like(loss)
+        return _widened(loss)
+    return weighted(loss, weight)
+
+
+def weighted(mean: Tensor, weight: Tensor | float) -> Tensor:
+    """The sum behind a mean, or sums behind means: zero where nothing was counted and the mean is NaN."""
+    mean = _widened(mean)
+    if isinstance(weight, Tensor):
+        weights: Tensor = move_to(weight, mean.device)
+        return (mean * weights).masked_fill(weights == 0, 0.0)
+    return mean * weight if weight else torch.zeros_like(mean)
+
+
+class LossSum:
+    """Adds up the losses of many updates, in stacks: three operations on each would show in a fast loop."""
+
+    def __init__(self, loss_sum: Tensor | float = 0.0, weight: Tensor | float = 0) -> None:
+        self._loss_sum = loss_sum
+        self._weight = weight
+        self._waiting: list[tuple[Tensor, Tensor | float]] = []
+
+    def add(self, loss: Tensor, weight: Tensor | float) -> None:
+        """Count in a mean loss and what it weighs; nothing is read from the device."""
+        self._waiting.append((loss, weight))
+        if len(self._waiting) == _MOST_WAITING:
+            self.totals()
+
+    def totals(self) -> tuple[Tensor | float, Tensor | float]:
+        """The loss summed over items, and what a mean divides it by."""
+        if self._waiting:
+            losses, weights = zip(*self._waiting, strict=True)
+            self._waiting = []
+            stack = torch.stack([torch.as_tensor(weight) for weight in weights])
+            self._loss_sum = self._loss_sum + weighted(torch.stack(losses), stack).sum()
+            self._weight = self._weight + stack.sum()
+        return self._loss_sum, self._weight
+
+
+def _widened(loss: Tensor) -> Tensor:
+    """A loss in float32 at least: a sum in bfloat16 soon stops growing."""
+    return loss.float() if loss.dtype in {torch.bfloat16, torch.float16} else loss
 
 
 def num_items(targets: Any) -> int:

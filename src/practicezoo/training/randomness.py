@@ -1,0 +1,65 @@
+"""Random states: what must be put back so that the same numbers are drawn again."""
+
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+__all__ = ["loader_generators", "order_state", "random_state", "set_order_state", "set_random_state"]
+
+
+def random_state() -> dict[str, Any]:
+    """The states of Python's, NumPy's and torch's global generators (on every device), as plain values."""
+    version, words, gauss = random.getstate()
+    kind, keys, position, has_gauss, cached = np.random.get_state(legacy=True)  # noqa: NPY002
+    return {
+        "python": (version, torch.tensor(words), gauss),
+        "numpy": (kind, torch.from_numpy(np.asarray(keys, dtype=np.int64)), position, has_gauss, cached),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
+    }
+
+
+def set_random_state(state: Mapping[str, Any]) -> None:
+    """Put back what :func:`random_state` returned."""
+    version, words, gauss = state["python"]
+    random.setstate((version, tuple(words.tolist()), gauss))
+    kind, keys, *rest = state["numpy"]
+    np.random.set_state((kind, keys.numpy().astype(np.uint32), *rest))  # noqa: NPY002
+    torch.set_rng_state(state["torch"])
+    for device, device_state in enumerate(state["cuda"]):
+        torch.cuda.set_rng_state(device_state, device)
+
+
+def order_state(loader: Any) -> dict[str, Any]:
+    """All that the order of the loader's next epoch depends on: the global states and its own generators'."""
+    return {
+        "random": random_state(),
+        "generators": [generator.get_state() for generator in loader_generators(loader)],
+    }
+
+
+def set_order_state(loader: Any, state: Mapping[str, Any]) -> None:
+    """Put back what :func:`order_state` returned."""
+    set_random_state(state["random"])
+    for generator, saved in zip(loader_generators(loader), state["generators"], strict=True):
+        generator.set_state(saved)
+
+
+def loader_generators(loader: Any) -> list[torch.Generator]:
+    """The generators of its own that a loader shuffles with."""
+    batch_sampler = getattr(loader, "batch_sampler", None)
+    parts: tuple[Any, ...] = (
+        loader,
+        getattr(loader, "sampler", None),
+        batch_sampler,
+        getattr(batch_sampler, "sampler", None),
+    )
+    found = {id(part.generator): part.generator for part in parts if _has_generator(part)}
+    return list(found.values())
+
+
+def _has_generator(part: Any) -> bool:
+    return isinstance(getattr(part, "generator", None), torch.Generator)
