@@ -2,8 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-__all__ = ["needs_matplotlib"]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["needs_matplotlib", "new_axes"]
 
 
 @contextmanager
@@ -13,3 +17,10 @@ def needs_matplotlib() -> Iterator[None]:
         yield
     except ImportError as error:
         raise ImportError('plotting needs matplotlib: pip install "practicezoo[plot]"') from error
+
+
+def new_axes(width: float = 6.4, height: float = 4.0) -> "Axes":
+    """The axes of a new figure of this size in inches, unknown to pyplot."""
+    with needs_matplotlib():
+        from matplotlib.figure import Figure  # noqa: PLC0415
+    return Figure(figsize=(width, height), layout="constrained").add_subplot()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from itertools import cycle
 from typing import TYPE_CHECKING
 
-from practicezoo.plotting._extra import needs_matplotlib
+from practicezoo.plotting._extra import new_axes
 from practicezoo.training.history import History, smaller_is_better
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def plot_history(history: History, *names: str, ax: "Axes | None" = None) -> "Ax
         >>> plot_history(history).get_ylabel()
         'val_accuracy'
     """
-    ax = _axes(ax)
+    ax = new_axes() if ax is None else ax
     if len(history) == 0:
         raise ValueError("history must have at least one epoch to draw, got none")
     accuracies = [name for name in history if name.endswith("accuracy")]
@@ -100,7 +100,7 @@ def plot_histories(
         >>> [text.get_text() for text in plot_histories(histories).get_legend().get_texts()]
         ['Adam  0.25', 'SGD  0.5']
     """
-    ax = _axes(ax)
+    ax = new_axes() if ax is None else ax
     drawn = {label: history for label, history in histories.items() if len(history) > 0}
     if not drawn:
         raise ValueError("histories must have at least one epoch to draw, got none")
@@ -127,13 +127,6 @@ def plot_histories(
 def _spans(values: list[float], factor: float) -> bool:
     """Whether values are positive and the greatest is more than ``factor`` times the least."""
     return bool(values) and min(values) > 0 and max(values) > factor * min(values)
-
-
-def _axes(ax: "Axes | None") -> "Axes":
-    """``ax``, or those of a new figure."""
-    with needs_matplotlib():
-        from matplotlib.figure import Figure  # noqa: PLC0415
-    return Figure(figsize=(6.4, 4.0), layout="constrained").add_subplot() if ax is None else ax
 
 
 def _whole_epochs(ax: "Axes") -> None:

@@ -1,9 +1,11 @@
 """Training and measuring: any module, any iterable of (inputs, targets)."""
 
+from practicezoo.training.averaging import WeightAveraging
 from practicezoo.training.callbacks import Callback, EarlyStopping
 from practicezoo.training.checkpoint import load_checkpoint, save_checkpoint
 from practicezoo.training.checkpointer import Checkpointer
 from practicezoo.training.compare import compare_activations, compare_optimizers
+from practicezoo.training.confusion import confusion_matrix
 from practicezoo.training.device import move_to, pick_device, seed_everything
 from practicezoo.training.distributed import (
     DistributedContext,
@@ -13,6 +15,8 @@ from practicezoo.training.distributed import (
 )
 from practicezoo.training.evaluation import evaluate, predict
 from practicezoo.training.history import History
+from practicezoo.training.learning_rate import LearningRateCurve, find_learning_rate
+from practicezoo.training.loggers import CSVLogger, TensorBoardLogger
 from practicezoo.training.loop import fit, train_epoch
 from practicezoo.training.metrics import Accuracy, Metric
 from practicezoo.training.run import Run
@@ -21,19 +25,25 @@ from practicezoo.training.weighing import loss_weight
 
 __all__ = [
     "Accuracy",
+    "CSVLogger",
     "Callback",
     "Checkpointer",
     "DistributedContext",
     "EarlyStopping",
     "History",
+    "LearningRateCurve",
     "Metric",
     "Run",
     "StepResult",
+    "TensorBoardLogger",
     "TrainStep",
+    "WeightAveraging",
     "compare_activations",
     "compare_optimizers",
+    "confusion_matrix",
     "distributed_context",
     "evaluate",
+    "find_learning_rate",
     "fit",
     "is_main",
     "load_checkpoint",

@@ -13,6 +13,7 @@ from practicezoo.training.callbacks import Callback
 from practicezoo.training.history import History
 from practicezoo.training.loop import fit
 from practicezoo.training.metrics import Metric
+from practicezoo.training.randomness import loader_generators
 from practicezoo.training.run import Run
 from practicezoo.training.weighing import Criterion
 
@@ -146,7 +147,7 @@ def _compare(
     if isinstance(data, Iterator):
         found = type(data).__name__
         raise ValueError(f"data must be a loader or a list, to start again with, got {found}")  # noqa: TRY004
-    generators = _generators(data)
+    generators = loader_generators(data)
     states = [generator.get_state() for generator in generators]
     histories = {}
     for name, (model_factory, optimizer_factory) in runs.items():
@@ -183,16 +184,3 @@ class _Recorder(Callback):
 
     def on_epoch_end(self, run: Run) -> None:
         self.history = run.history
-
-
-def _generators(loader: Any) -> list[torch.Generator]:
-    """The generators of its own that a loader shuffles with."""
-    batch_sampler = getattr(loader, "batch_sampler", None)
-    parts = (
-        loader,
-        getattr(loader, "sampler", None),
-        batch_sampler,
-        getattr(batch_sampler, "sampler", None),
-    )
-    found = [getattr(part, "generator", None) for part in parts]
-    return [generator for generator in found if isinstance(generator, torch.Generator)]

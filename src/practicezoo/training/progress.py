@@ -9,10 +9,17 @@ from practicezoo.training.weighing import LossSum
 
 __all__ = ["EpochBar", "is_interactive"]
 
+# tqdm's own, without its rate: items per second say more than updates
+MEASURED = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
+COUNTED = "{desc}: {n_fmt} updates [{elapsed}{postfix}]"
+
 
 def is_interactive() -> bool:
     """Whether someone is watching: standard error is a terminal, or this is a notebook."""
-    return sys.stderr.isatty() or "ipykernel" in sys.modules
+    has_terminal = (
+        sys.stderr is not None and sys.stderr.isatty()
+    )  # None in Windows programs without a console
+    return has_terminal or "ipykernel" in sys.modules
 
 
 class EpochBar:
@@ -29,9 +36,12 @@ class EpochBar:
         if show and is_interactive():
             from tqdm.auto import tqdm  # noqa: PLC0415
 
-            self._bar = tqdm(desc=description, total=total, leave=False, unit="update", dynamic_ncols=True)
+            layout = COUNTED if total is None else MEASURED
+            self._bar = tqdm(
+                desc=description, total=total, leave=False, dynamic_ncols=True, bar_format=layout
+            )
         self._num_items = 0
-        self._started = time.perf_counter()
+        self._started = self._drawn = time.perf_counter()
 
     def __enter__(self) -> Self:
         return self
@@ -47,12 +57,13 @@ class EpochBar:
         if self._bar is None:
             return
         self._num_items += num_items
-        if self._bar.update():
-            rate = self._num_items / (time.perf_counter() - self._started)
+        self._bar.n += 1
+        now = time.perf_counter()
+        if now - self._drawn >= self._bar.mininterval:  # tqdm's update() would draw before the loss is known
+            rate = self._num_items / (now - self._started)
             loss_sum, weight = losses.totals()
-            self._bar.set_postfix_str(
-                f"loss {float(loss_sum / weight):.4f}, {rate:,.0f} items/s", refresh=False
-            )
+            self._bar.set_postfix_str(f"loss {float(loss_sum / weight):.4f}, {rate:,.0f} items/s")
+            self._drawn = now
 
     def finish(self, line: str) -> None:
         """Remove the bar and leave ``line`` in its place."""

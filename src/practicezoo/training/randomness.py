@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-__all__ = ["order_state", "random_state", "set_order_state", "set_random_state"]
+__all__ = ["loader_generators", "order_state", "random_state", "set_order_state", "set_random_state"]
 
 
 def random_state() -> dict[str, Any]:
@@ -37,18 +37,19 @@ def order_state(loader: Any) -> dict[str, Any]:
     """All that the order of the loader's next epoch depends on: the global states and its own generators'."""
     return {
         "random": random_state(),
-        "generators": [generator.get_state() for generator in _generators(loader)],
+        "generators": [generator.get_state() for generator in loader_generators(loader)],
     }
 
 
 def set_order_state(loader: Any, state: Mapping[str, Any]) -> None:
     """Put back what :func:`order_state` returned."""
     set_random_state(state["random"])
-    for generator, saved in zip(_generators(loader), state["generators"], strict=True):
+    for generator, saved in zip(loader_generators(loader), state["generators"], strict=True):
         generator.set_state(saved)
 
 
-def _generators(loader: Any) -> list[torch.Generator]:
+def loader_generators(loader: Any) -> list[torch.Generator]:
+    """The generators of its own that a loader shuffles with."""
     batch_sampler = getattr(loader, "batch_sampler", None)
     parts: tuple[Any, ...] = (
         loader,
