@@ -1,4 +1,4 @@
-"""The command line: list, info, train, evaluate, predict, reproduce."""
+"""The command line: list, info, check, train, evaluate, predict, reproduce."""
 
 import argparse
 import dataclasses
@@ -12,6 +12,7 @@ from pathlib import Path
 import practicezoo
 from practicezoo.recipes import (
     DataOptions,
+    check_recipe,
     get_recipe,
     list_recipes,
     load_trained,
@@ -21,7 +22,7 @@ from practicezoo.recipes import (
 
 __all__ = ["main"]
 
-BAD_INPUT, INTERRUPTED = 2, 130
+FOUND, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: what follows the program's name; default: ``sys.argv``.
 
     Returns:
-        The exit status: 0, or 2 for bad input, or 130 after Ctrl-C.
+        The exit status: 0, or 1 if ``check`` found something, 2 for bad input, 130 after Ctrl-C.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
-        options.run(options)
+        return options.run(options) or 0
     except KeyboardInterrupt:
         print("\npracticezoo: interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -50,7 +51,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, TypeError, OSError, FloatingPointError) as error:
         print(f"practicezoo: {error}", file=sys.stderr)
         return BAD_INPUT
-    return 0
 
 
 def _list(_: argparse.Namespace) -> None:
@@ -72,6 +72,18 @@ def _info(options: argparse.Namespace) -> None:
         overrides = "".join(f", {key} {value}" for key, value in setting.model_overrides.items())
         dataset = f", on {setting.dataset}" if setting.dataset else ""
         print(f"setting {name}: {setting.epochs} epochs, batches of {setting.batch_size}{overrides}{dataset}")
+
+
+def _check(options: argparse.Namespace) -> int:
+    findings = check_recipe(
+        get_recipe(options.name),
+        setting=options.setting,
+        data=_data_options(options),
+        device=options.device,
+        seed=options.seed,
+    )
+    print("\n".join(str(finding) for finding in findings) or "no findings")
+    return FOUND if findings else 0
 
 
 def _train(options: argparse.Namespace) -> None:
@@ -186,16 +198,20 @@ def _parser() -> argparse.ArgumentParser:
     info = commands.add_parser("info", help="show one recipe: its data, settings and the course's result")
     info.set_defaults(run=_info)
 
+    check = commands.add_parser("check", help="look for mistakes in a recipe before it trains")
+    check.set_defaults(run=_check)
+
     train = commands.add_parser("train", help="train a recipe, from nothing to a measured checkpoint")
     train.set_defaults(run=_train)
-    train.add_argument(
-        "--setting",
-        default="tuned",
-        metavar="S",
-        help="tuned, course, or another that `info` shows; default: tuned",
-    )
+    for command in (check, train):
+        command.add_argument(
+            "--setting",
+            default="tuned",
+            metavar="S",
+            help="tuned, course, or another that `info` shows; default: tuned",
+        )
+        command.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
     train.add_argument("--epochs", type=int, metavar="N", help="instead of the setting's")
-    train.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
     train.add_argument("--out", type=Path, metavar="DIR", help="default: runs/NAME, numbered if it exists")
 
     evaluate = commands.add_parser("evaluate", help="measure a checkpoint on the test data")
@@ -209,17 +225,17 @@ def _parser() -> argparse.ArgumentParser:
     reproduce.add_argument("--quick", action="store_true", help="without names: those that take seconds")
     reproduce.add_argument("--json", type=Path, metavar="FILE", help="write the table there as well")
 
-    for command in (info, train, evaluate, predict):
+    for command in (info, check, train, evaluate, predict):
         command.add_argument("name", metavar="NAME", help="a recipe, as `list` shows it")
     for command in (evaluate, predict):
         command.add_argument(
             "--checkpoint", type=Path, required=True, metavar="FILE", help="written by train"
         )
-    for command in (train, evaluate, predict, reproduce):
+    for command in (check, train, evaluate, predict, reproduce):
         command.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps; default: auto")
-    for command in (train, evaluate, reproduce):
+    for command in (check, train, evaluate, reproduce):
         command.add_argument("--data", type=Path, metavar="DIR", help="data root; default: $PRACTICEZOO_DATA")
-    for command in (train, evaluate):
+    for command in (check, train, evaluate):
         command.add_argument("--dataset", metavar="SET", help="one that `info` shows")
         command.add_argument("--train-csv", type=Path, metavar="FILE", help="your own names: name,label rows")
         command.add_argument("--test-csv", type=Path, metavar="FILE", help="the test file that goes with it")

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 import practicezoo
 from practicezoo.data import TensorLoader
@@ -32,7 +33,7 @@ from practicezoo.training import (
 from practicezoo.training.loop import epoch_line
 from practicezoo.training.progress import is_interactive
 
-__all__ = ["TrainResult", "load_trained", "train_recipe"]
+__all__ = ["TrainResult", "load_trained", "prepare", "train_recipe"]
 
 CHOSEN_BY = "val_accuracy"
 
@@ -93,27 +94,27 @@ class _Job:
 
     def train(self, callbacks: Sequence[Callback]) -> tuple[nn.Module, History]:
         """Train from the seed on; the last epoch's network."""
-        val_loader = None
-        if self.held_out.any():
-            val_loader = TensorLoader(
-                *self.splits.part(self.held_out),
-                batch_size=1024,
-                device=self.device,
-                transform=self.splits.transform,
-            )
-        return self._fit(self.splits.part(~self.held_out), self.plan, val_loader, callbacks)
+        return self._fit(self.splits.part(~self.held_out), self.plan, self.val_loader(), callbacks)
 
     def train_anew(self, epochs: int) -> nn.Module:
         """Train from the seed on, on all training data."""
         return self._fit(self.splits.train, dataclasses.replace(self.plan, epochs=epochs), None, [])[0]
 
-    def _fit(
-        self,
-        data: tuple[Tensor | PaddedSequence, Tensor],
-        plan: Setting,
-        val_loader: TensorLoader | None,
-        callbacks: Sequence[Callback],
-    ) -> tuple[nn.Module, History]:
+    def val_loader(self) -> TensorLoader | None:
+        """What is held out to choose the epoch."""
+        if not self.held_out.any():
+            return None
+        return TensorLoader(
+            *self.splits.part(self.held_out),
+            batch_size=1024,
+            device=self.device,
+            transform=self.splits.transform,
+        )
+
+    def assemble(
+        self, data: tuple[Tensor | PaddedSequence, Tensor], plan: Setting
+    ) -> tuple[nn.Module, TensorLoader, Optimizer]:
+        """The network as it starts from the seed, the loader of ``data``, and the optimizer."""
         seed_everything(self.seed)
         model = self.recipe.build(self.config).to(self.device)
         train_loader = TensorLoader(
@@ -123,7 +124,16 @@ class _Job:
             device=self.device,
             transform=_chain(plan.transform, self.splits.transform),
         )
-        optimizer = plan.optimizer(model.parameters())
+        return model, train_loader, plan.optimizer(model.parameters())
+
+    def _fit(
+        self,
+        data: tuple[Tensor | PaddedSequence, Tensor],
+        plan: Setting,
+        val_loader: TensorLoader | None,
+        callbacks: Sequence[Callback],
+    ) -> tuple[nn.Module, History]:
+        model, train_loader, optimizer = self.assemble(data, plan)
         lr_scheduler = None
         if plan.lr_scheduler is not None:
             lr_scheduler = plan.lr_scheduler(optimizer, len(train_loader) * plan.epochs)
@@ -181,7 +191,7 @@ def train_recipe(
     folder = Path(folder)
     target = pick_device(device)
     data = data or DataOptions()
-    job = _prepare(recipe, setting, epochs=epochs, data=data, device=target, seed=seed, progress=progress)
+    job = prepare(recipe, setting, epochs=epochs, data=data, device=target, seed=seed, progress=progress)
     _make_folder(folder)
     facts = {
         "recipe": recipe.name,
@@ -270,7 +280,7 @@ def versions() -> dict[str, str]:
     }
 
 
-def _prepare(
+def prepare(
     recipe: Recipe,
     setting: str,
     *,

@@ -1,6 +1,7 @@
 """Training and measuring: any module, any iterable of (inputs, targets)."""
 
 from practicezoo.training.callbacks import Callback, EarlyStopping, Run
+from practicezoo.training.check import Finding, check
 from practicezoo.training.checkpoint import load_checkpoint, save_checkpoint
 from practicezoo.training.compare import compare_activations, compare_optimizers
 from practicezoo.training.device import move_to, pick_device, seed_everything
@@ -22,11 +23,13 @@ __all__ = [
     "Callback",
     "DistributedContext",
     "EarlyStopping",
+    "Finding",
     "History",
     "Metric",
     "Run",
     "StepResult",
     "TrainStep",
+    "check",
     "compare_activations",
     "compare_optimizers",
     "distributed_context",

@@ -1,0 +1,168 @@
+"""Labels that mean one class in training and another in validation, as when each split lists its own classes."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+
+from practicezoo.training._checks.loaders import batches
+from practicezoo.training.check import Finding
+from practicezoo.training.step import num_items, split_batch
+
+__all__ = ["find_shuffled_labels"]
+
+_NUM_ITEMS = 4096
+_NUM_BATCHES = 128
+_MIN_ITEMS = 64
+_NUM_FEATURES = 1024
+# Standard errors by which another assignment of the labels must do better where it was not chosen. Of honest
+# splits one in 30,000 gets there, and then training would have to contradict by two more.
+_CERTAIN, _CONTRADICTED = 4, 2
+
+
+def find_shuffled_labels(loader: Any, val_loader: Any) -> Iterator[Finding]:
+    """Compare the class lists of both data sets; where there is none, the data itself."""
+    ours, theirs = _classes(loader), _classes(val_loader)
+    if ours is not None and theirs is not None:
+        differing = [index for index, pair in enumerate(zip(ours, theirs, strict=False)) if pair[0] != pair[1]]
+        if differing:
+            index = differing[0]
+            yield Finding(
+                "class-lists-differ",
+                f"class {index} is {ours[index]!r} in training and {theirs[index]!r} in validation",
+                "build the validation set with the training set's class list",
+            )
+        return
+    train, val = _features(loader), _features(val_loader)
+    if train is None or val is None or train[0].shape[1:] != val[0].shape[1:]:
+        return
+    if (pair := _better_assignment(*train, *val)) is not None:
+        yield Finding(
+            "class-lists-differ",
+            f"validation's samples of class {pair[0]} look like training's of class {pair[1]}, and so for "
+            "other classes: the splits seem to number their classes differently",
+            "build the validation set with the training set's class list",
+        )
+
+
+def _classes(loader: Any) -> list[Any] | None:
+    """The class list of the data set, also of one that others wrap."""
+    part = loader
+    while part is not None:
+        own = getattr(part, "classes", None)
+        if isinstance(own, list | tuple):
+            return list(own)
+        part = getattr(part, "dataset", None)
+    return None
+
+
+def _features(loader: Any) -> tuple[Tensor, Tensor] | None:
+    """A row of numbers for each of a few thousand samples, and their classes."""
+    rows, labels, count = [], [], 0
+    for number, batch in enumerate(batches(loader)):
+        inputs, targets = split_batch(batch)
+        if not isinstance(targets, Tensor) or targets.is_floating_point() or targets.ndim != 1:
+            return None
+        row = _row(inputs)
+        if row is None or len(row) != len(targets) or (rows and row.shape[1:] != rows[0].shape[1:]):
+            return None
+        rows.append(row)
+        labels.append(targets.cpu().long())
+        count += num_items(targets)
+        if count >= _NUM_ITEMS or number + 1 >= _NUM_BATCHES:
+            break
+    if count < _MIN_ITEMS or int(torch.cat(labels).min()) < 0:
+        return None
+    return torch.cat(rows), torch.cat(labels)
+
+
+def _row(inputs: Any) -> Tensor | None:
+    """Pixels and measurements as they are; of ids, how often each occurs."""
+    if isinstance(inputs, PackedSequence):
+        padded, lengths = pad_packed_sequence(inputs, batch_first=True)
+    else:
+        padded, lengths = getattr(inputs, "data", None), getattr(inputs, "lengths", None)
+    if not isinstance(padded, Tensor) or padded.ndim < 2 or not padded.numel():  # noqa: PLR2004
+        return None
+    padded = padded.detach().cpu()
+    if padded.is_floating_point() or padded.dtype == torch.uint8:
+        row = padded.float().flatten(1)
+        if lengths is not None or not row.isfinite().all():
+            return None
+        return row if row.shape[1] <= _NUM_FEATURES else F.adaptive_avg_pool1d(row, _NUM_FEATURES)
+    if padded.ndim > 2 or padded.is_complex():  # noqa: PLR2004
+        return None
+    real = torch.ones_like(padded, dtype=torch.float32)
+    if isinstance(lengths, Tensor):
+        real = (torch.arange(padded.shape[1]) < lengths.cpu()[:, None]).float()
+    return torch.zeros(len(padded), _NUM_FEATURES).scatter_add_(1, padded.long() % _NUM_FEATURES, real)
+
+
+def _better_assignment(
+    features: Tensor, labels: Tensor, val_features: Tensor, val_labels: Tensor
+) -> tuple[int, int] | None:
+    """A pair of validation class and training class that belong together, if the labels are shuffled.
+
+    Class means of one half of the training data guess the classes of the other half and of the validation
+    data. One half of the validation data chooses which training class each label means; on the other half
+    that must agree with the guesses far better than the labels as they are, and in training far worse.
+    """
+    num_classes = int(max(labels.max(), val_labels.max())) + 1
+    generator = torch.Generator().manual_seed(0)  # the same data, the same answer
+    fit, control = torch.randperm(len(labels), generator=generator).tensor_split(2)
+    choose, confirm = torch.randperm(len(val_labels), generator=generator).tensor_split(2)
+    guess = _Means(features[fit], labels[fit], num_classes)
+    guessed = guess(val_features)
+    means = _assign(val_labels[choose], guessed[choose], num_classes)
+    if _advantage(means, val_labels[confirm], guessed[confirm]) < _CERTAIN:
+        return None
+    known = labels[control][torch.isin(labels[control], val_labels)]
+    guessed_known = guess(features[control][torch.isin(labels[control], val_labels)])
+    if _advantage(means, known, guessed_known) > -_CONTRADICTED:
+        return None
+    moved = (means != torch.arange(num_classes)) & (val_labels.bincount(minlength=num_classes) > 0)
+    label = int((val_labels.bincount(minlength=num_classes) * moved).argmax())
+    return label, int(means[label])
+
+
+class _Means:
+    """Guesses the class whose mean is nearest, in units of each feature's deviation within the classes."""
+
+    def __init__(self, features: Tensor, labels: Tensor, num_classes: int) -> None:
+        counts = labels.bincount(minlength=num_classes)[:, None]
+        sums = torch.zeros(num_classes, features.shape[1]).index_add_(0, labels, features)
+        self.means = sums / counts.clamp(min=1)
+        variance = (features - self.means[labels]).square().mean(dim=0)
+        # a feature that hardly varies must not decide alone
+        self.precision = 1 / (variance + variance.mean() / 10 + 1e-12)
+        self.offsets = (self.means.square() * self.precision).sum(dim=1) / 2
+        self.offsets[counts.flatten() == 0] = torch.inf
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """The class of each row."""
+        return (features @ (self.means * self.precision).T - self.offsets).argmax(dim=1)
+
+
+def _assign(labels: Tensor, guessed: Tensor, num_classes: int) -> Tensor:
+    """The training class that each label means: the most frequent pair first, each class once."""
+    pairs = (labels * num_classes + guessed).bincount(minlength=num_classes**2)
+    means = torch.arange(num_classes)
+    free_labels, free_classes = set(range(num_classes)), set(range(num_classes))
+    for pair in pairs.argsort(descending=True)[: int((pairs > 0).sum())].tolist():
+        label, guess = divmod(pair, num_classes)
+        if label in free_labels and guess in free_classes:
+            means[label] = guess
+            free_labels.remove(label)
+            free_classes.remove(guess)
+    for label, guess in zip(sorted(free_labels - free_classes), sorted(free_classes - free_labels), strict=True):
+        means[label] = guess
+    return means
+
+
+def _advantage(means: Tensor, labels: Tensor, guessed: Tensor) -> float:
+    """By how many standard errors the assignment agrees better with the guesses than the labels do."""
+    gains = (means[labels] == guessed).float() - (labels == guessed).float()
+    return float(gains.sum() / gains.square().sum().clamp(min=1).sqrt())
