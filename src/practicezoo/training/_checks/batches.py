@@ -21,7 +21,7 @@ def find_in_inputs(inputs: Any, num_samples: int) -> Iterator[Finding]:
     if broken:
         yield Finding(
             "input-not-finite",
-            f"the first batch's inputs hold {broken:,} values that are NaN or infinite",
+            f"the first batch's inputs are NaN or infinite in {broken:,} places",
             "look for missing or broken values where the data is read, and for a division by 0 in its "
             "preparation",
         )
@@ -51,7 +51,7 @@ def find_in_targets(targets: Any) -> Iterator[Finding]:
     if broken:
         yield Finding(
             "target-not-finite",
-            f"the first batch's targets hold {broken:,} values that are NaN or infinite",
+            f"the first batch's targets are NaN or infinite in {broken:,} places",
             "leave samples without a target out when the data is read",
         )
 

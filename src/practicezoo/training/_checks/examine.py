@@ -1,13 +1,20 @@
 """The examination: each probe in its turn, and what failed as a finding."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from practicezoo.training._checks.activations import (
+    find_constant_output,
+    find_dead,
+    find_padding_read,
+    find_scale,
+)
 from practicezoo.training._checks.batches import find_in_inputs, find_in_targets
+from practicezoo.training._checks.gradients import find_in_gradients
 from practicezoo.training._checks.labels import find_shuffled_labels
 from practicezoo.training._checks.loaders import (
     all_targets,
@@ -17,15 +24,8 @@ from practicezoo.training._checks.loaders import (
     last_batch_size,
 )
 from practicezoo.training._checks.losses import MISFITS, find_in_call, find_in_criterion, find_in_loss
-from practicezoo.training._checks.networks import (
-    find_constant_output,
-    find_dead,
-    find_in_gradients,
-    find_in_optimizers,
-    find_padding_read,
-    find_scale,
-)
 from practicezoo.training._checks.notes import Refused
+from practicezoo.training._checks.optimizers import find_in_optimizers
 from practicezoo.training._checks.trial import Trial, one_line
 from practicezoo.training.check import Finding
 from practicezoo.training.step import num_items, split_batch
@@ -74,7 +74,7 @@ def examine(
         yield from _compare_labels(loader, val_loader)
 
 
-def _read(loader: Any) -> Iterator[Finding]:
+def _read(loader: Any) -> Generator[Finding, None, Any]:
     """The loader's first batch, if it is one."""
     try:
         batch = next(batches(loader), None)
@@ -95,12 +95,16 @@ def _read(loader: Any) -> Iterator[Finding]:
     try:
         pair = split_batch(batch)
     except TypeError as error:
-        yield Finding("batch-not-a-pair", str(error), "let the data set return (inputs, target) for each sample")
+        yield Finding(
+            "batch-not-a-pair", str(error), "let the data set return (inputs, target) for each sample"
+        )
         return None
     try:
         num_items(pair[1])
     except TypeError as error:
-        yield Finding("target-type", str(error), "turn labels into numbers: their places in a list of classes")
+        yield Finding(
+            "target-type", str(error), "turn labels into numbers: their places in a list of classes"
+        )
         return None
     return pair
 
@@ -197,7 +201,7 @@ def _run_backward(trial: Trial, optimizers: Sequence[Optimizer]) -> Iterator[Fin
     if not isinstance(loss, Tensor) or loss.numel() != 1 or not loss.requires_grad:
         return
     try:
-        yield from list(find_in_gradients(trial, optimizers, is_finite=bool(loss.isfinite())))
+        yield from list(find_in_gradients(trial, optimizers))
     except Exception as error:  # noqa: BLE001  # a function of the user's own may have a backward
         yield Finding(
             "backward-fails",

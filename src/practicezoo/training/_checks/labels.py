@@ -1,4 +1,4 @@
-"""Labels that mean one class in training and another in validation, as when each split lists its own classes."""
+"""Labels that mean one class in training and another in validation: each split listed its own classes."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -27,7 +27,9 @@ def find_shuffled_labels(loader: Any, val_loader: Any) -> Iterator[Finding]:
     """Compare the class lists of both data sets; where there is none, the data itself."""
     ours, theirs = _classes(loader), _classes(val_loader)
     if ours is not None and theirs is not None:
-        differing = [index for index, pair in enumerate(zip(ours, theirs, strict=False)) if pair[0] != pair[1]]
+        differing = [
+            index for index, pair in enumerate(zip(ours, theirs, strict=False)) if pair[0] != pair[1]
+        ]
         if differing:
             index = differing[0]
             yield Finding(
@@ -61,7 +63,9 @@ def _classes(loader: Any) -> list[Any] | None:
 
 def _features(loader: Any) -> tuple[Tensor, Tensor] | None:
     """A row of numbers for each of a few thousand samples, and their classes."""
-    rows, labels, count = [], [], 0
+    rows: list[Tensor] = []
+    labels: list[Tensor] = []
+    count = 0
     for number, batch in enumerate(batches(loader)):
         inputs, targets = split_batch(batch)
         if not isinstance(targets, Tensor) or targets.is_floating_point() or targets.ndim != 1:
@@ -81,24 +85,24 @@ def _features(loader: Any) -> tuple[Tensor, Tensor] | None:
 
 def _row(inputs: Any) -> Tensor | None:
     """Pixels and measurements as they are; of ids, how often each occurs."""
+    data: Any = getattr(inputs, "data", None)
+    lengths: Any = getattr(inputs, "lengths", None)
     if isinstance(inputs, PackedSequence):
-        padded, lengths = pad_packed_sequence(inputs, batch_first=True)
-    else:
-        padded, lengths = getattr(inputs, "data", None), getattr(inputs, "lengths", None)
-    if not isinstance(padded, Tensor) or padded.ndim < 2 or not padded.numel():  # noqa: PLR2004
+        data, lengths = pad_packed_sequence(inputs, batch_first=True)
+    if not isinstance(data, Tensor) or data.ndim < 2 or data.numel() == 0:  # noqa: PLR2004
         return None
-    padded = padded.detach().cpu()
-    if padded.is_floating_point() or padded.dtype == torch.uint8:
-        row = padded.float().flatten(1)
+    data = data.detach().cpu()
+    if data.is_floating_point() or data.dtype == torch.uint8:
+        row = data.float().flatten(1)
         if lengths is not None or not row.isfinite().all():
             return None
         return row if row.shape[1] <= _NUM_FEATURES else F.adaptive_avg_pool1d(row, _NUM_FEATURES)
-    if padded.ndim > 2 or padded.is_complex():  # noqa: PLR2004
+    if data.ndim > 2 or data.is_complex():  # noqa: PLR2004
         return None
-    real = torch.ones_like(padded, dtype=torch.float32)
+    real = torch.ones_like(data, dtype=torch.float32)
     if isinstance(lengths, Tensor):
-        real = (torch.arange(padded.shape[1]) < lengths.cpu()[:, None]).float()
-    return torch.zeros(len(padded), _NUM_FEATURES).scatter_add_(1, padded.long() % _NUM_FEATURES, real)
+        real = (torch.arange(data.shape[1]) < lengths.cpu()[:, None]).float()
+    return torch.zeros(len(data), _NUM_FEATURES).scatter_add_(1, data.long() % _NUM_FEATURES, real)
 
 
 def _better_assignment(
@@ -157,7 +161,9 @@ def _assign(labels: Tensor, guessed: Tensor, num_classes: int) -> Tensor:
             means[label] = guess
             free_labels.remove(label)
             free_classes.remove(guess)
-    for label, guess in zip(sorted(free_labels - free_classes), sorted(free_classes - free_labels), strict=True):
+    for label, guess in zip(
+        sorted(free_labels - free_classes), sorted(free_classes - free_labels), strict=True
+    ):
         means[label] = guess
     return means
 

@@ -3,7 +3,7 @@
 import copy
 import io
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
@@ -22,7 +22,7 @@ _NUM_LOOKED_AT = 64
 _CHANCE = 1e-6
 
 
-def batches(loader: Iterable[Any]) -> Iterator[Any]:
+def batches(loader: Any) -> Iterator[Any]:
     """The loader's batches, read in this process: a DataLoader starts no worker and pins nothing."""
     if isinstance(loader, DataLoader):
         loader = copy.copy(loader)
@@ -62,16 +62,14 @@ class _Discarding(ForkingPickler):
 def find_order(loader: Any) -> Iterator[Finding]:
     """Batches in a fixed order that has one class after the other."""
     targets = _targets_in_order(loader)
-    if targets is None or targets.is_floating_point() or targets.ndim != 1 or len(targets) == 0:
+    if targets is None or targets.is_floating_point() or targets.ndim != 1:
         return
     counts = targets.unique_consecutive(return_counts=True)[1].tolist()
     num_classes = len(targets.unique())
     if num_classes < 2 or len(counts) > num_classes:  # noqa: PLR2004  # one class has no order
         return
     # of all orders of these targets, the share that has each class in one piece
-    logarithm = sum(math.lgamma(count + 1) for count in (*counts, num_classes)) - math.lgamma(
-        sum(counts) + 1
-    )
+    logarithm = sum(math.lgamma(count + 1) for count in (*counts, num_classes)) - math.lgamma(sum(counts) + 1)
     if logarithm < math.log(_CHANCE):
         yield Finding(
             "sorted-targets",
@@ -82,61 +80,48 @@ def find_order(loader: Any) -> Iterator[Finding]:
 
 def last_batch_size(loader: Any) -> int | None:
     """The items in the last batch, where they can be known without reading."""
+    if isinstance(loader, list | tuple):
+        return num_items(loader[-1][1]) if loader and _is_pair(loader[-1]) else None
     try:
-        if isinstance(loader, list | tuple):
-            return num_items(loader[-1][1])
-        if isinstance(loader, DataLoader):
-            if type(loader.batch_sampler) is not BatchSampler:
-                return None
-            size, total, drop_last = loader.batch_size, len(loader.sampler), loader.drop_last
-        else:
-            size, total, drop_last = loader.batch_size, loader.num_samples, loader.drop_last
-            if loader.num_replicas > 1:
-                return None
-    except (AttributeError, IndexError, KeyError, TypeError):  # another kind of loader
+        rows = loader.sampler if isinstance(loader, DataLoader) else range(loader.num_samples)
+        total = len(rows)  # type: ignore[arg-type]  # most samplers have one
+        size, drop_last = loader.batch_size, loader.drop_last
+    except (AttributeError, TypeError):  # another kind of loader, a sampler without a length
         return None
-    return size if drop_last else (total - 1) % size + 1
+    if not size or drop_last or getattr(loader, "num_replicas", 1) > 1:
+        return None
+    return int((total - 1) % size + 1)
 
 
 def all_targets(loader: Any) -> Tensor | None:
     """All targets, where they lie in one tensor."""
-    dataset = getattr(loader, "dataset", None) if isinstance(loader, DataLoader) else loader
-    is_of_tensors = isinstance(dataset, TensorDataset) or hasattr(loader, "num_samples")
-    tensors = getattr(dataset, "tensors", ()) if is_of_tensors else ()
+    holder = loader.dataset if isinstance(loader, DataLoader) else loader
+    is_of_tensors = isinstance(holder, TensorDataset) or hasattr(holder, "num_samples")
+    tensors = list(getattr(holder, "tensors", ())) if is_of_tensors else []
     return tensors[1] if len(tensors) == 2 and isinstance(tensors[1], Tensor) else None  # noqa: PLR2004
 
 
 def _targets_in_order(loader: Any) -> Tensor | None:
     """Targets in the order in which training sees them, if it sees them in the same one each epoch."""
     if isinstance(loader, list | tuple):
-        return _joined([batch[1] for batch in loader if _is_pair(batch)]) if len(loader) > 1 else None
+        targets = [batch[1] for batch in loader if _is_pair(batch)]
+        are_rows = all(isinstance(each, Tensor) and each.ndim == 1 for each in targets)
+        return torch.cat(targets) if are_rows and len(targets) > 1 else None
     if isinstance(loader, DataLoader):
-        if type(loader.sampler) is not SequentialSampler or type(loader.batch_sampler) is not BatchSampler:
-            return None
-    elif getattr(loader, "shuffle", True):
-        return None
+        is_fixed = type(loader.sampler) is SequentialSampler and type(loader.batch_sampler) is BatchSampler
+    else:
+        is_fixed = not getattr(loader, "shuffle", True)
     try:
-        if len(loader) < 2:  # noqa: PLR2004  # in a single batch the order does not matter
+        if not is_fixed or len(loader) == 1:  # within a batch the order does not matter
             return None
-    except TypeError:
-        return None
-    if (targets := all_targets(loader)) is not None:
-        return targets
-    dataset = getattr(loader, "dataset", None)
-    try:
+        if (together := all_targets(loader)) is not None:
+            return together
+        dataset = loader.dataset
         step = max(1, len(dataset) // _NUM_LOOKED_AT)
-        items = [dataset[index] for index in range(0, len(dataset), step)]
-        return torch.as_tensor([int(item[1]) for item in items if item[1] == int(item[1])])
-    except Exception:  # noqa: BLE001  # another kind of data set; if it is broken, its batch will tell
+        return torch.tensor([dataset[index][1] for index in range(0, len(dataset), step)])
+    except Exception:  # noqa: BLE001  # another kind of data; if it is broken, its batch will tell
         return None
-
-
-def _joined(targets: list[Any]) -> Tensor | None:
-    if not all(isinstance(each, Tensor) and each.ndim == 1 for each in targets):
-        return None
-    return torch.cat(targets)
 
 
 def _is_pair(batch: Any) -> bool:
     return isinstance(batch, tuple | list) and len(batch) == 2  # noqa: PLR2004
-

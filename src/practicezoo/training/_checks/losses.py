@@ -20,13 +20,15 @@ _ACTIVATIONS = {
     "ReluBackward0": "relu",
 }
 # What only arranges values anew; the name of the class ends in "Backward" and a digit.
-_ARRANGING = ("View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqueeze", "Transpose", "T", "Permute", "Clone")
+_ARRANGING = (
+    *("View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqueeze", "Transpose", "T", "Permute", "Clone"),
+    *("Slice", "Select"),
+)
 _PRODUCTS = ("Addmm", "Mm", "Convolution", "Bmm", "Linear")
 # What each criterion that takes logits makes of an activation before it.
 MISFITS: Mapping[str, tuple[str, str]] = {
     "softmax-before-cross-entropy": (
-        "the outputs have gone through a softmax, and CrossEntropyLoss applies another: gradients all but "
-        "vanish and the loss cannot get near 0",
+        "the outputs have gone through a softmax, and CrossEntropyLoss applies another: no class gets sure",
         "remove the softmax: the model returns logits",
     ),
     "log-softmax-before-cross-entropy": (
@@ -34,25 +36,23 @@ MISFITS: Mapping[str, tuple[str, str]] = {
         "remove the log-softmax, or keep it and take NLLLoss",
     ),
     "sigmoid-before-cross-entropy": (
-        "the outputs have gone through a sigmoid, and CrossEntropyLoss takes logits: no class can become sure",
+        "the outputs have gone through a sigmoid, and CrossEntropyLoss takes logits: no class gets sure",
         "remove the sigmoid, or take BCELoss if a sample may have several classes",
     ),
     "relu-before-cross-entropy": (
-        "the outputs have gone through a ReLU, and CrossEntropyLoss takes logits: those below 0 get no gradient",
+        "the outputs have gone through a ReLU, and CrossEntropyLoss takes logits, of either sign",
         "remove the ReLU behind the last layer",
     ),
     "sigmoid-before-bce-with-logits": (
-        "the outputs have gone through a sigmoid, and BCEWithLogitsLoss applies another: every probability "
-        "stays above 0.5",
+        "the outputs have gone through a sigmoid, and BCEWithLogitsLoss applies another: none gets below 0.5",
         "remove the sigmoid: the model returns logits",
     ),
     "softmax-before-bce-with-logits": (
-        "the outputs have gone through a softmax, and BCEWithLogitsLoss applies a sigmoid to them: every "
-        "probability stays above 0.5",
+        "the outputs have gone through a softmax, and BCEWithLogitsLoss adds a sigmoid: none gets below 0.5",
         "remove the softmax; take CrossEntropyLoss if each sample has one class",
     ),
     "relu-before-bce-with-logits": (
-        "the outputs have gone through a ReLU, and BCEWithLogitsLoss takes logits: no probability gets below 0.5",
+        "the outputs have gone through a ReLU, and BCEWithLogitsLoss takes logits: none gets below 0.5",
         "remove the ReLU behind the last layer",
     ),
 }
@@ -79,7 +79,7 @@ def find_in_criterion(trial: Trial) -> Iterator[Finding]:
 
 def find_in_call(call: LossCall, all_targets: Tensor | None) -> Iterator[Finding]:
     """What does not fit in one of torch's losses that the criterion computes."""
-    if call.inputs.numel() == 0:
+    if call.inputs.ndim == 0 or call.inputs.numel() == 0:
         return
     code = f"{_last_activation(call.inputs)}-before-{call.kind}"
     if code in MISFITS:
@@ -97,42 +97,44 @@ def find_in_call(call: LossCall, all_targets: Tensor | None) -> Iterator[Finding
 def _in_classes(call: LossCall, all_targets: Tensor | None) -> Iterator[Finding]:
     """Cross entropy and NLL: class indices, or a distribution over the classes."""
     inputs, targets = call.inputs, call.targets
-    if inputs.ndim == 0:
-        return
-    if call.num_classes == 1 and inputs.ndim > 1:
+    if inputs.ndim > 1 and call.num_classes == 1:
         yield Finding(
             "one-class-cross-entropy",
             f"the outputs have shape {_shape(inputs)}: over a single class, cross entropy is 0 whatever the "
             "targets are",
             "take BCEWithLogitsLoss for a yes-or-no target, or give the model an output for each class",
         )
-        return
-    if targets.shape[:1] != inputs.shape[:1] and inputs.ndim > 1:
+    elif inputs.ndim > 1 and targets.shape[:1] != inputs.shape[:1]:
         yield _rows_differ(call)
     elif targets.is_floating_point():
-        if targets.shape != inputs.shape:
-            yield _type_differs(call, "cross entropy takes class indices", "targets.long()")
-        elif call.kind == "cross-entropy" and not _are_probabilities(targets):
-            yield Finding(
-                "target-not-probabilities",
-                "the targets have a number for each class that do not sum to 1 in each row, as cross "
-                "entropy's probabilities do",
-                "take BCEWithLogitsLoss if a sample may have several classes, else class indices",
-            )
-    elif targets.shape == inputs.shape and inputs.ndim > 1:
+        yield from _in_distributions(call)
+    elif inputs.ndim > 1 and targets.shape == inputs.shape:
         yield Finding(
             "one-hot-targets",
-            f"the targets are one-hot integers, cross entropy takes class indices",
-            "give it targets.argmax(dim=1)",
+            "the targets are one-hot integers, cross entropy takes class indices",
+            "give the criterion targets.argmax(dim=1)",
         )
-    elif targets.ndim == inputs.ndim and inputs.ndim > 1 and targets.shape[1] == 1:
+    elif inputs.ndim > 1 and targets.ndim == inputs.ndim and targets.shape[1] == 1:
         yield _shapes_differ(call, "cross entropy takes one class index a sample", "targets.squeeze(1)")
-    elif inputs.ndim == 3 and targets.shape == inputs.shape[:2] != (len(inputs), inputs.shape[2]):  # noqa: PLR2004
+    elif inputs.ndim == 3 and targets.shape == inputs.shape[:2] != inputs.shape[::2]:  # noqa: PLR2004  # (N, T, C)
         yield _shapes_differ(call, "cross entropy takes the classes second", "outputs.transpose(1, 2)")
     elif targets.dtype not in {torch.int64, torch.uint8}:
         yield _type_differs(call, "cross entropy takes int64", "targets.long()")
     else:
         yield from _in_indices(call, all_targets)
+
+
+def _in_distributions(call: LossCall) -> Iterator[Finding]:
+    """Floating-point targets of cross entropy: a probability for each class."""
+    if call.targets.shape != call.inputs.shape or call.kind == "nll":
+        yield _type_differs(call, "cross entropy takes class indices", "targets.long()")
+    elif not _are_probabilities(call.targets):
+        yield Finding(
+            "target-not-probabilities",
+            "the targets have a number for each class that do not sum to 1 in each row, as cross "
+            "entropy's probabilities do",
+            "take BCEWithLogitsLoss if a sample may have several classes, else class indices",
+        )
 
 
 def _in_indices(call: LossCall, all_targets: Tensor | None) -> Iterator[Finding]:
@@ -164,7 +166,7 @@ def _in_log_probabilities(call: LossCall) -> Iterator[Finding]:
     """NLL and Kullback-Leibler: logarithms of probabilities."""
     inputs = call.inputs.detach().float()
     dim = 1 if call.kind == "nll" and inputs.ndim > 1 else -1
-    if inputs.ndim == 0 or inputs.shape[dim] < 2 or not inputs.isfinite().any():  # noqa: PLR2004
+    if inputs.shape[dim] < 2 or not inputs.isfinite().any():  # noqa: PLR2004
         return
     wrong = bool((inputs > _TOLERANCE).any())
     if call.kind == "nll":  # the divergence may be of whole images: what sums to 1 is not known
@@ -175,7 +177,8 @@ def _in_log_probabilities(call: LossCall) -> Iterator[Finding]:
         yield Finding(
             f"{call.kind}-needs-log-probabilities",
             f"{name} takes the logarithms of probabilities, and the outputs are {what}",
-            "end the model with LogSoftmax(dim=1)" + (", or take CrossEntropyLoss" if call.kind == "nll" else ""),
+            "end the model with LogSoftmax(dim=1)"
+            + (", or take CrossEntropyLoss" if call.kind == "nll" else ""),
         )
 
 
@@ -187,7 +190,7 @@ def _in_binary(call: LossCall) -> Iterator[Finding]:
     if call.kind == "bce" and (lowest < 0 or highest > 1 or _last_product(call.inputs)):
         yield Finding(
             "bce-needs-probabilities",
-            f"BCELoss takes probabilities, and the outputs are logits, here from {lowest:.3g} to {highest:.3g}",
+            f"BCELoss takes probabilities, and the outputs are logits ({lowest:.3g} to {highest:.3g} here)",
             "take BCEWithLogitsLoss (or end the model with a sigmoid)",
         )
     if inputs.shape != targets.shape:
@@ -200,7 +203,8 @@ def _in_binary(call: LossCall) -> Iterator[Finding]:
     elif targets.isfinite().all() and targets.numel() and (targets.min() < 0 or targets.max() > 1):
         yield Finding(
             "target-out-of-range",
-            f"{name}'s targets must lie between 0 and 1, got {float(targets.min()):g} to {float(targets.max()):g}",
+            f"{name}'s targets must lie between 0 and 1, got {float(targets.min()):g} to "
+            f"{float(targets.max()):g}",
             "code no as 0 and yes as 1",
         )
 
@@ -215,9 +219,9 @@ def _in_difference(call: LossCall) -> Iterator[Finding]:
         return
     yield Finding(
         "silent-broadcast",
-        f"the outputs have shape {_shape(call.inputs)}, the targets {_shape(call.targets)}: the difference is "
-        f"taken over {tuple(shape)}, each output against other samples' targets too",
-        f"give {_reshape(call)}",
+        f"the outputs have shape {_shape(call.inputs)}, the targets {_shape(call.targets)}: the "
+        f"difference has shape {tuple(shape)}, each output against other samples' targets too",
+        f"give the criterion {_reshape(call)}",
     )
 
 
@@ -237,7 +241,11 @@ def find_in_loss(trial: Trial) -> Iterator[Finding]:
             "look for a logarithm or a square root of 0, a division by 0, and values that are too large",
         )
     if not isinstance(loss, Tensor) or not loss.requires_grad:
-        what = "the loss hangs on no parameter" if isinstance(loss, Tensor) else f"the loss is a {type(loss).__name__}"
+        what = (
+            "the loss hangs on no parameter"
+            if isinstance(loss, Tensor)
+            else f"the loss is a {type(loss).__name__}"
+        )
         if not trial.parameters():
             return
         yield Finding(
@@ -260,7 +268,7 @@ def _shapes_differ(call: LossCall, rule: str, fix: str) -> Finding:
     return Finding(
         "target-shape",
         f"the outputs have shape {_shape(call.inputs)}, the targets {_shape(call.targets)}, and {rule}",
-        f"give {fix}",
+        f"give the criterion {fix}",
     )
 
 
@@ -304,4 +312,3 @@ def _are_probabilities(values: Tensor, *, tolerance: float = _TOLERANCE) -> bool
 
 def _shape(tensor: Tensor) -> tuple[int, ...]:
     return tuple(tensor.shape)
-

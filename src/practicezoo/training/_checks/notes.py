@@ -82,10 +82,11 @@ class Notes(TorchFunctionMode):
         self.rectified: list[Rectified] = []
         self.loss_calls: list[LossCall] = []
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ARG002
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         keywords = kwargs or {}
         name = getattr(func, "__name__", "")
-        first, second, *_ = (*args, *(keywords[key] for key in ("input", "target") if key in keywords), *[None] * 2)
+        operands = [*args, *(keywords[key] for key in ("input", "target") if key in keywords), None, None]
+        first, second = operands[:2]
         tensors = isinstance(first, Tensor), isinstance(second, Tensor)
         if name == "embedding" and all(tensors):
             _refuse_ids(first, len(second))
@@ -101,7 +102,9 @@ class Notes(TorchFunctionMode):
 
     def _note_layer(self, inputs: Tensor, outputs: Tensor) -> None:
         # a table has a scale in each of its columns
-        std, mean = torch.std_mean(inputs.float(), dim=0 if inputs.ndim == MIN_CLASS_DIMS else None, correction=0)
+        std, mean = torch.std_mean(
+            inputs.float(), dim=0 if inputs.ndim == MIN_CLASS_DIMS else None, correction=0
+        )
         self.layers.append(Layer(self.where(), mean, std, outputs))
 
     def _note_loss(self, name: str, inputs: Tensor, targets: Tensor, ignore_index: Any) -> None:
@@ -109,7 +112,9 @@ class Notes(TorchFunctionMode):
             if {id(inputs), id(targets)} != self.pair:
                 return
             inputs, targets = (targets, inputs) if targets.requires_grad else (inputs, targets)
-        call = LossCall(LOSSES[name], inputs, targets, ignore_index if isinstance(ignore_index, int) else -100)
+        call = LossCall(
+            LOSSES[name], inputs, targets, ignore_index if isinstance(ignore_index, int) else -100
+        )
         self.loss_calls.append(call)
         takes_classes = call.kind in {"cross-entropy", "nll"} and not targets.is_floating_point()
         if takes_classes and targets.device.type == "cuda" and call.wrong_targets().numel():

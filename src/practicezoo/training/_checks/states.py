@@ -17,7 +17,7 @@ _PARTS = ("dataset", "sampler", "batch_sampler", "transform")
 def unchanged(*loaders: Any) -> Iterator[None]:
     """Give all random numbers, and the loaders' own attributes and generators, back as they were."""
     parts = [part for loader in loaders for part in loader_parts(loader) if hasattr(part, "__dict__")]
-    attributes = [(vars(part), dict(vars(part))) for part in parts]
+    attributes = [(vars(part), vars(part).copy()) for part in parts]
     values = [value for part in parts for value in vars(part).values()]
     # a sampler may shuffle a list of its own in place
     lists = [(value, list(value)) for value in values if type(value) is list]
@@ -36,8 +36,8 @@ def unchanged(*loaders: Any) -> Iterator[None]:
         for now, before in attributes:
             now.clear()
             now.update(before)
-        for value, before in lists:
-            value[:] = before
+        for items, earlier in lists:
+            items[:] = earlier
         for generator, state in generators:
             _set_state(generator, state)
 

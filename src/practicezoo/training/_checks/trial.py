@@ -1,10 +1,10 @@
 """One forward and backward pass on a copy of the program."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +14,19 @@ from torch.nn.utils.rnn import PackedSequence
 from practicezoo.training._checks.notes import Layer, LossCall, Notes, Rectified
 from practicezoo.training.device import device_of, move_to
 
-__all__ = ["Trial", "copied", "one_line", "tensors_in"]
+__all__ = ["Gradients", "Trial", "copied", "listed", "named_parameters", "one_line", "tensors_in"]
 
 _NUM_LETTERS = 240
+_NUDGE = 1e-2
+_NUM_NAMED = 3
+
+
+class Gradients(NamedTuple):
+    """The gradients of the parameters by name, and of what each layer gave; leaves that are no parameters."""
+
+    named: dict[str, Tensor | None]
+    of_layers: list[tuple[str, Tensor | None]]
+    strangers: list[Tensor]
 
 
 @dataclass
@@ -81,6 +91,13 @@ class Trial:
             self.outputs = self.model(inputs)
         self.layers, self.rectified = notes.layers, notes.rectified
 
+    def nudge(self) -> None:
+        """Move every parameter a little, so that nothing is 0 because it starts there."""
+        with torch.no_grad():
+            for parameter in self.model.parameters():
+                if parameter.is_floating_point():
+                    parameter.add_(torch.randn_like(parameter), alpha=_NUDGE)
+
     def evaluated(self, inputs: Any) -> Any:
         """The model's outputs in evaluation mode."""
         self.model.eval()
@@ -96,20 +113,22 @@ class Trial:
             self.loss_calls = notes.loss_calls
             self.loss = self.criterion(self.outputs, self.targets)
 
-    def differentiate(self) -> tuple[dict[str, Tensor | None], list[Tensor | None], list[Tensor]]:
-        """The gradients of the parameters by name and of the layers' outputs, and the leaves nobody knows.
+    def differentiate(self) -> Gradients:
+        """The gradients, returned rather than accumulated in ``grad``.
 
-        They are returned, not accumulated in ``grad``: a tensor of the program may hang in the graph that
-        is no part of the copies.
+        For a tensor of the program may hang in the graph that is no part of the copies.
         """
         named = self.parameters()
-        outputs = [layer.outputs for layer in self.layers if layer.outputs.requires_grad]
-        everything = [*named.values(), *outputs]
-        found = torch.autograd.grad(self.loss, everything, allow_unused=True) if everything else ()
+        layers = [layer for layer in self.layers if layer.outputs.requires_grad]
+        wanted = [*named.values(), *(layer.outputs for layer in layers)]
+        found = torch.autograd.grad(self.loss, wanted, allow_unused=True) if wanted else ()
         gradients = [None if each is None else _dense(each) for each in found]
         known = {id(tensor) for tensor in (*named.values(), *tensors_in((self.inputs, self.targets)))}
-        strangers = [leaf for leaf in _leaves(self.loss) if id(leaf) not in known]
-        return dict(zip(named, gradients, strict=False)), gradients[len(named) :], strangers
+        return Gradients(
+            dict(zip(named, gradients, strict=False)),
+            [(layer.where, each) for layer, each in zip(layers, gradients[len(named) :], strict=True)],
+            [leaf for leaf in _leaves(self.loss) if id(leaf) not in known],
+        )
 
 
 def named_parameters(model: nn.Module, criterion: Any) -> Iterator[tuple[str, nn.Parameter]]:
@@ -152,9 +171,15 @@ def tensors_in(data: Any) -> Iterator[Tensor]:
 
 def one_line(error: BaseException) -> str:
     """An error's type and message, in one line."""
-    text = " ".join(str(error).split())
+    text = " ".join(str(error).split()).rstrip(".")
     shown = text if len(text) <= _NUM_LETTERS else f"{text[:_NUM_LETTERS]}..."
     return f"{type(error).__name__}: {shown}" if shown else type(error).__name__
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first few names, and how many more there are."""
+    shown = ", ".join(names[:_NUM_NAMED])
+    return shown if len(names) <= _NUM_NAMED else f"{shown} and {len(names) - _NUM_NAMED} more"
 
 
 def _unwrapped(model: nn.Module) -> nn.Module:
