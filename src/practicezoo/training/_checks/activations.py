@@ -58,11 +58,11 @@ def find_dead(rectified: Sequence[Rectified]) -> Iterator[Finding]:
 def find_constant_output(trial: Trial) -> Iterator[Finding]:
     """Outputs that are the same for all samples, and stay so with other weights."""
     vary = any(bool((each != each[:1]).any()) for each in tensors_in(trial.inputs) if each.ndim)
-    if not vary or not _is_constant(trial.evaluated(trial.inputs)):
+    if not vary or not _is_constant(trial.steady()):
         return
     # a last layer that starts at zero is no mistake: a nudge brings it to life
     trial.nudge()
-    if _is_constant(trial.evaluated(trial.inputs)):
+    if _is_constant(trial.steady()):
         yield Finding(
             "constant-output",
             "the outputs are the same for all samples of the batch",

@@ -23,7 +23,8 @@ from practicezoo.training._checks.loaders import (
     find_unpicklable,
     last_batch_size,
 )
-from practicezoo.training._checks.losses import MISFITS, find_in_call, find_in_criterion, find_in_loss
+from practicezoo.training._checks.losses import find_in_call, find_in_criterion, find_in_loss
+from practicezoo.training._checks.misfits import MISFITS
 from practicezoo.training._checks.notes import Refused
 from practicezoo.training._checks.optimizers import find_in_optimizers
 from practicezoo.training._checks.trial import Trial, one_line
@@ -212,6 +213,7 @@ def _run_backward(trial: Trial, optimizers: Sequence[Optimizer]) -> Iterator[Fin
 
 def _run_evaluation(trial: Trial) -> Iterator[Finding]:
     try:
+        trial.evaluated(trial.inputs)
         yield from list(find_padding_read(trial))
         yield from list(find_constant_output(trial))
     except Exception as error:  # noqa: BLE001  # the model is the user's code

@@ -1,5 +1,6 @@
 """Labels that mean one class in training and another in validation: each split listed its own classes."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,13 +15,13 @@ from practicezoo.training.step import num_items, split_batch
 
 __all__ = ["find_shuffled_labels"]
 
-_NUM_ITEMS = 4096
-_NUM_BATCHES = 128
+_NUM_ITEMS = 16_384
+_SECONDS = 1.0  # reading files may take long
 _MIN_ITEMS = 64
 _NUM_FEATURES = 1024
-# Standard errors by which another assignment of the labels must do better where it was not chosen. Of honest
-# splits one in 30,000 gets there, and then training would have to contradict by two more.
-_CERTAIN, _CONTRADICTED = 4, 2
+# Standard errors by which another assignment of the labels must do better where it was not chosen, and by
+# which it must do better than in training: of honest splits fewer than one in 30,000 gets there.
+_CERTAIN = 4
 
 
 def find_shuffled_labels(loader: Any, val_loader: Any) -> Iterator[Finding]:
@@ -66,7 +67,8 @@ def _features(loader: Any) -> tuple[Tensor, Tensor] | None:
     rows: list[Tensor] = []
     labels: list[Tensor] = []
     count = 0
-    for number, batch in enumerate(batches(loader)):
+    started = time.perf_counter()
+    for batch in batches(loader):
         inputs, targets = split_batch(batch)
         if not isinstance(targets, Tensor) or targets.is_floating_point() or targets.ndim != 1:
             return None
@@ -76,7 +78,7 @@ def _features(loader: Any) -> tuple[Tensor, Tensor] | None:
         rows.append(row)
         labels.append(targets.cpu().long())
         count += num_items(targets)
-        if count >= _NUM_ITEMS or number + 1 >= _NUM_BATCHES:
+        if count >= _NUM_ITEMS or time.perf_counter() - started > _SECONDS:
             break
     if count < _MIN_ITEMS or int(torch.cat(labels).min()) < 0:
         return None
@@ -112,7 +114,8 @@ def _better_assignment(
 
     Class means of one half of the training data guess the classes of the other half and of the validation
     data. One half of the validation data chooses which training class each label means; on the other half
-    that must agree with the guesses far better than the labels as they are, and in training far worse.
+    that must agree with the guesses better than the labels as they are. Guesses may confuse alike classes one
+    way only, so it must be better by more than the same assignment is on the training data's other half.
     """
     num_classes = int(max(labels.max(), val_labels.max())) + 1
     generator = torch.Generator().manual_seed(0)  # the same data, the same answer
@@ -121,14 +124,12 @@ def _better_assignment(
     guess = _Means(features[fit], labels[fit], num_classes)
     guessed = guess(val_features)
     means = _assign(val_labels[choose], guessed[choose], num_classes)
-    if _advantage(means, val_labels[confirm], guessed[confirm]) < _CERTAIN:
+    weights = val_labels[confirm].bincount(minlength=num_classes) / len(confirm)
+    gain, variance = _gain(means, val_labels[confirm], guessed[confirm], weights)
+    usual, usual_variance = _gain(means, labels[control], guess(features[control]), weights)
+    if gain < _CERTAIN * variance**0.5 or gain - usual < _CERTAIN * (variance + usual_variance) ** 0.5:
         return None
-    known = labels[control][torch.isin(labels[control], val_labels)]
-    guessed_known = guess(features[control][torch.isin(labels[control], val_labels)])
-    if _advantage(means, known, guessed_known) > -_CONTRADICTED:
-        return None
-    moved = (means != torch.arange(num_classes)) & (val_labels.bincount(minlength=num_classes) > 0)
-    label = int((val_labels.bincount(minlength=num_classes) * moved).argmax())
+    label = int((weights * (means != torch.arange(num_classes))).argmax())
     return label, int(means[label])
 
 
@@ -168,7 +169,18 @@ def _assign(labels: Tensor, guessed: Tensor, num_classes: int) -> Tensor:
     return means
 
 
-def _advantage(means: Tensor, labels: Tensor, guessed: Tensor) -> float:
-    """By how many standard errors the assignment agrees better with the guesses than the labels do."""
+def _gain(means: Tensor, labels: Tensor, guessed: Tensor, weights: Tensor) -> tuple[float, float]:
+    """How much better the assignment agrees with the guesses than the labels do, and its variance.
+
+    Each label has its weight; of a label without samples everything is possible.
+    """
     gains = (means[labels] == guessed).float() - (labels == guessed).float()
-    return float(gains.sum() / gains.square().sum().clamp(min=1).sqrt())
+    counts = labels.bincount(minlength=len(weights)).float()
+    divisor = counts.clamp(min=1)
+    mean, square = (
+        torch.zeros(len(weights)).index_add_(0, labels, each) / divisor for each in (gains, gains.square())
+    )
+    variance = torch.where(counts > 1, square - mean.square(), 1) / divisor
+    # a few samples that agree by chance are no proof of a variance of 0
+    variance = variance.maximum(1 / (counts + 1).square())
+    return float(weights @ mean), float(weights.square() @ variance)

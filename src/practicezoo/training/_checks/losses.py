@@ -1,64 +1,16 @@
 """Mistakes between the outputs, the targets and the criterion."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
+from practicezoo.training._checks.misfits import are_probabilities, find_misfit
 from practicezoo.training._checks.notes import LossCall
 from practicezoo.training._checks.trial import Trial
 from practicezoo.training.check import Finding
 
 __all__ = ["find_in_call", "find_in_criterion", "find_in_loss"]
-
-# The last computation before the loss, by the name that autograd gives it.
-_ACTIVATIONS = {
-    "SoftmaxBackward0": "softmax",
-    "LogSoftmaxBackward0": "log-softmax",
-    "SigmoidBackward0": "sigmoid",
-    "ReluBackward0": "relu",
-}
-# What only arranges values anew; the name of the class ends in "Backward" and a digit.
-_ARRANGING = (
-    *("View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqueeze", "Transpose", "T", "Permute", "Clone"),
-    *("Slice", "Select"),
-)
-_PRODUCTS = ("Addmm", "Mm", "Convolution", "Bmm", "Linear")
-# What each criterion that takes logits makes of an activation before it.
-MISFITS: Mapping[str, tuple[str, str]] = {
-    "softmax-before-cross-entropy": (
-        "the outputs have gone through a softmax, and CrossEntropyLoss applies another: no class gets sure",
-        "remove the softmax: the model returns logits",
-    ),
-    "log-softmax-before-cross-entropy": (
-        "the outputs have gone through a log-softmax, which CrossEntropyLoss applies itself",
-        "remove the log-softmax, or keep it and take NLLLoss",
-    ),
-    "sigmoid-before-cross-entropy": (
-        "the outputs have gone through a sigmoid, and CrossEntropyLoss takes logits: no class gets sure",
-        "remove the sigmoid, or take BCELoss if a sample may have several classes",
-    ),
-    "relu-before-cross-entropy": (
-        "the outputs have gone through a ReLU, and CrossEntropyLoss takes logits, of either sign",
-        "remove the ReLU behind the last layer",
-    ),
-    "sigmoid-before-bce-with-logits": (
-        "the outputs have gone through a sigmoid, and BCEWithLogitsLoss applies another: none gets below 0.5",
-        "remove the sigmoid: the model returns logits",
-    ),
-    "softmax-before-bce-with-logits": (
-        "the outputs have gone through a softmax, and BCEWithLogitsLoss adds a sigmoid: none gets below 0.5",
-        "remove the softmax; take CrossEntropyLoss if each sample has one class",
-    ),
-    "relu-before-bce-with-logits": (
-        "the outputs have gone through a ReLU, and BCEWithLogitsLoss takes logits: none gets below 0.5",
-        "remove the ReLU behind the last layer",
-    ),
-}
-_TOLERANCE = 1e-2  # probabilities may come in half precision
-_CERTAIN = 1e-4  # four rows of anything else do not all sum to 1 so nearly
-_NUM_CERTAIN = 4
 
 
 def find_in_criterion(trial: Trial) -> Iterator[Finding]:
@@ -81,13 +33,9 @@ def find_in_call(call: LossCall, all_targets: Tensor | None) -> Iterator[Finding
     """What does not fit in one of torch's losses that the criterion computes."""
     if call.inputs.ndim == 0 or call.inputs.numel() == 0:
         return
-    code = f"{_last_activation(call.inputs)}-before-{call.kind}"
-    if code in MISFITS:
-        yield Finding(code, *MISFITS[code])
+    yield from find_misfit(call)
     if call.kind in {"cross-entropy", "nll"}:
         yield from _in_classes(call, all_targets)
-    if call.kind in {"nll", "kl"}:
-        yield from _in_log_probabilities(call)
     if call.kind in {"bce", "bce-with-logits"}:
         yield from _in_binary(call)
     if call.kind == "difference" and call.inputs.shape != call.targets.shape:
@@ -128,7 +76,7 @@ def _in_distributions(call: LossCall) -> Iterator[Finding]:
     """Floating-point targets of cross entropy: a probability for each class."""
     if call.targets.shape != call.inputs.shape or call.kind == "nll":
         yield _type_differs(call, "cross entropy takes class indices", "targets.long()")
-    elif not _are_probabilities(call.targets):
+    elif not are_probabilities(call.targets):
         yield Finding(
             "target-not-probabilities",
             "the targets have a number for each class that do not sum to 1 in each row, as cross "
@@ -162,37 +110,10 @@ def _in_indices(call: LossCall, all_targets: Tensor | None) -> Iterator[Finding]
     )
 
 
-def _in_log_probabilities(call: LossCall) -> Iterator[Finding]:
-    """NLL and Kullback-Leibler: logarithms of probabilities."""
-    inputs = call.inputs.detach().float()
-    dim = 1 if call.kind == "nll" and inputs.ndim > 1 else -1
-    if inputs.shape[dim] < 2 or not inputs.isfinite().any():  # noqa: PLR2004
-        return
-    wrong = bool((inputs > _TOLERANCE).any())
-    if call.kind == "nll":  # the divergence may be of whole images: what sums to 1 is not known
-        wrong = wrong or bool((inputs.logsumexp(dim=dim).abs() > _TOLERANCE).any())
-    if wrong:
-        name = "NLLLoss" if call.kind == "nll" else "KLDivLoss"
-        what = "probabilities" if _are_probabilities(inputs) else "no logarithms of probabilities"
-        yield Finding(
-            f"{call.kind}-needs-log-probabilities",
-            f"{name} takes the logarithms of probabilities, and the outputs are {what}",
-            "end the model with LogSoftmax(dim=1)"
-            + (", or take CrossEntropyLoss" if call.kind == "nll" else ""),
-        )
-
-
 def _in_binary(call: LossCall) -> Iterator[Finding]:
     """Binary cross entropy: floating-point targets from 0 to 1, in the shape of the outputs."""
-    inputs, targets = call.inputs.detach(), call.targets
+    inputs, targets = call.inputs, call.targets
     name = "BCELoss" if call.kind == "bce" else "BCEWithLogitsLoss"
-    lowest, highest = float(inputs.min()), float(inputs.max())
-    if call.kind == "bce" and (lowest < 0 or highest > 1 or _last_product(call.inputs)):
-        yield Finding(
-            "bce-needs-probabilities",
-            f"BCELoss takes probabilities, and the outputs are logits ({lowest:.3g} to {highest:.3g} here)",
-            "take BCEWithLogitsLoss (or end the model with a sigmoid)",
-        )
     if inputs.shape != targets.shape:
         if targets.shape[:1] != inputs.shape[:1]:
             yield _rows_differ(call)
@@ -283,31 +204,6 @@ def _reshape(call: LossCall) -> str:
     if call.inputs.ndim == call.targets.ndim + 1 and call.inputs.shape[-1] == 1:
         return "targets.unsqueeze(-1)"
     return "targets.view_as(outputs)"
-
-
-def _last_activation(outputs: Tensor) -> str | None:
-    """The activation that made the outputs; a softmax, however it was computed."""
-    made_by_hand = len(outputs) >= _NUM_CERTAIN and _are_probabilities(outputs.detach(), tolerance=_CERTAIN)
-    return _ACTIVATIONS.get(_last_computation(outputs), "softmax" if made_by_hand else None)
-
-
-def _last_product(outputs: Tensor) -> bool:
-    return _last_computation(outputs).startswith(_PRODUCTS)
-
-
-def _last_computation(outputs: Tensor) -> str:
-    """What made the values, by autograd's name: behind what only arranges them."""
-    node: Any = outputs.grad_fn
-    while node is not None and type(node).__name__.split("Backward")[0] in _ARRANGING:
-        node = node.next_functions[0][0]
-    return type(node).__name__
-
-
-def _are_probabilities(values: Tensor, *, tolerance: float = _TOLERANCE) -> bool:
-    """Whether each row has numbers from 0 to 1 that sum to 1."""
-    if values.ndim < 2:  # noqa: PLR2004
-        return False
-    return bool((values >= 0).all() and ((values.sum(dim=1) - 1).abs() < tolerance).all())
 
 
 def _shape(tensor: Tensor) -> tuple[int, ...]:

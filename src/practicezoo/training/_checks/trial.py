@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.nn.utils.rnn import PackedSequence
 
@@ -64,6 +65,8 @@ class Trial:
         inputs, targets = move_to(copied(batch, {}), device_of(twin))
         trial = cls(twin.train(), its_criterion, copies, inputs, targets)
         for name, module in twin.named_modules():
+            if isinstance(module, torch.jit.ScriptModule):  # takes no hooks
+                continue
             module.register_forward_pre_hook(partial(trial._enter, name))
             module.register_forward_hook(trial._leave)
         return trial
@@ -98,6 +101,20 @@ class Trial:
                 if parameter.is_floating_point():
                     parameter.add_(torch.randn_like(parameter), alpha=_NUDGE)
 
+    def steady(self) -> Any:
+        """The model's outputs in training mode, but for dropout.
+
+        In evaluation mode a fresh batch norm scales by numbers that are not of any data yet.
+        """
+        for module in self.model.modules():
+            if isinstance(module, _DropoutNd):
+                module.eval()
+        try:
+            with torch.no_grad():
+                return self.model(self.inputs)
+        finally:
+            self.model.train()
+
     def evaluated(self, inputs: Any) -> Any:
         """The model's outputs in evaluation mode."""
         self.model.eval()
@@ -123,11 +140,12 @@ class Trial:
         wanted = [*named.values(), *(layer.outputs for layer in layers)]
         found = torch.autograd.grad(self.loss, wanted, allow_unused=True) if wanted else ()
         gradients = [None if each is None else _dense(each) for each in found]
-        known = {id(tensor) for tensor in (*named.values(), *tensors_in((self.inputs, self.targets)))}
+        # by their memory: a scripted module shows its parameters as other objects than the graph does
+        known = {each.data_ptr() for each in (*named.values(), *tensors_in((self.inputs, self.targets)))}
         return Gradients(
             dict(zip(named, gradients, strict=False)),
             [(layer.where, each) for layer, each in zip(layers, gradients[len(named) :], strict=True)],
-            [leaf for leaf in _leaves(self.loss) if id(leaf) not in known],
+            [leaf for leaf in _leaves(self.loss) if leaf.data_ptr() not in known],
         )
 
 
