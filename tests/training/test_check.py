@@ -61,12 +61,8 @@ def test_a_planted_mistake_is_found_and_nothing_else(code, make):
 def test_every_code_is_planted_and_in_the_guide():
     folder = ROOT / "src" / "practicezoo" / "training" / "_checks"
     sources = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
-    # findings begin with their code; the tables of losses.py and loaders.py have them, too, on lines of their own
-    codes = set(
-        re.findall(
-            r'^ *(?:return |yield )?(?:Finding)?\(?"([a-z]+(?:-[a-z0-9]+)+)"[,:]', sources, re.MULTILINE
-        )
-    )
+    # a code stands at the beginning of a finding, and of a row in a table of them
+    codes = set(re.findall(r'^ *(?:"\w+": )?\(?"([a-z]+(?:-[a-z]+)+)"[,:]', sources, re.MULTILINE))
     codes -= {"cross-entropy", "bce-with-logits"}
     assert codes == {code for code, _ in PLANTED}
     guide = (ROOT / "docs" / "checking.md").read_text(encoding="utf-8")
@@ -173,11 +169,6 @@ def old_weight_norm():
     return classify(model)
 
 
-def scripted():
-    with warnings.catch_warnings(action="ignore"):  # torch would rather have it compiled
-        return classify(torch.jit.trace(mlp(), features()))
-
-
 def kept_order_of_one_batch():
     inputs, targets = features(), labels().sort().values
     return Program(mlp(), DataLoader(TensorDataset(inputs, targets), batch_size=32), nn.CrossEntropyLoss())
@@ -204,7 +195,6 @@ SOUND = {
     "two optimizers and sparse gradients": two_optimizers,
     "inputs that the model scales": scaled_inside,
     "a module that keeps its outputs": old_weight_norm,
-    "a traced module": scripted,
     "one batch in a fixed order": kept_order_of_one_batch,
     "a last batch of one image": last_batch_of_one_image,
     "log-softmax and NLL": lambda: classify(mlp(nn.LogSoftmax(dim=1)), criterion=nn.NLLLoss()),
@@ -592,3 +582,10 @@ def test_wrong_arguments(arguments, error, message):
     } | arguments
     with pytest.raises(error, match=re.escape(message)):
         partial(check, sound.pop("model"), sound.pop("loader"))(**sound)
+
+
+def test_a_scripted_model_is_refused():
+    with warnings.catch_warnings(action="ignore"):  # torch would rather have it compiled
+        traced = torch.jit.trace(mlp(), features())
+    with pytest.raises(TypeError, match="model must be in Python to be looked into, got a scripted module"):
+        examine(classify(nn.Sequential(traced)))

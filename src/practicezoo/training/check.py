@@ -73,7 +73,7 @@ def check(
         page on checking lists their codes.
 
     Raises:
-        TypeError: if ``model`` is no module, ``criterion`` cannot be called, ``optimizer`` is none, or a
+        TypeError: if ``model`` is no module or a scripted one, ``criterion`` cannot be called, ``optimizer`` is none, or a
             class is given for an instance.
         ValueError: if a loader can be gone through only once: a look would use it up.
 
@@ -109,6 +109,8 @@ def _check_arguments(
     check_instances(model=model, loader=loader, criterion=criterion, optimizer=optimizer)
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+        raise TypeError("model must be in Python to be looked into, got a scripted module: check it before")
     if not callable(criterion):
         raise TypeError(f"criterion must be callable, got {type(criterion).__name__}")
     for name, each in (("loader", loader), ("val_loader", val_loader)):

@@ -60,7 +60,11 @@ _OF_LOGARITHMS = {
         "NLLLoss",
         "end the model with LogSoftmax(dim=1), or take CrossEntropyLoss",
     ),
-    "kl": ("kl-needs-log-probabilities", "KLDivLoss", "end the model with LogSoftmax(dim=1)"),
+    "kl": (
+        "kl-needs-log-probabilities",
+        "KLDivLoss",
+        "end the model with LogSoftmax(dim=1)",
+    ),
 }
 _TOLERANCE = 1e-2  # probabilities may come in half precision
 _CERTAIN = 1e-4  # four rows of anything else do not all sum to 1 so nearly
@@ -101,9 +105,7 @@ def _find_no_logarithms(call: LossCall) -> Iterator[Finding]:
         wrong = wrong or bool((outputs.logsumexp(dim=dim).abs() > _TOLERANCE).any())
     if wrong:
         what = "probabilities" if are_probabilities(outputs) else "no logarithms of probabilities"
-        yield Finding(
-            code, f"{name} takes the logarithms of probabilities, and the outputs are {what}", advice
-        )
+        yield Finding(code, f"{name} takes logarithms of probabilities, and the outputs are {what}", advice)
 
 
 def are_probabilities(values: Tensor, *, tolerance: float = _TOLERANCE) -> bool:

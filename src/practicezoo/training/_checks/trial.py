@@ -65,8 +65,6 @@ class Trial:
         inputs, targets = move_to(copied(batch, {}), device_of(twin))
         trial = cls(twin.train(), its_criterion, copies, inputs, targets)
         for name, module in twin.named_modules():
-            if isinstance(module, torch.jit.ScriptModule):  # takes no hooks
-                continue
             module.register_forward_pre_hook(partial(trial._enter, name))
             module.register_forward_hook(trial._leave)
         return trial
@@ -140,12 +138,11 @@ class Trial:
         wanted = [*named.values(), *(layer.outputs for layer in layers)]
         found = torch.autograd.grad(self.loss, wanted, allow_unused=True) if wanted else ()
         gradients = [None if each is None else _dense(each) for each in found]
-        # by their memory: a scripted module shows its parameters as other objects than the graph does
-        known = {each.data_ptr() for each in (*named.values(), *tensors_in((self.inputs, self.targets)))}
+        known = {id(tensor) for tensor in (*named.values(), *tensors_in((self.inputs, self.targets)))}
         return Gradients(
             dict(zip(named, gradients, strict=False)),
             [(layer.where, each) for layer, each in zip(layers, gradients[len(named) :], strict=True)],
-            [leaf for leaf in _leaves(self.loss) if leaf.data_ptr() not in known],
+            [leaf for leaf in _leaves(self.loss) if id(leaf) not in known],
         )
 
 
