@@ -73,8 +73,8 @@ def check(
         page on checking lists their codes.
 
     Raises:
-        TypeError: if ``model`` is no module or a scripted one, ``criterion`` cannot be called, ``optimizer`` is none, or a
-            class is given for an instance.
+        TypeError: if ``model`` is no module or a scripted one, ``criterion`` cannot be called, ``optimizer``
+            is none, a loader cannot be gone through, or a class is given for an instance.
         ValueError: if a loader can be gone through only once: a look would use it up.
 
     Example:

@@ -28,6 +28,8 @@ def find_scale(layers: Sequence[Layer], inputs: Any) -> Iterator[Finding]:
     if not layers or not any(tensor.is_floating_point() or tensor.dtype == torch.uint8 for tensor in tensors):
         return  # ids: an embedding gives them a scale
     mean, std = layers[0].mean, layers[0].std
+    if all(tensor.ndim > 2 for tensor in tensors):  # noqa: PLR2004  # images, made flat: they have one scale
+        mean, std = mean.mean(), (std.square().mean() + mean.var(correction=0)).sqrt()
     if not (bool((mean.abs() > _MAX_SCALE).any()) or bool((std > _MAX_SCALE).any())):
         return
     if mean.ndim:
@@ -37,7 +39,7 @@ def find_scale(layers: Sequence[Layer], inputs: Any) -> Iterator[Finding]:
         shown = f"the inputs have mean {mean:.4g} and deviation {std:.4g}"
     yield Finding(
         "input-scale",
-        f"{shown}, and layers start for about 0 and 1",
+        f"{shown}, and layers expect about 0 and 1",
         "subtract the training data's mean and divide by its deviation (images: divide by 255 first)",
     )
 

@@ -61,7 +61,7 @@ def _find_unregistered(
         shapes = ", ".join(str(tuple(leaf.shape)) for leaf in unknown[:_NUM_SHOWN])
         yield Finding(
             "unregistered-parameters",
-            f"{len(unknown)} tensors get a gradient but are no parameters of the model (of shape {shapes})",
+            f"{len(unknown)} tensors get a gradient but are no parameters of the model (shapes {shapes})",
             "keep layers in nn.ModuleList or nn.ModuleDict rather than list or dict, tensors in nn.Parameter",
         )
 

@@ -26,31 +26,31 @@ _PRODUCTS = ("Addmm", "Mm", "Convolution", "Bmm", "Linear")
 # What each criterion that takes logits makes of an activation before it.
 MISFITS: Mapping[str, tuple[str, str]] = {
     "softmax-before-cross-entropy": (
-        "the outputs have gone through a softmax, and CrossEntropyLoss applies another: no class gets sure",
+        "the outputs go through a softmax, and CrossEntropyLoss applies another: no probability gets near 1",
         "remove the softmax: the model returns logits",
     ),
     "log-softmax-before-cross-entropy": (
-        "the outputs have gone through a log-softmax, which CrossEntropyLoss applies itself",
+        "the outputs go through a log-softmax, which CrossEntropyLoss applies itself",
         "remove the log-softmax, or keep it and take NLLLoss",
     ),
     "sigmoid-before-cross-entropy": (
-        "the outputs have gone through a sigmoid, and CrossEntropyLoss takes logits: no class gets sure",
+        "the outputs go through a sigmoid, and CrossEntropyLoss takes logits: no probability gets near 1",
         "remove the sigmoid, or take BCELoss if a sample may have several classes",
     ),
     "relu-before-cross-entropy": (
-        "the outputs have gone through a ReLU, and CrossEntropyLoss takes logits, of either sign",
+        "the outputs go through a ReLU, and CrossEntropyLoss takes logits, of either sign",
         "remove the ReLU behind the last layer",
     ),
     "sigmoid-before-bce-with-logits": (
-        "the outputs have gone through a sigmoid, and BCEWithLogitsLoss applies another: none gets below 0.5",
+        "the outputs go through a sigmoid, and BCEWithLogitsLoss applies another: none falls below 0.5",
         "remove the sigmoid: the model returns logits",
     ),
     "softmax-before-bce-with-logits": (
-        "the outputs have gone through a softmax, and BCEWithLogitsLoss adds a sigmoid: none gets below 0.5",
+        "the outputs go through a softmax, and BCEWithLogitsLoss adds a sigmoid: none falls below 0.5",
         "remove the softmax; take CrossEntropyLoss if each sample has one class",
     ),
     "relu-before-bce-with-logits": (
-        "the outputs have gone through a ReLU, and BCEWithLogitsLoss takes logits: none gets below 0.5",
+        "the outputs go through a ReLU, and BCEWithLogitsLoss takes logits: no probability falls below 0.5",
         "remove the ReLU behind the last layer",
     ),
 }
