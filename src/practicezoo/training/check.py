@@ -17,8 +17,8 @@ __all__ = ["Finding", "check"]
 _FOLLOWS = {
     "forward-fails": {"batch-norm-of-one", "zero-length"},
     "loss-not-finite": {"input-not-finite", "target-not-finite"},
-    "constant-output": {"dead-relus", "vanishing-gradients", "one-class-cross-entropy"},
-    "zero-gradients": {"dead-relus", "one-class-cross-entropy"},
+    "constant-output": {"dead-relus", "vanishing-gradients"},
+    "zero-gradients": {"one-class-cross-entropy"},
     "no-gradient": {"dead-relus"},
     "parameters-missed": {"foreign-optimizer"},
 }
