@@ -55,7 +55,7 @@ def mlp(*last: nn.Module, outputs: int = CLASSES) -> nn.Sequential:
 def classify(
     model: nn.Module | None = None,
     *,
-    inputs: Tensor | None = None,
+    inputs: Any = None,
     targets: Tensor | None = None,
     criterion: Any = None,
     optimizer: Any = None,

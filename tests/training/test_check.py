@@ -21,6 +21,8 @@ from practicezoo import (
     CharGRUClassifier,
     LengthBucketBatchSampler,
     NameDataset,
+    PaddedSequence,
+    SequenceEncoder,
     TensorLoader,
     pack_collate,
     pad_collate,
@@ -181,6 +183,24 @@ def last_batch_of_one_image():
     return Program(model, DataLoader(data, batch_size=16, shuffle=True), nn.CrossEntropyLoss())
 
 
+class CentredInPlace(nn.Module):
+    """Changes its inputs, as `x -= mean` in a forward does."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder, self.head = SequenceEncoder(FEATURES, 8), nn.Linear(8, CLASSES)
+
+    def forward(self, sequences):
+        sequences.data.mul_(0.5)
+        return self.head(self.encoder(sequences).final_state)
+
+
+def sequences_changed_in_place():
+    return classify(
+        CentredInPlace(), inputs=PaddedSequence(torch.randn(32, 7, FEATURES), torch.arange(32) % 7 + 1)
+    )
+
+
 def regression(criterion=None, inputs=None, last=()):
     inputs = features() if inputs is None else inputs
     model = nn.Sequential(nn.Linear(inputs.shape[1], 8), nn.Tanh(), nn.Linear(8, 1), *last)
@@ -193,6 +213,7 @@ SOUND = {
     "a schedule that starts at zero": warm_up,
     "two optimizers and sparse gradients": two_optimizers,
     "inputs that the model scales": scaled_inside,
+    "inputs that the model changes in place": sequences_changed_in_place,
     "a module that keeps its outputs": old_weight_norm,
     "one batch in a fixed order": kept_order_of_one_batch,
     "a last batch of one image": last_batch_of_one_image,

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from practicezoo.training.step import Criterion, check_instances
+from practicezoo.training.step import check_instances
+from practicezoo.training.weighing import Criterion
 
 __all__ = ["Finding", "check"]
 

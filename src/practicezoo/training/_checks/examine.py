@@ -29,7 +29,8 @@ from practicezoo.training._checks.notes import Refused
 from practicezoo.training._checks.optimizers import find_in_optimizers
 from practicezoo.training._checks.trial import Trial, one_line
 from practicezoo.training.check import Finding
-from practicezoo.training.step import num_items, split_batch
+from practicezoo.training.step import split_batch
+from practicezoo.training.weighing import num_items
 
 __all__ = ["examine"]
 
@@ -122,7 +123,7 @@ def _find_batch_of_one(trial: Trial, num_samples: int, last_size: int | None) ->
         )
     elif last_size == 1 and isinstance(trial.inputs, Tensor):
         try:
-            trial.model(trial.inputs[:1])
+            trial.model(trial.inputs[:1].clone())
         except ValueError as error:
             if "more than 1 value per channel" in str(error):
                 yield Finding(

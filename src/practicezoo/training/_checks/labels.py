@@ -11,7 +11,8 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from practicezoo.training._checks.loaders import batches
 from practicezoo.training.check import Finding
-from practicezoo.training.step import num_items, split_batch
+from practicezoo.training.step import split_batch
+from practicezoo.training.weighing import num_items
 
 __all__ = ["find_shuffled_labels"]
 

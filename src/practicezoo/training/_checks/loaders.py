@@ -14,7 +14,7 @@ from torch.utils.data import BatchSampler, DataLoader, SequentialSampler, Tensor
 
 from practicezoo.training._checks.trial import one_line
 from practicezoo.training.check import Finding
-from practicezoo.training.step import num_items
+from practicezoo.training.weighing import num_items
 
 __all__ = ["all_targets", "batches", "find_order", "find_unpicklable", "last_batch_size"]
 

@@ -40,6 +40,7 @@ class Trial:
         copies: the copy of each original object, by the original's ``id``.
         inputs: a batch's inputs, on the model's device.
         targets: its targets, there too.
+        given: the copy of the inputs that the last pass was given: a model may change them in place.
         layers: what the forward pass computed with weights, in order.
         rectified: what its ReLUs gave, in order.
         loss_calls: what the criterion computed, in order.
@@ -50,6 +51,7 @@ class Trial:
     copies: dict[int, Any]
     inputs: Any
     targets: Any
+    given: Any = None
     outputs: Any = None
     loss: Any = None
     layers: list[Layer] = field(default_factory=list)
@@ -88,8 +90,9 @@ class Trial:
     def forward(self, inputs: Any) -> None:
         """Run the model in training mode, with notes."""
         self._running.clear()
+        self.given = copy.deepcopy(inputs)
         with Notes(self.where) as notes:
-            self.outputs = self.model(inputs)
+            self.outputs = self.model(self.given)
         self.layers, self.rectified = notes.layers, notes.rectified
 
     def nudge(self) -> None:
@@ -109,7 +112,7 @@ class Trial:
                 module.eval()
         try:
             with torch.no_grad():
-                return self.model(self.inputs)
+                return self.model(copy.deepcopy(self.inputs))
         finally:
             self.model.train()
 
@@ -118,7 +121,7 @@ class Trial:
         self.model.eval()
         try:
             with torch.no_grad():
-                return self.model(inputs)
+                return self.model(copy.deepcopy(inputs))
         finally:
             self.model.train()
 
@@ -138,7 +141,7 @@ class Trial:
         wanted = [*named.values(), *(layer.outputs for layer in layers)]
         found = torch.autograd.grad(self.loss, wanted, allow_unused=True) if wanted else ()
         gradients = [None if each is None else _dense(each) for each in found]
-        known = {id(tensor) for tensor in (*named.values(), *tensors_in((self.inputs, self.targets)))}
+        known = {id(tensor) for tensor in (*named.values(), *tensors_in((self.given, self.targets)))}
         return Gradients(
             dict(zip(named, gradients, strict=False)),
             [(layer.where, each) for layer, each in zip(layers, gradients[len(named) :], strict=True)],
