@@ -1,5 +1,6 @@
 """The command line: what it prints, what it returns, what it keeps."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -8,8 +9,10 @@ import sys
 import time
 
 import pytest
+from torch.optim import SGD
 
 from practicezoo.cli import main
+from practicezoo.recipes.names_gru import NamesGRU
 from practicezoo.training import load_checkpoint, save_checkpoint
 
 
@@ -34,6 +37,40 @@ def test_list_and_info_name_the_recipe(capsys):
     shown = capsys.readouterr().out
     assert "85.2 %" in shown
     assert "setting tuned" in shown
+
+
+def test_check_says_that_all_is_well(capsys):
+    assert main(["check", "names_gru", "--setting", "course", "--device", "cpu"]) == 0
+    assert capsys.readouterr().out == "no findings\n"
+
+
+def test_check_prints_a_line_for_each_finding_and_exits_with_1(capsys, monkeypatch):
+    lazy = dataclasses.replace(
+        NamesGRU.settings["tuned"], optimizer=lambda p: SGD(p, lr=0), model_overrides={"num_classes": 12}
+    )
+    monkeypatch.setattr(NamesGRU, "settings", {"tuned": lazy})
+    assert main(["check", "names_gru", "--device", "cpu", "--seed", "1"]) == 1
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("zero-learning-rate: SGD has a learning rate of 0. Fix: give it a positive one")
+    assert second.startswith("too-few-outputs: the targets are class indices up to 17, the model has 12 outp")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["names_gur"], "got 'names_gur'; near: names_gru"),
+        (
+            ["names_gru", "--setting", "best"],
+            "setting must be one of course, tuned for names_gru, got 'best'",
+        ),
+        (["names_gru", "--dataset", "mnist"], "dataset must be left out for names_gru, got 'mnist'"),
+        (["names_gru", "--device", "cude:0"], "got 'cude:0'; meant 'cuda:0'?"),
+        (["names_gru", "--seed", "-1"], "seed must lie between 0 and 2**32 - 1, got -1"),
+    ],
+)
+def test_check_answers_bad_input_with_one_line(arguments, message, capsys):
+    assert main(["check", *arguments]) == 2
+    assert message in error_line(capsys)
 
 
 def test_train_prints_a_line_for_each_epoch_and_the_files(tmp_path, capsys):

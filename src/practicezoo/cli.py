@@ -1,4 +1,4 @@
-"""The command line: list, info, train, evaluate, predict, reproduce."""
+"""The command line: list, info, check, train, evaluate, predict, reproduce."""
 
 import argparse
 import dataclasses
@@ -14,6 +14,7 @@ from typing import Any
 import practicezoo
 from practicezoo.recipes import (
     DataOptions,
+    check_recipe,
     get_recipe,
     list_recipes,
     load_trained,
@@ -24,7 +25,7 @@ from practicezoo.training.checkpointer import has_checkpoints
 
 __all__ = ["main"]
 
-BAD_INPUT, INTERRUPTED = 2, 130
+FOUND, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: what follows the program's name; default: ``sys.argv``.
 
     Returns:
-        The exit status: 0, or 2 for bad input, or 130 after Ctrl-C.
+        The exit status: 0, or 1 if ``check`` found something, 2 for bad input, 130 after Ctrl-C.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
-            options.run(options)
+            return options.run(options) or 0
     except KeyboardInterrupt:
         print("\npracticezoo: interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -55,7 +56,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, TypeError, OSError, FloatingPointError) as error:
         print(f"practicezoo: {error}", file=sys.stderr)
         return BAD_INPUT
-    return 0
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
@@ -82,6 +82,18 @@ def _info(options: argparse.Namespace) -> None:
         overrides = "".join(f", {key} {value}" for key, value in setting.model_overrides.items())
         dataset = f", on {setting.dataset}" if setting.dataset else ""
         print(f"setting {name}: {setting.epochs} epochs, batches of {setting.batch_size}{overrides}{dataset}")
+
+
+def _check(options: argparse.Namespace) -> int:
+    findings = check_recipe(
+        get_recipe(options.name),
+        setting=options.setting,
+        data=_data_options(options),
+        device=options.device,
+        seed=options.seed,
+    )
+    print("\n".join(str(finding) for finding in findings) or "no findings")
+    return FOUND if findings else 0
 
 
 def _train(options: argparse.Namespace) -> None:
@@ -201,16 +213,20 @@ def _parser() -> argparse.ArgumentParser:
     info = commands.add_parser("info", help="show one recipe: its data, settings and the course's result")
     info.set_defaults(run=_info)
 
+    check = commands.add_parser("check", help="look for mistakes in a recipe before it trains")
+    check.set_defaults(run=_check)
+
     train = commands.add_parser("train", help="train a recipe, from nothing to a measured checkpoint")
     train.set_defaults(run=_train)
-    train.add_argument(
-        "--setting",
-        default="tuned",
-        metavar="S",
-        help="tuned, course, or another that `info` shows; default: tuned",
-    )
+    for command in (check, train):
+        command.add_argument(
+            "--setting",
+            default="tuned",
+            metavar="S",
+            help="tuned, course, or another that `info` shows; default: tuned",
+        )
+        command.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
     train.add_argument("--epochs", type=int, metavar="N", help="instead of the setting's")
-    train.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
     train.add_argument("--out", type=Path, metavar="DIR", help="default: runs/NAME, numbered if it exists")
     train.add_argument(
         "--resume", action="store_true", help="go on with the run in --out DIR, if there is one"
@@ -227,17 +243,17 @@ def _parser() -> argparse.ArgumentParser:
     reproduce.add_argument("--quick", action="store_true", help="without names: those that take seconds")
     reproduce.add_argument("--json", type=Path, metavar="FILE", help="write the table there as well")
 
-    for command in (info, train, evaluate, predict):
+    for command in (info, check, train, evaluate, predict):
         command.add_argument("name", metavar="NAME", help="a recipe, as `list` shows it")
     for command in (evaluate, predict):
         command.add_argument(
             "--checkpoint", type=Path, required=True, metavar="FILE", help="written by train"
         )
-    for command in (train, evaluate, predict, reproduce):
+    for command in (check, train, evaluate, predict, reproduce):
         command.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps; default: auto")
-    for command in (train, evaluate, reproduce):
+    for command in (check, train, evaluate, reproduce):
         command.add_argument("--data", type=Path, metavar="DIR", help="data root; default: $PRACTICEZOO_DATA")
-    for command in (train, evaluate):
+    for command in (check, train, evaluate):
         command.add_argument("--dataset", metavar="SET", help="one that `info` shows")
         command.add_argument("--train-csv", type=Path, metavar="FILE", help="your own names: name,label rows")
         command.add_argument("--test-csv", type=Path, metavar="FILE", help="the test file that goes with it")

@@ -4,6 +4,7 @@ import difflib
 import importlib
 
 from practicezoo.recipes.base import DataOptions, Prediction, Recipe, Setting, Splits
+from practicezoo.recipes.preflight import check_recipe
 from practicezoo.recipes.regression import regress_by_hand
 from practicezoo.recipes.reproduce import Reproduced, reproduce
 from practicezoo.recipes.runner import TrainResult, load_trained, train_recipe
@@ -16,6 +17,7 @@ __all__ = [
     "Setting",
     "Splits",
     "TrainResult",
+    "check_recipe",
     "get_recipe",
     "list_recipes",
     "load_trained",

@@ -2,6 +2,7 @@
 
 from practicezoo.training.averaging import WeightAveraging
 from practicezoo.training.callbacks import Callback, EarlyStopping
+from practicezoo.training.check import Finding, check
 from practicezoo.training.checkpoint import load_checkpoint, save_checkpoint
 from practicezoo.training.checkpointer import Checkpointer
 from practicezoo.training.compare import compare_activations, compare_optimizers
@@ -30,6 +31,7 @@ __all__ = [
     "Checkpointer",
     "DistributedContext",
     "EarlyStopping",
+    "Finding",
     "History",
     "LearningRateCurve",
     "Metric",
@@ -38,6 +40,7 @@ __all__ = [
     "TensorBoardLogger",
     "TrainStep",
     "WeightAveraging",
+    "check",
     "compare_activations",
     "compare_optimizers",
     "confusion_matrix",

@@ -96,7 +96,7 @@ def distributed_context(device: str = "auto", *, timeout: float = 600.0) -> Iter
     joins = not distributed.is_initialized()
     if joins:
         backend = "nccl" if own.type == "cuda" else "gloo"
-        distributed.init_process_group(backend, timeout=timedelta(seconds=timeout))
+        distributed.init_process_group(backend, timeout=timedelta(seconds=timeout), **_meeting_place(timeout))
     try:
         yield DistributedContext(rank(), world_size(), own)
     except RuntimeError as error:
@@ -262,6 +262,25 @@ def broadcast_from_main(tensors: Iterable[Tensor]) -> None:
     if world_size() > 1:
         for tensor in tensors:
             distributed.broadcast(tensor.detach(), src=0)
+
+
+def _meeting_place(timeout: float) -> dict[str, Any]:
+    """Where the processes of one machine find each other: after a restart not what the dead ones left there.
+
+    torchrun keeps its store over restarts, and with it the addresses of processes that are gone.
+    """
+    if os.environ.get("GROUP_WORLD_SIZE") != "1":
+        return {}  # restarts are not counted alike on all machines
+    from torch.distributed.distributed_c10d import PrefixStore  # noqa: PLC0415  # not in builds without it
+    from torch.distributed.rendezvous import rendezvous  # noqa: PLC0415
+
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    store, own_rank, processes = next(rendezvous("env://", timeout=timedelta(seconds=timeout)))
+    return {
+        "store": PrefixStore(f"attempt-{attempt}", store),
+        "rank": own_rank,
+        "world_size": processes,
+    }
 
 
 def _is_joined() -> bool:

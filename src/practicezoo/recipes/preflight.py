@@ -1,0 +1,44 @@
+"""A look at a recipe before it trains."""
+
+from practicezoo.recipes.base import DataOptions, Recipe
+from practicezoo.recipes.job import prepare
+from practicezoo.training import Finding, check, pick_device
+
+__all__ = ["check_recipe"]
+
+
+def check_recipe(
+    recipe: Recipe,
+    *,
+    setting: str = "tuned",
+    data: DataOptions | None = None,
+    device: str = "auto",
+    seed: int = 0,
+) -> list[Finding]:
+    """Look for the usual mistakes in a recipe: the network, data and optimizer that it would train with.
+
+    Args:
+        recipe: what would be trained.
+        setting: one of the recipe's settings, such as "course" or "tuned".
+        data: where the data comes from.
+        device: see :func:`~practicezoo.pick_device`.
+        seed: seeds the split, the weights and the order.
+
+    Returns:
+        What :func:`~practicezoo.check` finds; an empty list when all is well.
+
+    Raises:
+        OSError: if a file of the data is missing or cannot be read.
+        ValueError: if an argument or the data is wrong.
+
+    Example:
+        >>> from practicezoo.recipes import get_recipe
+        >>> check_recipe(get_recipe("linear_regression"), device="cpu")
+        []
+    """
+    target = pick_device(device)
+    job = prepare(recipe, setting, data=data, device=target, seed=seed)
+    model, loader, optimizer = job.assemble(job.splits.part(~job.held_out), job.plan)
+    return check(
+        model, loader, criterion=job.plan.criterion(), optimizer=optimizer, val_loader=job.val_loader()
+    )

@@ -1,0 +1,616 @@
+"""Programs with one mistake each, as beginners make them, by the code of the finding."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, Adam
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+
+from practicezoo import CharGRUClassifier, NameDataset, PaddedSequence, TensorLoader, pad_collate
+from practicezoo.data import synthetic_digits
+
+N, FEATURES, CLASSES = 32, 5, 3
+
+
+@dataclass
+class Program:
+    """What `check` is given."""
+
+    model: nn.Module
+    loader: Iterable[Any]
+    criterion: Any
+    optimizer: Any = None
+    val_loader: Any = None
+
+
+PLANTED: list[tuple[str, Callable[[], Program]]] = []
+
+
+def plant(code: str):
+    """Register a program with the mistake that has this code."""
+
+    def register(make):
+        PLANTED.append((code, make))
+        return make
+
+    return register
+
+
+def features(num_items: int = N) -> Tensor:
+    return torch.randn(num_items, FEATURES)
+
+
+def labels(num_items: int = N, num_classes: int = CLASSES) -> Tensor:
+    """Each class, in no order."""
+    return torch.arange(num_items)[torch.randperm(num_items)] % num_classes
+
+
+def mlp(*last: nn.Module, outputs: int = CLASSES) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(FEATURES, 16), nn.ReLU(), nn.Linear(16, outputs), *last)
+
+
+def classify(
+    model: nn.Module | None = None,
+    *,
+    inputs: Any = None,
+    targets: Tensor | None = None,
+    criterion: Any = None,
+    optimizer: Any = None,
+) -> Program:
+    """A sane classification, but for what is given."""
+    inputs = features() if inputs is None else inputs
+    targets = labels(len(inputs)) if targets is None else targets
+    return Program(model or mlp(), [(inputs, targets)], criterion or nn.CrossEntropyLoss(), optimizer)
+
+
+def decide(
+    model: nn.Module | None = None, *, targets: Tensor | None = None, criterion: Any = None
+) -> Program:
+    """A sane yes-or-no question, but for what is given."""
+    targets = labels(num_classes=2)[:, None].float() if targets is None else targets
+    return Program(model or mlp(outputs=1), [(features(), targets)], criterion or nn.BCEWithLogitsLoss())
+
+
+def regress(*, targets: Tensor | None = None, criterion: Any = None) -> Program:
+    """A sane regression, but for what is given."""
+    targets = torch.randn(N, 1) if targets is None else targets
+    return Program(mlp(outputs=1), [(features(), targets)], criterion or nn.MSELoss())
+
+
+class Net(nn.Module):
+    """The small classifier, with a forward of one's own."""
+
+    def __init__(self, forward: Callable[["Net", Tensor], Any]) -> None:
+        super().__init__()
+        self.hidden, self.head = nn.Linear(FEATURES, 16), nn.Linear(16, CLASSES)
+        self.spare = nn.Linear(16, 16)
+        self.spare.requires_grad_(requires_grad=False)
+        self.run = forward
+
+    def forward(self, inputs: Tensor) -> Any:
+        return self.run(self, inputs)
+
+
+def through(net: Net, inputs: Tensor) -> Tensor:
+    return net.head(net.hidden(inputs).relu())
+
+
+# --- what the outputs have gone through -------------------------------------------------------------------
+
+
+@plant("softmax-before-cross-entropy")
+def softmax() -> Program:
+    return classify(mlp(nn.Softmax(dim=1)))
+
+
+@plant("softmax-before-cross-entropy")
+def softmax_by_hand() -> Program:
+    def by_hand(net: Net, inputs: Tensor) -> Tensor:
+        raised = through(net, inputs).exp()
+        return raised / raised.sum(dim=1, keepdim=True)
+
+    return classify(Net(by_hand))
+
+
+@plant("softmax-before-cross-entropy")
+def softmax_inside_a_criterion() -> Program:
+    return classify(
+        criterion=lambda outputs, targets: nn.functional.cross_entropy(outputs.softmax(1), targets)
+    )
+
+
+@plant("log-softmax-before-cross-entropy")
+def log_softmax() -> Program:
+    return classify(mlp(nn.LogSoftmax(dim=1)))
+
+
+@plant("sigmoid-before-cross-entropy")
+def sigmoid_for_classes() -> Program:
+    return classify(mlp(nn.Sigmoid()))
+
+
+@plant("relu-before-cross-entropy")
+def relu_at_the_end() -> Program:
+    return classify(mlp(nn.ReLU()))
+
+
+@plant("sigmoid-before-bce-with-logits")
+def sigmoid() -> Program:
+    return decide(mlp(nn.Sigmoid(), outputs=1))
+
+
+@plant("sigmoid-before-bce-with-logits")
+def sigmoid_then_squeezed() -> Program:
+    model = Net(lambda net, inputs: net.head(net.hidden(inputs)).sigmoid()[:, :1].squeeze(1).view(-1))
+    return decide(model, targets=labels(num_classes=2).float())
+
+
+@plant("softmax-before-bce-with-logits")
+def softmax_for_a_question() -> Program:
+    return decide(
+        mlp(nn.Softmax(dim=1), outputs=2), targets=nn.functional.one_hot(labels(num_classes=2)).float()
+    )
+
+
+@plant("relu-before-bce-with-logits")
+def relu_before_a_sigmoid() -> Program:
+    return decide(mlp(nn.ReLU(), outputs=1))
+
+
+@plant("bce-needs-probabilities")
+def logits_into_bce() -> Program:
+    return decide(criterion=nn.BCELoss())
+
+
+@plant("bce-needs-probabilities")
+def logits_that_happen_to_lie_between_0_and_1() -> Program:
+    model = nn.Linear(FEATURES, 1)
+    nn.init.constant_(model.weight, 0.01)
+    nn.init.constant_(model.bias, 0.5)
+    return decide(model, criterion=nn.BCELoss())
+
+
+@plant("nll-needs-log-probabilities")
+def logits_into_nll() -> Program:
+    return classify(criterion=nn.NLLLoss())
+
+
+@plant("nll-needs-log-probabilities")
+def probabilities_into_nll() -> Program:
+    return classify(mlp(nn.Softmax(dim=1)), criterion=nn.NLLLoss())
+
+
+@plant("kl-needs-log-probabilities")
+def probabilities_into_kl() -> Program:
+    targets = torch.rand(N, CLASSES).softmax(dim=1)
+    return classify(mlp(nn.Softmax(dim=1)), targets=targets, criterion=nn.KLDivLoss(reduction="batchmean"))
+
+
+# --- targets ----------------------------------------------------------------------------------------------
+
+
+@plant("target-out-of-range")
+def classes_from_1() -> Program:
+    return classify(targets=labels() + 1)
+
+
+@plant("target-out-of-range")
+def minus_one_for_unknown() -> Program:
+    return classify(targets=labels() - 1)
+
+
+@plant("target-out-of-range")
+def minus_one_for_no() -> Program:
+    return decide(targets=labels(num_classes=2)[:, None].float() * 2 - 1)
+
+
+@plant("too-few-outputs")
+def a_class_too_many() -> Program:
+    return classify(targets=labels(num_classes=CLASSES + 1))
+
+
+@plant("too-few-outputs")
+def a_rare_class_too_many() -> Program:
+    targets = labels(200)
+    targets[150] = CLASSES  # not in the first batch
+    return Program(mlp(), TensorLoader(features(200), targets, batch_size=50), nn.CrossEntropyLoss())
+
+
+@plant("target-type")
+def floats_for_classes() -> Program:
+    return classify(targets=labels().float())
+
+
+@plant("target-type")
+def int32_for_classes() -> Program:
+    return classify(targets=labels().int())
+
+
+@plant("target-type")
+def whole_numbers_for_a_question() -> Program:
+    return decide(targets=labels(num_classes=2)[:, None])
+
+
+class Named(Dataset):
+    def __len__(self) -> int:
+        return N
+
+    def __getitem__(self, index: int) -> tuple[Tensor, str]:
+        return torch.ones(FEATURES) * index / N, "cat" if index % 2 else "dog"
+
+
+@plant("target-type")
+def labels_as_text() -> Program:
+    return Program(mlp(), DataLoader(Named(), batch_size=8), nn.CrossEntropyLoss())
+
+
+@plant("one-hot-targets")
+def one_hot() -> Program:
+    return classify(targets=nn.functional.one_hot(labels()))
+
+
+@plant("target-not-probabilities")
+def several_classes() -> Program:
+    return classify(targets=(torch.rand(N, CLASSES) > 0.4).float().fill_diagonal_(1))
+
+
+@plant("target-shape")
+def a_column_of_classes() -> Program:
+    return classify(targets=labels()[:, None])
+
+
+@plant("target-shape")
+def a_row_of_answers() -> Program:
+    return decide(targets=labels(num_classes=2).float())
+
+
+@plant("target-shape")
+def classes_last() -> Program:
+    return classify(inputs=torch.randn(N, 7, FEATURES), targets=torch.randint(CLASSES, (N, 7)))
+
+
+@plant("silent-broadcast")
+def a_row_of_targets() -> Program:
+    return regress(targets=torch.randn(N))
+
+
+@plant("silent-broadcast")
+def a_row_of_targets_in_a_criterion_of_ones_own() -> Program:
+    return regress(
+        targets=torch.randn(N), criterion=lambda outputs, targets: (targets - outputs).square().mean()
+    )
+
+
+@plant("target-not-finite")
+def missing_targets() -> Program:
+    targets = torch.randn(N, 1)
+    targets[3] = torch.nan
+    return regress(targets=targets)
+
+
+@plant("batch-size-differs")
+def view_with_a_wrong_number() -> Program:
+    model = Net(lambda net, inputs: through(net, inputs.reshape(-1, FEATURES)))
+    return classify(model, inputs=torch.randn(16, 2, FEATURES), targets=labels(16))
+
+
+@plant("one-class-cross-entropy")
+def one_output() -> Program:
+    return classify(mlp(outputs=1), targets=labels(num_classes=2)[:, None].float())
+
+
+# --- inputs and loaders -----------------------------------------------------------------------------------
+
+
+@plant("input-not-finite")
+def missing_values() -> Program:
+    inputs = features()
+    inputs[2, 1] = torch.nan
+    return classify(inputs=inputs)
+
+
+@plant("input-scale")
+def years_and_prices() -> Program:
+    return classify(inputs=torch.cat([features()[:, 1:], 2000 + torch.randn(N, 1)], dim=1))
+
+
+def images(pixels: Tensor) -> Program:
+    model = nn.Sequential(nn.Conv2d(1, 4, 5), nn.ReLU(), nn.Flatten(), nn.LazyLinear(10))
+    return Program(model, [(pixels, labels(N, 10))], nn.CrossEntropyLoss())
+
+
+@plant("input-scale")
+def grey_values_to_255() -> Program:
+    return images(synthetic_digits(N, seed=0).images.float())
+
+
+@plant("input-dtype")
+def bytes_for_images() -> Program:
+    # what torch says of the type, the finding says better; the scale is the next thing to mend
+    return images(synthetic_digits(N, seed=0).images.clamp(max=9))
+
+
+@plant("input-dtype")
+def doubles_from_numpy() -> Program:
+    return classify(inputs=features().double())
+
+
+@plant("constant-inputs")
+def the_same_sample_again_and_again() -> Program:
+    return classify(inputs=torch.randn(1, FEATURES).repeat(N, 1))
+
+
+@plant("zero-length")
+def an_empty_sequence() -> Program:
+    padded = PaddedSequence(torch.randint(1, 128, (N, 6)), torch.arange(N) % 7)
+    return Program(CharGRUClassifier(), [(padded, labels(num_classes=18))], nn.CrossEntropyLoss())
+
+
+@plant("ids-out-of-range")
+def an_embedding_too_small() -> Program:
+    model = nn.Sequential(nn.Embedding(100, 4), nn.Flatten(), nn.Linear(4 * 6, CLASSES))
+    return classify(model, inputs=torch.arange(N * 6).view(N, 6) % 128)
+
+
+@plant("class-lists-differ")
+def each_split_its_own_class_list() -> Program:
+    rows = [("Abe", "Japanese"), ("Kim", "Korean"), ("Li", "Chinese"), ("Nguyen", "Vietnamese")] * 4
+    train, val = NameDataset(rows), NameDataset([row for row in rows if row[1] != "Chinese"])
+    loaders = [DataLoader(data, 16, shuffle=True, collate_fn=pad_collate) for data in (train, val)]
+    return Program(CharGRUClassifier(num_classes=4), loaders[0], nn.CrossEntropyLoss(), None, loaders[1])
+
+
+@plant("class-lists-differ")
+def digits_without_the_first() -> Program:
+    train, val = synthetic_digits(2000, seed=0), synthetic_digits(400, seed=1)
+    kept = val.targets > 0  # the validation folder has no zeros, so its ones are called 0
+    loaders = [
+        TensorLoader(*tensors, batch_size=100, shuffle=True, transform=train.normalize)
+        for tensors in (train.tensors(), (val.images[kept], val.targets[kept] - 1))
+    ]
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+    return Program(model, loaders[0], nn.CrossEntropyLoss(), None, loaders[1])
+
+
+@plant("sorted-targets")
+def folders_in_their_order() -> Program:
+    targets = labels(120).sort().values
+    loader = DataLoader(TensorDataset(features(120), targets), batch_size=20)
+    return Program(mlp(), loader, nn.CrossEntropyLoss())
+
+
+def normed() -> nn.Sequential:
+    return nn.Sequential(nn.Linear(FEATURES, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, CLASSES))
+
+
+@plant("batch-norm-of-one")
+def batches_of_one() -> Program:
+    return Program(
+        normed(), TensorLoader(features(), labels(), batch_size=1, shuffle=True), nn.CrossEntropyLoss()
+    )
+
+
+@plant("last-batch-of-one")
+def one_sample_is_left() -> Program:
+    data = TensorDataset(features(33), labels(33))
+    return Program(normed(), DataLoader(data, batch_size=16, shuffle=True), nn.CrossEntropyLoss())
+
+
+@plant("unpicklable-collate")
+def a_lambda_for_workers() -> Program:
+    data = TensorDataset(features(), labels())
+    collate = lambda batch: torch.utils.data.default_collate(batch)  # noqa: E731, PLW0108
+    return Program(
+        mlp(), DataLoader(data, 8, shuffle=True, num_workers=2, collate_fn=collate), nn.CrossEntropyLoss()
+    )
+
+
+@plant("unpicklable-dataset")
+def a_lambda_in_the_data_set() -> Program:
+    data = TensorDataset(features(), labels())
+    data.transform = lambda image: image / 255
+    return Program(mlp(), DataLoader(data, 8, shuffle=True, num_workers=2), nn.CrossEntropyLoss())
+
+
+@plant("no-batch")
+def fewer_samples_than_a_batch() -> Program:
+    data = TensorDataset(features(), labels())
+    return Program(mlp(), DataLoader(data, batch_size=64, drop_last=True), nn.CrossEntropyLoss())
+
+
+@plant("batch-not-a-pair")
+def inputs_alone() -> Program:
+    return Program(mlp(), DataLoader(features(), batch_size=8), nn.CrossEntropyLoss())
+
+
+@plant("loader-fails")
+def lengths_that_differ() -> Program:
+    names = NameDataset.mini("train")
+    return Program(CharGRUClassifier(), DataLoader(names, batch_size=8), nn.CrossEntropyLoss())
+
+
+# --- optimizers -------------------------------------------------------------------------------------------
+
+
+@plant("foreign-optimizer")
+def the_optimizer_of_another_model() -> Program:
+    return classify(optimizer=SGD(mlp().parameters(), lr=0.1))
+
+
+@plant("parameters-missed")
+def a_head_replaced_after_the_optimizer() -> Program:
+    model = mlp()
+    optimizer = Adam(model.parameters())
+    model[2] = nn.Linear(16, CLASSES)
+    return classify(model, optimizer=optimizer)
+
+
+@plant("parameter-twice")
+def two_optimizers_for_a_layer() -> Program:
+    model = mlp()
+    return classify(model, optimizer=[Adam(model.parameters()), SGD(model[2].parameters(), lr=0.1)])
+
+
+@plant("zero-learning-rate")
+def no_step_at_all() -> Program:
+    model = mlp()
+    return classify(model, optimizer=SGD(model.parameters(), lr=0))
+
+
+@plant("all-frozen")
+def everything_frozen() -> Program:
+    return classify(mlp().requires_grad_(requires_grad=False))
+
+
+# --- the network and its gradients ------------------------------------------------------------------------
+
+
+@plant("no-gradient")
+def the_same_half_twice() -> Program:
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gru = nn.GRU(FEATURES, 8, batch_first=True, bidirectional=True)
+            self.head = nn.Linear(16, CLASSES)
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            _, state = self.gru(inputs)
+            return self.head(torch.cat([state[-1], state[-1]], dim=1))
+
+    return classify(Both(), inputs=torch.randn(N, 7, FEATURES))
+
+
+@plant("unregistered-parameters")
+def layers_in_a_list() -> Program:
+    class Listed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = [nn.Linear(FEATURES, 8), nn.Linear(8, CLASSES)]
+            self.scale = nn.Parameter(torch.ones(1))
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            return self.layers[1](self.layers[0](inputs).relu()) * self.scale
+
+    return classify(Listed())
+
+
+@plant("no-graph")
+def answers_instead_of_logits() -> Program:
+    return regress(criterion=lambda outputs, targets: nn.functional.mse_loss(outputs.detach(), targets))
+
+
+@plant("no-graph")
+def a_loss_read_too_early() -> Program:
+    return regress(criterion=lambda outputs, targets: nn.functional.mse_loss(outputs, targets).item())
+
+
+@plant("loss-not-scalar")
+def no_reduction() -> Program:
+    return classify(criterion=nn.CrossEntropyLoss(reduction="none"))
+
+
+@plant("loss-not-finite")
+def the_logarithm_of_0() -> Program:
+    return regress(criterion=lambda outputs, targets: (outputs - targets).relu().log().mean())
+
+
+@plant("gradient-not-finite")
+def the_root_of_0() -> Program:
+    return regress(
+        criterion=lambda outputs, targets: (outputs - outputs.detach()).norm(dim=1).pow(1.5).sqrt().sum()
+    )
+
+
+@plant("zero-gradients")
+def rounded() -> Program:
+    return regress(criterion=lambda outputs, targets: (outputs.round() - targets).square().mean())
+
+
+@plant("dead-relus")
+def a_bias_far_below_0() -> Program:
+    model = nn.Sequential(nn.Linear(FEATURES, 64), nn.ReLU(), nn.Linear(64, CLASSES))
+    nn.init.constant_(model[0].bias, -100)
+    return classify(model)
+
+
+@plant("vanishing-gradients")
+def a_dozen_sigmoids() -> Program:
+    hidden = [layer for _ in range(12) for layer in (nn.Linear(16, 16), nn.Sigmoid())]
+    return classify(nn.Sequential(nn.Linear(FEATURES, 16), *hidden, nn.Linear(16, CLASSES)))
+
+
+@plant("exploding-gradients")
+def weights_of_deviation_1() -> Program:
+    hidden = [layer for _ in range(6) for layer in (nn.Linear(128, 128), nn.ReLU())]
+    model = nn.Sequential(nn.Linear(FEATURES, 128), *hidden, nn.Linear(128, CLASSES))
+    for parameter in model.parameters():
+        nn.init.normal_(parameter)
+    return classify(model)
+
+
+@plant("constant-output")
+def forward_ignores_its_argument() -> Program:
+    return classify(Net(lambda net, inputs: through(net, torch.ones_like(inputs))))
+
+
+@plant("padding-read")
+def a_recurrent_layer_over_the_padding() -> Program:
+    class Naive(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding, self.gru = nn.Embedding(128, 8), nn.GRU(8, 8, batch_first=True)
+            self.head = nn.Linear(8, 18)
+
+        def forward(self, names: PaddedSequence) -> Tensor:
+            return self.head(self.gru(self.embedding(names.data))[1][-1])
+
+    loader = DataLoader(NameDataset.mini("train"), 32, shuffle=True, collate_fn=pad_collate)
+    return Program(Naive(), loader, nn.CrossEntropyLoss())
+
+
+# --- what fails -------------------------------------------------------------------------------------------
+
+
+@plant("forward-fails")
+def a_layer_of_another_width() -> Program:
+    return classify(nn.Sequential(nn.Linear(FEATURES, 16), nn.Linear(8, CLASSES)))
+
+
+@plant("criterion-fails")
+def a_criterion_with_a_slip() -> Program:
+    return regress(criterion=lambda outputs, targets: outputs.men() - targets.mean())
+
+
+@plant("backward-fails")
+def changed_in_place() -> Program:
+    def forward(net: Net, inputs: Tensor) -> Tensor:
+        hidden = net.hidden(inputs).sigmoid()
+        hidden += 1
+        return net.head(hidden)
+
+    return classify(Net(forward))
+
+
+@plant("evaluation-fails")
+def a_slip_in_evaluation_mode() -> Program:
+    def forward(net: Net, inputs: Tensor) -> Tensor:
+        return through(net, inputs) if net.training else net.softmax(through(net, inputs))
+
+    return classify(Net(forward))
+
+
+@plant("copy-fails")
+def a_batch_that_cannot_be_copied() -> Program:
+    class Stubborn(nn.Module):
+        def __deepcopy__(self, memo: object) -> "Stubborn":
+            raise TypeError("no copies")
+
+    return classify(Stubborn())
+
+
+@plant("devices-differ")
+def a_criterion_left_behind() -> Program:
+    return classify(criterion=nn.CrossEntropyLoss(weight=torch.ones(CLASSES, device="meta")))
