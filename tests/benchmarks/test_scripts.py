@@ -15,7 +15,7 @@ from benchmarks.discovery import load, summaries
 from benchmarks.timing import Arm, compare
 
 # Each of its rounds starts interpreters that import torch, for seconds.
-SLOW = {"import_time"}
+SLOW = {"mnist_epoch", "import_time"}
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ def test_it_looks_at_what_training_starts_with(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     recipe = get_recipe("names_gru")
-    for name in ("practicezoo.recipes.preflight.check", "practicezoo.recipes.runner.fit"):
+    for name in ("practicezoo.recipes.preflight.check", "practicezoo.recipes.job.fit"):
         monkeypatch.setattr(name, spy)
     with pytest.raises(KeyboardInterrupt):
         check_recipe(recipe, device="cpu", seed=3)

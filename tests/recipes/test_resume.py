@@ -71,10 +71,10 @@ def same(left, right) -> bool:
 @pytest.mark.parametrize(
     ("name", "settings", "moments"),
     [  # updates, in the first or second call of fit
-        ("names_gru", {"setting": "course"}, [(1, 1), (40, 1), (77, 1)]),  # 40 updates an epoch
-        ("names_gru", {"setting": "tuned"}, [(60, 2)]),  # in the training on all names that follows
-        ("mnist_cnn", {"data": SYNTHETIC}, [(20, 1), (47, 1)]),  # without validation
-        ("linear_regression", {"setting": "course", "epochs": 30}, [(17, 1)]),
+        ("names_gru", {"setting": "course", "epochs": 2}, [(1, 1), (77, 1)]),  # 40 updates an epoch
+        ("names_gru", {"setting": "tuned", "epochs": 2}, [(30, 2)]),  # in the training on all names
+        ("linear_regression", {"setting": "course", "epochs": 30}, [(17, 1)]),  # without validation
+        pytest.param("mnist_cnn", {"data": SYNTHETIC}, [(20, 1), (47, 1)], marks=pytest.mark.slow),
     ],
 )
 def test_interrupted_and_resumed(name, settings, moments, tmp_path, interrupt):
@@ -89,11 +89,11 @@ def test_interrupted_and_resumed(name, settings, moments, tmp_path, interrupt):
 
 
 def test_a_finished_run_leaves_its_own_files_alone_and_is_not_trained_again(tmp_path, capsys, interrupt):
-    first = train("names_gru", tmp_path, resume=True, epochs=2)  # nothing to go on from: it begins
+    first = train("names_gru", tmp_path, resume=True, epochs=1)  # nothing to go on from: it begins
     files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert set(files) == {"history.csv", "curve.png", "checkpoint.pt", "result.json"}
     interrupt(1)
-    again = train("names_gru", tmp_path, resume=True, epochs=2, progress=True)
+    again = train("names_gru", tmp_path, resume=True, epochs=1, progress=True)
     assert capsys.readouterr().out == f"the run in {tmp_path} is finished\n"
     assert (again.measured, again.files) == (first.measured, first.files)
     assert again.history.state_dict() == first.history.state_dict()
@@ -123,16 +123,16 @@ def test_another_run_is_not_gone_on_with(settings, message, finished, tmp_path, 
 
 
 def interrupted_run(folder, interrupt):
-    interrupt(170)
+    interrupt(90)
     with pytest.raises(InterruptionError):
-        train("names_gru", folder, epochs=6, setting="tuned")
+        train("names_gru", folder, setting="course")
     interrupt(None)
 
 
 def test_without_resume_an_unfinished_run_is_not_written_over(tmp_path, interrupt):
     interrupted_run(tmp_path, interrupt)
     with pytest.raises(FileExistsError, match="must not hold a run already: resume that one, choose another"):
-        train("names_gru", tmp_path, epochs=6)
+        train("names_gru", tmp_path, setting="course")
 
 
 @pytest.mark.filterwarnings("default")  # what is a warning to Python is one line to the user
@@ -140,7 +140,7 @@ def test_a_damaged_checkpoint_is_one_line_and_the_one_before_is_used(tmp_path, c
     interrupted_run(tmp_path, interrupt)
     newest = max(tmp_path.glob("update-*.pt"))
     newest.write_bytes(newest.read_bytes()[:-1])
-    arguments = ["train", "names_gru", "--epochs", "6", "--device", "cpu"]
+    arguments = ["train", "names_gru", "--setting", "course", "--epochs", "3", "--device", "cpu"]
     assert main([*arguments, "--out", str(tmp_path), "--resume"]) == 0
     printed = capsys.readouterr()
     (line,) = printed.err.splitlines()
