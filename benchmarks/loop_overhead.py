@@ -1,16 +1,19 @@
 """How much slower is `fit` than the same loop written by hand with care, on data in memory?
 
 The hand-written loop does what a careful author would: gradients set to None, whole tensors indexed,
-the loss summed on the device and read once an epoch. Both start from the same weights and see the same
-batches, and must end at the same weights bit for bit: then they did the same work.
+the loss summed on the device and read once an epoch. "fit, watched" also draws its progress bar, writes the
+epoch's row to a CSV file and a synced checkpoint, from which a killed run could be resumed. All start from the same weights and see the same
+batches, and must end at the same weights bit for bit: then they did the same training.
 """
 
-import ctypes
-import sys
+import io
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +24,7 @@ from benchmarks.timing import Arm, Comparison, compare
 from practicezoo.data import TensorLoader
 from practicezoo.models import CharGRUClassifier
 from practicezoo.sequences import PaddedSequence
-from practicezoo.training import fit
+from practicezoo.training import Checkpointer, CSVLogger, fit
 
 SEED = 0
 NUM_IMAGES = 30_000
@@ -46,10 +49,18 @@ class Task:
         return model, torch.optim.Adam(model.parameters(), lr=1e-3)
 
 
-def fit_epoch(task: Task, models: dict[str, nn.Module]) -> Callable[[], None]:
+class Terminal(io.StringIO):
+    """Takes what is drawn, as a terminal does."""
+
+    def isatty(self) -> bool:
+        """Say that someone is watching."""
+        return True
+
+
+def fit_epoch(task: Task, models: dict[str, nn.Module], *, watched: bool = False) -> Callable[[], None]:
     """Return a step that trains one epoch with `fit`; its model goes to `models`."""
     model, optimizer = task.model_and_optimizer()
-    models["fit"] = model
+    models["fit, watched" if watched else "fit"] = model
     loader = TensorLoader(
         task.inputs,
         task.targets,
@@ -58,10 +69,16 @@ def fit_epoch(task: Task, models: dict[str, nn.Module]) -> Callable[[], None]:
         generator=torch.Generator().manual_seed(SEED),
     )
 
-    def epoch() -> None:
-        fit(model, loader, criterion=nn.CrossEntropyLoss(), optimizer=optimizer, epochs=1, progress=False)
+    train = partial(fit, model, loader, criterion=nn.CrossEntropyLoss(), optimizer=optimizer, epochs=1)
 
-    return epoch
+    def epoch() -> None:
+        train(progress=False)
+
+    def watched_epoch() -> None:
+        with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder, redirect_stderr(Terminal()):
+            train(callbacks=[CSVLogger(Path(folder, "history.csv")), Checkpointer(folder)])
+
+    return watched_epoch if watched else epoch
 
 
 def hand_epoch(task: Task, models: dict[str, nn.Module]) -> Callable[[], None]:
@@ -138,23 +155,27 @@ def names_task(*, device: str, quick: bool) -> tuple[Task, str]:
 
 
 def compare_loops(task: Task, *, quick: bool) -> Comparison:
-    """Time an epoch of both loops and check that they did the same work."""
+    """Time an epoch of the loops and check that they did the same training."""
     models: dict[str, nn.Module] = {}
     arm = partial(Arm, work=len(task.targets), unit=task.unit)
     comparison = compare(
-        [arm("by hand", partial(hand_epoch, task, models)), arm("fit", partial(fit_epoch, task, models))],
+        [
+            arm("by hand", partial(hand_epoch, task, models)),
+            arm("fit", partial(fit_epoch, task, models)),
+            arm("fit, watched", partial(fit_epoch, task, models, watched=True)),
+        ],
         reference="by hand",
         quick=quick,
         device=task.device,
         seed=SEED,
     )
-    check_equal(models["by hand"], models["fit"])
+    for name in ("fit", "fit, watched"):
+        check_equal(models["by hand"], models[name])
     return comparison
 
 
 def run(*, device: str, quick: bool) -> dict:
     """Compare the loops on two models; print the ratio of `fit` to the hand-written loop."""
-    keep_freed_memory()
     mlp = mlp_task(device=device, quick=quick)
     names, source = names_task(device=device, quick=quick)
     comparisons = {}
@@ -168,14 +189,6 @@ def run(*, device: str, quick: bool) -> dict:
         "data": {"images": "random", "names": source},
         "settings": {"batch_size": {"MLP": mlp.batch_size, "CharGRUClassifier": names.batch_size}},
     }
-
-
-def keep_freed_memory() -> None:
-    """Tell glibc not to give memory back: which arm's batches fault pages in anew is chance, not overhead."""
-    if sys.platform == "linux":
-        allocator = ctypes.CDLL(None)
-        for parameter in (-3, -1, -2):  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_TOP_PAD, from malloc.h
-            getattr(allocator, "mallopt", lambda *_: 0)(parameter, 2**25)  # the most that it takes
 
 
 def check_equal(model: nn.Module, other: nn.Module) -> None:

@@ -456,6 +456,12 @@ class TestWhatDoesNotFit:
         ):
             train(tmp_path, epochs=2, lr_scheduler=None)
 
+    def test_a_loader_that_shuffles_in_another_way(self, folder):
+        with pytest.raises(
+            ValueError, match="train_loader must shuffle with 0 generators of its own as before, g"
+        ):
+            train(folder, loader="tensors, generator")
+
     def test_another_model(self, folder):
         model = nn.Linear(5, 3)
         with pytest.raises(
@@ -592,3 +598,79 @@ def test_a_process_killed_by_the_clock_again_and_again(tmp_path):
         if status == 0:
             break
     assert output == whole
+
+
+def test_a_full_disk_is_named_and_the_last_good_checkpoint_stays(tmp_path):
+    """A limit on the size of files stands for the disk; it is the child process's own, and comes in epoch 3."""
+    program = """
+import resource, signal, sys, torch
+from torch import nn
+from practicezoo.training import Callback, Checkpointer, fit
+
+class FillDisk(Callback):
+    def on_epoch_end(self, run):
+        if run.epoch == 3:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+
+model = nn.Linear(100, 100)
+try:
+    fit(
+        model,
+        [(torch.ones(4, 100), torch.zeros(4, 100))],
+        criterion=nn.MSELoss(),
+        optimizer=torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9),
+        epochs=5,
+        callbacks=[FillDisk(), Checkpointer(sys.argv[1])],
+    )
+except OSError as error:
+    print(error, *error.__notes__, sep="; ")
+"""
+    ran = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.startswith(f"{tmp_path / 'update-00000003.pt'} could not be written: ")
+    assert "raised by the callback Checkpointer.on_epoch_end" in ran.stdout
+    assert names(tmp_path) == ["update-00000001.pt", "update-00000002.pt"]
+    assert load_checkpoint(tmp_path / "update-00000002.pt")["progress"]["finished_epochs"] == 2
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the memory in use is read from /proc")
+def test_a_long_run_does_not_grow(tmp_path):
+    """Over the last 900 of 1,000 epochs, with a checkpoint, a row and a measurement in each."""
+    program = """
+import sys, torch
+from pathlib import Path
+from torch import nn
+from practicezoo import Accuracy, Checkpointer, TensorLoader, fit
+from practicezoo.training import Callback, CSVLogger
+
+resident = []
+
+class Weigh(Callback):
+    def on_epoch_end(self, run):
+        if run.epoch in (100, 1000):
+            pages = int(Path("/proc/self/statm").read_text().split()[1])
+            resident.append(pages * 4096)
+
+torch.set_num_threads(1)
+inputs, targets = torch.randn(256, 20), torch.randint(3, (256,))
+model = nn.Sequential(nn.Linear(20, 32), nn.ReLU(), nn.Linear(32, 3))
+optimizer = torch.optim.Adam(model.parameters())
+fit(
+    model,
+    TensorLoader(inputs, targets, batch_size=64, shuffle=True),
+    criterion=nn.CrossEntropyLoss(),
+    optimizer=optimizer,
+    epochs=1000,
+    val_loader=[(inputs, targets)],
+    metrics={"accuracy": Accuracy()},
+    callbacks=[CSVLogger(Path(sys.argv[1], "history.csv")), Checkpointer(sys.argv[1]), Weigh()],
+)
+print(resident[1] - resident[0])
+"""
+    ran = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert int(ran.stdout) <= 2**20

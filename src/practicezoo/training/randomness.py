@@ -19,6 +19,7 @@ def random_state() -> dict[str, Any]:
         "numpy": (kind, torch.from_numpy(np.asarray(keys, dtype=np.int64)), position, has_gauss, cached),
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
+        "mps": torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
     }
 
 
@@ -31,6 +32,8 @@ def set_random_state(state: Mapping[str, Any]) -> None:
     torch.set_rng_state(state["torch"])
     for device, device_state in enumerate(state["cuda"]):
         torch.cuda.set_rng_state(device_state, device)
+    if state["mps"] is not None:
+        torch.mps.set_rng_state(state["mps"])
 
 
 def order_state(loader: Any) -> dict[str, Any]:
@@ -42,9 +45,19 @@ def order_state(loader: Any) -> dict[str, Any]:
 
 
 def set_order_state(loader: Any, state: Mapping[str, Any]) -> None:
-    """Put back what :func:`order_state` returned."""
+    """Put back what :func:`order_state` returned.
+
+    Raises:
+        ValueError: if this loader has more or fewer generators of its own.
+    """
+    generators = loader_generators(loader)
+    if len(generators) != len(state["generators"]):
+        raise ValueError(
+            f"train_loader must shuffle with {len(state['generators'])} generators of its own as before, "
+            f"got {len(generators)}"
+        )
     set_random_state(state["random"])
-    for generator, saved in zip(loader_generators(loader), state["generators"], strict=True):
+    for generator, saved in zip(generators, state["generators"], strict=True):
         generator.set_state(saved)
 
 

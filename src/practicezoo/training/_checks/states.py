@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from practicezoo.training.randomness import random_state, set_random_state
+
 __all__ = ["loader_parts", "unchanged"]
 
 _PARTS = ("dataset", "sampler", "batch_sampler", "transform")
@@ -22,17 +24,11 @@ def unchanged(*loaders: Any) -> Iterator[None]:
     # a sampler may shuffle a list of its own in place
     lists = [(value, list(value)) for value in values if type(value) is list]
     generators = [(value, _state(value)) for value in values if _state(value) is not None]
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  # user code may draw from it
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
-    metal = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
+    numbers = random_state()
     try:
-        with torch.random.fork_rng(devices):
-            yield
+        yield
     finally:
-        if metal is not None:
-            torch.mps.set_rng_state(metal)
-        random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002
+        set_random_state(numbers)
         for now, before in attributes:
             now.clear()
             now.update(before)
