@@ -9,6 +9,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ REFERENCE = "torch.save, synced"
 def training_state(sizes: tuple[int, ...], device: str) -> tuple[dict[str, Any], int]:
     """Return a network's and its optimizer's state after an update, and the number of parameters."""
     torch.manual_seed(SEED)
-    model = nn.Sequential(*(nn.Linear(*pair) for pair in zip(sizes, sizes[1:], strict=False))).to(device)
+    model = nn.Sequential(*(nn.Linear(*pair) for pair in pairwise(sizes))).to(device)
     optimizer = torch.optim.AdamW(model.parameters())
     model(torch.randn(2, sizes[0], device=device)).sum().backward()
     optimizer.step()

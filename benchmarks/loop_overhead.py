@@ -2,14 +2,15 @@
 
 The hand-written loop does what a careful author would: gradients set to None, whole tensors indexed,
 the loss summed on the device and read once an epoch. "fit, watched" also draws its progress bar, writes the
-epoch's row to a CSV file and a synced checkpoint, from which a killed run could be resumed. All start from the same weights and see the same
-batches, and must end at the same weights bit for bit: then they did the same training.
+epoch's row to a CSV file and a synced checkpoint, from which a killed run could be resumed. All start from
+the same weights and see the same batches, and must end at the same weights bit for bit: then they did the
+same training.
 """
 
 import io
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -75,7 +76,11 @@ def fit_epoch(task: Task, models: dict[str, nn.Module], *, watched: bool = False
         train(progress=False)
 
     def watched_epoch() -> None:
-        with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder, redirect_stderr(Terminal()):
+        with (
+            tempfile.TemporaryDirectory(dir=Path.cwd()) as folder,
+            redirect_stderr(Terminal()),
+            redirect_stdout(Terminal()),
+        ):
             train(callbacks=[CSVLogger(Path(folder, "history.csv")), Checkpointer(folder)])
 
     return watched_epoch if watched else epoch

@@ -48,6 +48,7 @@ def examine(program):
 # --- what it finds ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")  # on a machine of one core
 @pytest.mark.parametrize(
     ("code", "make"), PLANTED, ids=[f"{code}: {make.__name__}" for code, make in PLANTED]
 )

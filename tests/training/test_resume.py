@@ -601,7 +601,7 @@ def test_a_process_killed_by_the_clock_again_and_again(tmp_path):
 
 
 def test_a_full_disk_is_named_and_the_last_good_checkpoint_stays(tmp_path):
-    """A limit on the size of files stands for the disk; it is the child process's own, and comes in epoch 3."""
+    """A limit on the size of files stands for the disk, from epoch 3 on; it is the child process's own."""
     program = """
 import resource, signal, sys, torch
 from torch import nn
@@ -626,7 +626,7 @@ try:
 except OSError as error:
     print(error, *error.__notes__, sep="; ")
 """
-    ran = subprocess.run(  # noqa: S603
+    ran = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True
     )
     assert ran.stdout.startswith(f"{tmp_path / 'update-00000003.pt'} could not be written: ")
@@ -670,7 +670,7 @@ fit(
 )
 print(resident[1] - resident[0])
 """
-    ran = subprocess.run(  # noqa: S603
+    ran = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True
     )
     assert int(ran.stdout) <= 2**20
