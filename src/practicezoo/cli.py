@@ -25,7 +25,7 @@ from practicezoo.training.checkpointer import has_checkpoints
 
 __all__ = ["main"]
 
-FOUND, BAD_INPUT, INTERRUPTED = 1, 2, 130
+FOUND, BAD_INPUT, INTERRUPTED, UNREAD = 1, 2, 130, 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:  # the reader, such as head, has seen enough
         sys.stdout = None  # so that nothing is flushed into it at exit
-        return 0
+        return UNREAD
     except (ValueError, TypeError, OSError, FloatingPointError) as error:
         print(f"practicezoo: {error}", file=sys.stderr)
         return BAD_INPUT

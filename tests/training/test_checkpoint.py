@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import zipfile
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -268,6 +269,7 @@ def test_nothing_is_executed(path, save):
     [
         ({"loss": np.float64(0.5)}, r"state\['loss'\] must be a tensor, number or string, got float64"),
         ({"rows": [1, {2}]}, r"state\['rows'\]\[1\] must be a tensor, number or string, got set"),
+        ({"rows": defaultdict(int)}, r"state\['rows'\] must be a tensor, number or string, got defaultdict"),
         ({Path("a"): 1}, "a key of state must be a tensor, number or string, got PosixPath"),
     ],
 )

@@ -155,7 +155,10 @@ class TestLaunched:
     )
     def test_what_gloo_says_of_a_lost_connection_is_explained(self, message):
         explanation = "rank 0 of 1 has lost the others: a process died, or was silent for 20 seconds"
-        with pytest.raises(RuntimeError, match=explanation) as caught, distributed_context("cpu", timeout=20):
+        with (
+            pytest.raises(ConnectionError, match=explanation) as caught,
+            distributed_context("cpu", timeout=20),
+        ):
             raise RuntimeError(message)
         assert str(caught.value.__cause__) == message
 

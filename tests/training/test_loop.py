@@ -453,6 +453,11 @@ class TestErrors:
         with pytest.raises(ValueError, match=f"epochs must be at least 1, got {epochs}"):
             fit_for(mlp(), [classes()], epochs=epochs)
 
+    @pytest.mark.parametrize("argument", ["epochs", "accumulate"])
+    def test_a_fraction_for_a_count(self, argument):
+        with pytest.raises(TypeError, match=f"{argument} must be an integer, got 2.5"):
+            fit_for(mlp(), [classes()], **{argument: 2.5})
+
     def test_a_callbacks_class_for_an_instance(self):
         with pytest.raises(TypeError, match="callbacks must be an instance, got the class Recorder"):
             fit_for(mlp(), [classes()], callbacks=[Recorder])

@@ -332,11 +332,14 @@ class TestDamage:
         assert len(names(folder)) == 3
 
     def test_files_of_others_are_left_alone(self, folder):
-        others = ["update-notes.pt", "model.pt", ".update-00000016.pt.x.tmp"]
+        leftover = folder / ".update-00000016.pt.x.tmp"  # of a process that was killed as it wrote
+        leftover.touch()
+        others = ["update-notes.pt", "model.pt"]
         for name in others:
             (folder / name).write_text("mine")
         train(folder)
         assert {name: (folder / name).read_text() for name in others} == dict.fromkeys(others, "mine")
+        assert not leftover.exists()
 
 
 def names(folder: Path) -> list[str]:
@@ -413,6 +416,61 @@ class TestCheckpointer:
         with pytest.raises(FileExistsError, match=r"must not hold another run's checkpoints: give"):
             train(tmp_path, resume_from=None)
 
+    def test_no_good_checkpoint_of_another_run_or_a_later_time_is_removed(self, tmp_path):
+        ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+        train(theirs)
+        with pytest.raises(InterruptionError):
+            train(ours, Interrupt(9))
+        both = [Checkpointer(ours, every=2), Checkpointer(theirs)]
+        with pytest.raises(FileExistsError, match=r"theirs must not hold another run's checkpoints"):
+            train(ours, callbacks=both)
+        message = r"theirs must not hold later checkpoints of this run, found update-00000028\.pt: move them"
+        with pytest.raises(FileExistsError, match=message):
+            train(theirs, resume_from=theirs / "update-00000026.pt")
+        assert names(theirs) == [f"update-{number:08d}.pt" for number in (24, 26, 28)]
+
+    def test_two_folders_of_one_run(self, tmp_path):
+        def both():
+            return [Checkpointer(tmp_path / "often", every=2), Checkpointer(tmp_path / "rarely")]
+
+        whole = train(tmp_path / "whole", callbacks=[Checkpointer(tmp_path / "whole", every=2)])
+        with pytest.raises(InterruptionError):
+            train(tmp_path / "often", callbacks=[*both(), Interrupt(9)])
+        assert same(train(tmp_path / "often", callbacks=both()), whole)
+
+    def test_weights_that_are_no_numbers_are_not_saved(self, tmp_path):
+        class Root(nn.Module):  # a finite loss whose gradient is not
+            def forward(self, outputs, targets):
+                return (outputs - targets).square().mean().sqrt()
+
+        model = nn.Linear(1, 1, bias=False)
+        nn.init.ones_(model.weight)
+        with pytest.raises(FloatingPointError, match="the loss became nan in epoch 2"):
+            fit(
+                model,
+                [(torch.ones(2, 1), torch.ones(2, 1))],
+                criterion=Root(),
+                optimizer=SGD(model.parameters(), lr=0.1),
+                epochs=3,
+                callbacks=[Checkpointer(tmp_path)],
+            )
+        assert names(tmp_path) == []
+
+    def test_best_holds_the_epochs_own_weights(self, tmp_path):
+        seen = {}
+
+        class Watch(Callback):
+            def on_epoch_end(self, run):
+                seen[run.epoch] = digest(run.model.state_dict())
+
+        stopping = EarlyStopping("val_loss", mode="max", patience=9, restore_best=True)  # the worst, in truth
+        train(
+            tmp_path,
+            callbacks=[Watch(), stopping, Checkpointer(tmp_path, monitor="train_loss")],
+        )
+        best = load_checkpoint(tmp_path / "best.pt")
+        assert digest(best["model"]) == seen[best["progress"]["finished_epochs"]]
+
     @pytest.mark.parametrize("every", [0, -1, "update", 2.5])
     def test_every(self, every, tmp_path):
         message = f"every must be 'epoch' or a number of updates of at least 1, got {every!r}"
@@ -441,7 +499,7 @@ class TestWhatDoesNotFit:
         ("settings", "message"),
         [
             ({"accumulate": 2}, "accumulate must be 1 as before, got 2"),
-            ({"lr_scheduler": None}, "there must be 1 lr_schedulers as before, got 0"),
+            ({"lr_scheduler": None}, "lr_schedulers must be OneCycleLR as before, got none"),
             ({"epochs": 0}, "epochs must be at least 1, got 0"),
         ],
     )
@@ -462,6 +520,19 @@ class TestWhatDoesNotFit:
         ):
             train(folder, loader="tensors, generator")
 
+    @pytest.mark.parametrize("optimizer", [SGD, Adam])
+    def test_another_optimizer(self, folder, optimizer):
+        model = Noisy()
+        with pytest.raises(ValueError, match=f"optimizers must be AdamW as before, got {optimizer.__name__}"):
+            fit(
+                model,
+                LOADERS["tensors"](),
+                criterion=nn.CrossEntropyLoss(),
+                optimizer=optimizer(model.parameters(), lr=0.1),
+                epochs=1,
+                resume_from=folder,
+            )
+
     def test_another_model(self, folder):
         model = nn.Linear(5, 3)
         with pytest.raises(
@@ -471,8 +542,9 @@ class TestWhatDoesNotFit:
                 model,
                 LOADERS["tensors"](),
                 criterion=nn.CrossEntropyLoss(),
-                optimizer=SGD(model.parameters(), lr=0.1),
+                optimizer=AdamW(model.parameters(), lr=0.1),
                 epochs=1,
+                lr_scheduler=one_cycle(AdamW(model.parameters(), lr=0.1), 1),
                 resume_from=folder,
             )
 

@@ -1,5 +1,6 @@
 """Running a recipe: train, choose the epoch on validation data, measure on test data, write it all down."""
 
+import hashlib
 import json
 import platform
 import tempfile
@@ -11,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import practicezoo
 from practicezoo.recipes.base import DataOptions, Recipe
 from practicezoo.recipes.job import CHOSEN_BY, REFIT, Job, prepare
+from practicezoo.sequences import PaddedSequence
 from practicezoo.training import (
     Callback,
     History,
@@ -109,6 +111,10 @@ def train_recipe(
         FloatingPointError: if the loss becomes NaN or infinite; the checkpoints from before stay.
     """
     started = time.perf_counter()
+    if world_size() > 1:
+        raise ValueError(
+            "train_recipe must be called outside distributed_context: it joins the others itself"
+        )
     with distributed_context(device) as context:
         folder = Path(object_from_main(str(folder)))
         job = prepare(recipe, setting, epochs=epochs, data=data, device=context.device, seed=seed)
@@ -200,12 +206,23 @@ def _facts(job: Job, setting: str) -> dict[str, Any]:
         "recipe": job.recipe.name,
         "setting": setting,
         "data": job.splits.source,
+        "data_digest": _digest(job.splits.train),
         "seed": job.seed,
         "epochs": job.plan.epochs,
         "refit": job.plan.refit,
         "device": job.device.type,
         "processes": world_size(),
     }
+
+
+def _digest(data: tuple[Tensor | PaddedSequence, Tensor]) -> str:
+    """Tells the data apart from other data of the same name."""
+    inputs, targets = data
+    parts = [*inputs, targets] if isinstance(inputs, PaddedSequence) else [inputs, targets]
+    whole = hashlib.sha256()
+    for tensor in parts:
+        whole.update(tensor.cpu().contiguous().numpy().tobytes())
+    return whole.hexdigest()[:16]
 
 
 def _about(job: Job) -> dict[str, Any]:
@@ -274,7 +291,7 @@ def _read_finished(folder: Path, facts: Mapping[str, Any], *, progress: bool) ->
 
 def _check_same_run(folder: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raise ValueError if the run in ``folder`` is another one."""
-    for name in ("recipe", "setting", "data", "seed", "epochs"):
+    for name in ("recipe", "setting", "data", "data_digest", "seed", "epochs"):
         if then.get(name) != now[name]:
             raise ValueError(
                 f"{name} must be {then.get(name)!r} to go on with the run in {folder}, got {now[name]!r}"

@@ -8,17 +8,19 @@ import hashlib
 import os
 import tempfile
 import warnings
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
+from torch import nn
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
 
 _MARK = "practicezoo_checkpoint"
 _FORMAT = 2
-_PLAIN_TYPES = {int, float, bool, str, bytes, type(None)}
+_PLAIN_TYPES = {int, float, bool, str, bytes, type(None), torch.Tensor, nn.Parameter}
 _DIGEST = b"sha256 "
 _COMMENT_SIZE = len(_DIGEST) + 2 * hashlib.sha256().digest_size
 _CHUNK_SIZE = 2**20
@@ -140,14 +142,14 @@ def _check_digest(file: BinaryIO) -> None:
 
 def _check_plain(value: Any, where: str) -> None:
     """Raise TypeError for what ``weights_only`` loading would refuse."""
-    if isinstance(value, Mapping):
+    if type(value) in {dict, OrderedDict, Counter} or where == "state":
         for key, item in value.items():
             _check_plain(key, f"a key of {where}")
             _check_plain(item, f"{where}[{key!r}]")
     elif type(value) in {list, tuple}:
         for index, item in enumerate(value):
             _check_plain(item, f"{where}[{index}]")
-    elif not isinstance(value, torch.Tensor) and type(value) not in _PLAIN_TYPES:
+    elif type(value) not in _PLAIN_TYPES:
         raise TypeError(f"{where} must be a tensor, number or string, got {type(value).__name__}")
 
 

@@ -2,13 +2,15 @@
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
+
 from practicezoo.training.callbacks import Callback
 from practicezoo.training.checkpoint import load_checkpoint, save_checkpoint
-from practicezoo.training.distributed import is_main, object_from_main, sum_over_ranks
+from practicezoo.training.distributed import any_rank, is_main, is_sharded, object_from_main
 from practicezoo.training.history import Mode, check_mode
 from practicezoo.training.run import Run
 from practicezoo.training.step import StepResult
@@ -16,7 +18,7 @@ from practicezoo.training.step import StepResult
 __all__ = [
     "BEST",
     "Checkpointer",
-    "check_unused",
+    "check_folders",
     "has_checkpoints",
     "newest_checkpoint",
     "remove_checkpoints",
@@ -33,13 +35,15 @@ class Checkpointer(Callback):
     A file ``update-00001234.pt`` holds the model, the optimizers, schedules and scaler, the place within the
     epoch, the history, the callbacks that have a ``state_dict``, and the random states of Python, NumPy,
     torch and the loader. Give the folder to ``fit(..., resume_from=folder)`` and the run that was killed ends
-    with the same weights, to the bit on the CPU, as one that was not.
+    with the same weights, to the bit on the CPU, as one that was not. (Three and more processes add their
+    gradients in an order of their own after a resume, so their weights agree up to rounding.)
 
     What cannot be put back: random numbers that a loader's own worker processes have drawn in earlier epochs
     (``persistent_workers=True``), and samplers that draw an epoch's order batch by batch from the same
     generator as the model.
 
-    ``fit`` calls it after the other callbacks, so that their state is that of the same moment.
+    ``fit`` calls it after the other callbacks, so that their state is that of the same moment; only
+    ``best.pt`` is written before them, with the epoch's own weights.
 
     Args:
         folder: where the files go; made if it is not there.
@@ -52,7 +56,7 @@ class Checkpointer(Callback):
     Raises:
         ValueError: if ``every`` or ``keep`` is below 1, or ``mode`` is unknown.
         KeyError: if the history has no ``monitor``.
-        FileExistsError: if a run that is not resumed finds another run's checkpoints in ``folder``.
+        FileExistsError: if ``folder`` holds another run's checkpoints, or later ones of this run.
         OSError: if a file cannot be written; the files from before stay as they are.
 
     Example:
@@ -102,10 +106,13 @@ class Checkpointer(Callback):
         if self.every != "epoch" and run.num_updates % self.every == 0:
             self._save_newest(run)
 
-    def on_epoch_end(self, run: Run) -> None:
-        """Write a checkpoint if it is time, and ``best.pt`` if the epoch is the best."""
-        if self._is_best(run):
+    def save_best(self, run: Run) -> None:
+        """Write ``best.pt`` if the epoch is the best; ``fit`` calls it before the callbacks' epoch hooks."""
+        if object_from_main(self._is_best(run)):
             self._save(run, BEST)
+
+    def on_epoch_end(self, run: Run) -> None:
+        """Write a checkpoint if it is time."""
         is_last = run.should_stop or run.epoch == run.epochs
         if self.every == "epoch" or is_last or run.num_updates % self.every == 0:
             self._save_newest(run)
@@ -120,13 +127,13 @@ class Checkpointer(Callback):
         if not is_main():
             return
         files = _numbered(self.folder)
+        # those of later updates are damaged, or check_folders would have refused them
         newest = [path for path in files if _number(path) <= run.num_updates][-self.keep :]
-        for path in set(files) - set(newest):  # the later ones are damaged: this run came from before them
+        for path in {*files, *_leftovers(self.folder)} - {*newest}:
             path.unlink(missing_ok=True)
 
     def _save(self, run: Run, name: str) -> None:
-        loss_sum, _ = sum_over_ranks(*run.losses.totals())
-        if not math.isfinite(loss_sum):
+        if any_rank(not _is_finite(run)):
             return  # the next look at the loss ends the run, and what was good stays
         state = run.state_dict()
         if is_main():
@@ -134,13 +141,32 @@ class Checkpointer(Callback):
             save_checkpoint(self.folder / name, {**state, "extra": self.extra})
 
 
-def check_unused(callbacks: Sequence[Callback]) -> None:
-    """Raise FileExistsError if the folder of a Checkpointer among them holds a run's checkpoints."""
-    for callback in callbacks:
-        if isinstance(callback, Checkpointer) and has_checkpoints(callback.folder):
+def check_folders(run: Run) -> None:
+    """See that the run's Checkpointers can write, and remove no good checkpoint.
+
+    Raises:
+        FileExistsError: if the folder of one holds another run's checkpoints, or later ones of this run.
+        ValueError: if the model is sharded: each rank has a part of it, and rank 0 would write its own.
+    """
+    for callback in run.callbacks:
+        if not isinstance(callback, Checkpointer):
+            continue
+        if is_sharded(run.model):
+            raise ValueError(
+                "Checkpointer must have a whole model on each rank, got one sharded by fully_shard: "
+                "use torch.distributed.checkpoint"
+            )
+        with warnings.catch_warnings(action="ignore"):  # resume has said what is damaged
+            found = newest_checkpoint(callback.folder) if is_main() else None
+        if found is not None and found[1].get("run_id") != run.run_id:
             raise FileExistsError(
                 f"{callback.folder} must not hold another run's checkpoints: "
                 "give the folder to resume_from, or choose another"
+            )
+        if found is not None and found[1]["progress"]["num_updates"] > run.num_updates:
+            raise FileExistsError(
+                f"{callback.folder} must not hold later checkpoints of this run, found {found[0].name}: "
+                "move them away to go back"
             )
 
 
@@ -193,6 +219,13 @@ def newest_checkpoint(source: str | Path) -> tuple[Path, dict[str, Any]] | None:
     return None
 
 
+def _is_finite(run: Run) -> bool:
+    """Whether the loss and all weights are numbers."""
+    parameters = (parameter for parameter in run.model.parameters() if parameter.is_floating_point())
+    finite = [parameter.detach().isfinite().all() for parameter in parameters]
+    return math.isfinite(run.losses.totals()[0]) and (not finite or bool(torch.stack(finite).all()))
+
+
 def has_checkpoints(folder: str | Path) -> bool:
     """Whether the folder holds checkpoints to resume from."""
     return bool(_numbered(Path(folder)))
@@ -200,8 +233,14 @@ def has_checkpoints(folder: str | Path) -> bool:
 
 def remove_checkpoints(folder: str | Path) -> None:
     """Remove what a Checkpointer wrote into the folder."""
-    for path in [*_numbered(Path(folder)), Path(folder) / BEST]:
+    folder = Path(folder)
+    for path in [*_numbered(folder), *_leftovers(folder), folder / BEST]:
         path.unlink(missing_ok=True)
+
+
+def _leftovers(folder: Path) -> list[Path]:
+    """What a process that was killed while it wrote has left."""
+    return [*folder.glob(f".{_PREFIX}*.tmp"), *folder.glob(f".{BEST}.*.tmp")]
 
 
 def _numbered(folder: Path) -> list[Path]:

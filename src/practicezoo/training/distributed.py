@@ -27,6 +27,7 @@ __all__ = [
     "distributed_context",
     "gather_objects",
     "is_main",
+    "is_sharded",
     "main_first",
     "no_sync",
     "object_from_main",
@@ -76,8 +77,8 @@ def distributed_context(device: str = "auto", *, timeout: float = 600.0) -> Iter
     Raises:
         ValueError: if ``timeout`` is not positive, the device is not one that every process can have
             to itself, or this machine has fewer CUDA devices than processes.
-        RuntimeError: if another process died or was silent for longer than ``timeout``, or ``torchrun`` was
-            used with a build of torch that lacks ``torch.distributed``.
+        ConnectionError: if another process died or was silent for longer than ``timeout``.
+        RuntimeError: if ``torchrun`` was used with a build of torch that lacks ``torch.distributed``.
 
     Example:
         >>> with distributed_context("cpu") as context:
@@ -102,7 +103,7 @@ def distributed_context(device: str = "auto", *, timeout: float = 600.0) -> Iter
     except RuntimeError as error:
         if not _is_lost_connection(error):
             raise
-        raise RuntimeError(
+        raise ConnectionError(
             f"rank {rank()} of {world_size()} has lost the others: a process died, or was silent for "
             f"{timeout:g} seconds"
         ) from error
@@ -209,7 +210,7 @@ def replicate(module: nn.Module) -> nn.Module:
     That is a DistributedDataParallel around it, or the module itself if this process is alone, there is
     nothing to train in it, or it is wrapped or sharded (``fully_shard``) already.
     """
-    is_joined = isinstance(module, DistributedDataParallel) or _is_sharded(module)
+    is_joined = isinstance(module, DistributedDataParallel) or is_sharded(module)
     if world_size() == 1 or is_joined or not any(part.requires_grad for part in module.parameters()):
         return module
     return DistributedDataParallel(module)
@@ -227,7 +228,7 @@ def no_sync(*modules: Any) -> Iterator[None]:
         for module in modules:
             if isinstance(module, DistributedDataParallel):
                 stack.enter_context(module.no_sync())
-            elif _is_sharded(module):
+            elif is_sharded(module):
                 module.set_requires_gradient_sync(False)
                 stack.callback(module.set_requires_gradient_sync, True)
         yield
@@ -291,7 +292,7 @@ def _over_nccl() -> bool:
     return distributed.get_backend() == "nccl"
 
 
-def _is_sharded(module: object) -> bool:
+def is_sharded(module: object) -> bool:
     """Whether ``fully_shard`` was called on the module; asking for its class would import all of FSDP."""
     return hasattr(module, "set_requires_gradient_sync")
 

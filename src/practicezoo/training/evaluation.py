@@ -11,6 +11,7 @@ from torch.utils.data import DistributedSampler
 
 from practicezoo.training.device import device_of, move_to
 from practicezoo.training.distributed import bare, sum_over_ranks
+from practicezoo.training.loaders import loader_parts
 from practicezoo.training.metrics import Metric
 from practicezoo.training.step import (
     Precision,
@@ -158,15 +159,15 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
 
 def _check_counts_once(loader: Any) -> None:
     """Raise ValueError for a sampler that gives some samples to two ranks."""
-    sampler = getattr(loader, "sampler", None)
-    if not isinstance(sampler, DistributedSampler):
-        return
-    num_repeated = sampler.total_size - len(sampler.dataset)  # type: ignore[arg-type]
-    if num_repeated > 0:
-        raise ValueError(
-            f"loader must give each sample once, but its DistributedSampler gives {num_repeated} of them "
-            "twice to make the shards even: use Subset(dataset, range(rank, len(dataset), world_size))"
-        )
+    for sampler in loader_parts(loader):
+        if not isinstance(sampler, DistributedSampler):
+            continue
+        num_repeated = sampler.total_size - len(sampler.dataset)  # type: ignore[arg-type]
+        if num_repeated > 0:
+            raise ValueError(
+                f"loader must give each sample once, but its DistributedSampler gives {num_repeated} of them "
+                "twice to make the shards even: use Subset(dataset, range(rank, len(dataset), world_size))"
+            )
 
 
 def _inputs(batch: Any) -> Any:

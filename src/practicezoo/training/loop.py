@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from practicezoo.training.callbacks import Callback
-from practicezoo.training.checkpointer import Checkpointer, check_unused, resume
+from practicezoo.training.checkpointer import Checkpointer, check_folders, resume
 from practicezoo.training.distributed import (
     any_rank,
     broadcast_from_main,
@@ -21,6 +21,7 @@ from practicezoo.training.distributed import (
 )
 from practicezoo.training.evaluation import evaluate
 from practicezoo.training.history import History
+from practicezoo.training.loaders import loader_parts
 from practicezoo.training.metrics import Metric
 from practicezoo.training.progress import EpochBar
 from practicezoo.training.run import Run
@@ -31,7 +32,7 @@ from practicezoo.training.schedules import (
     is_per_epoch,
     step_after_epoch,
 )
-from practicezoo.training.step import Precision, StepResult, TrainStep, check_instances
+from practicezoo.training.step import Precision, StepResult, TrainStep, check_count, check_instances
 from practicezoo.training.weighing import Criterion
 
 __all__ = ["fit", "train_epoch"]
@@ -65,7 +66,7 @@ def train_epoch(step: TrainStep, loader: Iterable[Any], accumulate: int = 1) -> 
         >>> [result.num_items for result in train_epoch(step, batches, accumulate=2)]
         [8, 4]
     """
-    _check_accumulate(accumulate)
+    check_count(accumulate=accumulate)
     if (yield from _updates(step, loader, accumulate)) == 0:
         raise _no_batch()
 
@@ -141,7 +142,7 @@ def fit(
         ValueError: if ``epochs`` or ``accumulate`` is below 1, a loader gives no batch, metrics come
             without a ``val_loader``, a class index is out of range (see :class:`TrainStep`), or the
             checkpoint is damaged or of another run.
-        TypeError: if a batch is not a pair.
+        TypeError: if a batch is not a pair, or ``epochs`` or ``accumulate`` is no integer.
         FloatingPointError: if the loss is NaN or infinite; the message names epoch, updates and
             learning rate.
 
@@ -160,9 +161,7 @@ def fit(
         >>> history["train_loss"][-1] < 0.05
         True
     """
-    if epochs < 1:
-        raise ValueError(f"epochs must be at least 1, got {epochs}")
-    _check_accumulate(accumulate)
+    check_count(epochs=epochs, accumulate=accumulate)
     if metrics and val_loader is None:
         raise ValueError(f"metrics are measured on val_loader, which must be given for {', '.join(metrics)}")
     for callback in callbacks:
@@ -179,7 +178,8 @@ def fit(
         max_grad_norm=max_grad_norm,
     )
     # a checkpoint holds the state of the others at the same moment
-    callbacks = sorted(callbacks, key=lambda callback: isinstance(callback, Checkpointer))
+    checkpointers = [callback for callback in callbacks if isinstance(callback, Checkpointer)]
+    callbacks = [*(callback for callback in callbacks if callback not in checkpointers), *checkpointers]
     model = step.model
     run = Run(
         model,
@@ -190,8 +190,9 @@ def fit(
         lr_schedulers=schedulers,
         callbacks=callbacks,
     )
-    if resume_from is None or not resume(run, resume_from):
-        check_unused(callbacks)
+    if resume_from is not None:
+        resume(run, resume_from)
+    check_folders(run)
     while run.epoch_updates or (run.epoch < epochs and not run.should_stop):
         run.epoch += 1
         started = time.perf_counter() - run.seconds
@@ -206,9 +207,11 @@ def fit(
             run.end_epoch(values)
             bar.finish(epoch_line(run))
         run.should_stop = any_rank(run.should_stop)
+        for checkpointer in checkpointers:  # before a callback may put other weights back
+            _call(checkpointer, "save_best", run)
         for callback in callbacks:
             _call(callback, "on_epoch_end", run)
-        run.should_stop = any_rank(run.should_stop)
+            run.should_stop = any_rank(run.should_stop)  # the next one is to do the same on every rank
     return run.history
 
 
@@ -250,11 +253,6 @@ def _measure(run: Run, val_loader: Iterable[Any], metrics: Mapping[str, Metric] 
     return {f"val_{name}": value for name, value in measured.items()}
 
 
-def _check_accumulate(accumulate: int) -> None:
-    if accumulate < 1:
-        raise ValueError(f"accumulate must be at least 1, got {accumulate}")
-
-
 def _totals(run: Run, first: int) -> tuple[Tensor | float, Tensor | float]:
     """All ranks' losses and weights so far; FloatingPointError on each rank if one's is no number."""
     loss_sum, weight = sum_over_ranks(*run.losses.totals())
@@ -292,11 +290,6 @@ def _updates_left(run: Run) -> int | None:
 
 def _set_epoch(loader: Any, epoch: int) -> None:
     """Tell samplers that shuffle by epoch which one this is."""
-    parts: tuple[Any, ...] = (
-        loader,
-        getattr(loader, "sampler", None),
-        getattr(loader, "batch_sampler", None),
-    )
-    for part in parts:
+    for part in loader_parts(loader):
         if hasattr(part, "set_epoch"):
             part.set_epoch(epoch)

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from practicezoo.training.loaders import loader_parts
+
 __all__ = ["loader_generators", "order_state", "random_state", "set_order_state", "set_random_state"]
 
 
@@ -63,14 +65,7 @@ def set_order_state(loader: Any, state: Mapping[str, Any]) -> None:
 
 def loader_generators(loader: Any) -> list[torch.Generator]:
     """The generators of its own that a loader shuffles with."""
-    batch_sampler = getattr(loader, "batch_sampler", None)
-    parts: tuple[Any, ...] = (
-        loader,
-        getattr(loader, "sampler", None),
-        batch_sampler,
-        getattr(batch_sampler, "sampler", None),
-    )
-    found = {id(part.generator): part.generator for part in parts if _has_generator(part)}
+    found = {id(part.generator): part.generator for part in loader_parts(loader) if _has_generator(part)}
     return list(found.values())
 
 

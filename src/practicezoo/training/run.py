@@ -1,5 +1,6 @@
 """The state of a running ``fit``: what callbacks see, and what a checkpoint keeps."""
 
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
-from practicezoo.training.distributed import gather_objects, rank, world_size
+from practicezoo.training.distributed import any_rank, gather_objects, rank, world_size
 from practicezoo.training.history import History
 from practicezoo.training.randomness import order_state, set_order_state
 from practicezoo.training.step import TrainStep
@@ -35,6 +36,7 @@ class Run:
         epoch_updates: updates done in the current epoch; 0 when the epoch has ended.
         losses: the current epoch's losses so far.
         seconds: what the current epoch took before the run was resumed.
+        run_id: tells the checkpoints of this run, resumed or not, from those of others.
     """
 
     model: nn.Module
@@ -51,6 +53,7 @@ class Run:
     epoch_updates: int = 0
     losses: LossSum = field(default_factory=LossSum)
     seconds: float = 0.0
+    run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     _epoch_start: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
     _resumed_at: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
@@ -77,19 +80,20 @@ class Run:
     def state_dict(self) -> dict[str, Any]:
         """All that the rest of the run depends on, in plain values and tensors; every rank must call it."""
         return {
+            "run_id": self.run_id,
             "model": self.model.state_dict(),
             "criterion": _state_of(self.step.criterion),
-            "optimizers": [optimizer.state_dict() for optimizer in self.step.optimizers],
-            "lr_schedulers": [scheduler.state_dict() for scheduler in self.lr_schedulers],
+            "optimizers": [_named_state(optimizer) for optimizer in self.step.optimizers],
+            "lr_schedulers": [_named_state(scheduler) for scheduler in self.lr_schedulers],
             "scaler": self.step.scaler.state_dict(),
-            "callbacks": [[type(callback).__name__, _state_of(callback)] for callback in self.callbacks],
+            "callbacks": [_named_state(callback) for callback in self.callbacks],
             "history": self.history.state_dict(),
             "progress": {
                 "finished_epochs": self.epoch if self.epoch_updates == 0 else self.epoch - 1,
                 "epoch_updates": self.epoch_updates,
                 "num_updates": self.num_updates,
                 "accumulate": self.accumulate,
-                "should_stop": self.should_stop,
+                "should_stop": any_rank(self.should_stop),
             },
             "ranks": gather_objects(
                 {
@@ -104,12 +108,43 @@ class Run:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what :meth:`state_dict` returned, random states included.
 
-        Callbacks get their states back in order, by the names of their classes.
+        Callbacks get their states back in order, by the names of their classes. Optimizers and schedules have
+        the settings that were saved.
 
         Raises:
             ValueError: if this run has another model, other optimizers or schedules, fewer epochs than are
                 done, other processes, or accumulates another number of batches.
         """
+        self._check_fits(state)
+        _load("model", self.model, state["model"])
+        _load("criterion", self.step.criterion, state["criterion"])
+        _load("scaler", self.step.scaler, state["scaler"])
+        several: dict[str, Sequence[Any]] = {
+            "optimizers": self.step.optimizers,
+            "lr_schedulers": self.lr_schedulers,
+        }
+        for name, parts in several.items():
+            for part, (_, part_state) in zip(parts, state[name], strict=True):
+                _load(name, part, part_state)
+        waiting: dict[str, list[Any]] = {}
+        for name, callback_state in state["callbacks"]:
+            waiting.setdefault(name, []).append(callback_state)
+        for callback in self.callbacks:  # one that was not there before begins anew
+            name = type(callback).__name__
+            _load(name, callback, waiting[name].pop(0) if waiting.get(name) else None)
+        self.run_id = state["run_id"]
+        self.history.load_state_dict(state["history"])
+        progress = state["progress"]
+        self.epoch = progress["finished_epochs"]
+        self.epoch_updates, self.num_updates = progress["epoch_updates"], progress["num_updates"]
+        self.should_stop = progress["should_stop"]
+        own = state["ranks"][rank()]
+        self.losses, self.seconds = LossSum(*own["losses"]), own["seconds"]
+        self._epoch_start, self._resumed_at = own["epoch_start"], own["now"]
+        set_order_state(self.train_loader, self._resumed_at)
+
+    def _check_fits(self, state: Mapping[str, Any]) -> None:
+        """Raise ValueError if the state is that of a run made in another way."""
         progress = state["progress"]
         if progress["accumulate"] != self.accumulate:
             raise ValueError(f"accumulate must be {progress['accumulate']} as before, got {self.accumulate}")
@@ -119,33 +154,20 @@ class Run:
             raise ValueError(
                 f"epochs must be at least {progress['finished_epochs']}, which are done, got {self.epochs}"
             )
-        members: dict[str, Sequence[Any]] = {
-            "model": [self.model],
-            "criterion": [self.step.criterion],
+        several: dict[str, Sequence[Any]] = {
             "optimizers": self.step.optimizers,
             "lr_schedulers": self.lr_schedulers,
-            "scaler": [self.step.scaler],
         }
-        for name, parts in members.items():
-            saved = state[name] if isinstance(state[name], list) else [state[name]]
-            if len(saved) != len(parts):
-                raise ValueError(f"there must be {len(saved)} {name} as before, got {len(parts)}")
-            for part, part_state in zip(parts, saved, strict=True):
-                _load(name, part, part_state)
-        waiting: dict[str, list[Any]] = {}
-        for name, callback_state in state["callbacks"]:
-            waiting.setdefault(name, []).append(callback_state)
-        for callback in self.callbacks:  # one that was not there before begins anew
-            name = type(callback).__name__
-            _load(name, callback, waiting[name].pop(0) if waiting.get(name) else None)
-        self.history.load_state_dict(state["history"])
-        self.epoch = progress["finished_epochs"]
-        self.epoch_updates, self.num_updates = progress["epoch_updates"], progress["num_updates"]
-        self.should_stop = progress["should_stop"]
-        own = state["ranks"][rank()]
-        self.losses, self.seconds = LossSum(*own["losses"]), own["seconds"]
-        self._epoch_start, self._resumed_at = own["epoch_start"], own["now"]
-        set_order_state(self.train_loader, self._resumed_at)
+        for name, parts in several.items():
+            before, now = [kind for kind, _ in state[name]], [type(part).__name__ for part in parts]
+            if before != now:
+                raise ValueError(
+                    f"{name} must be {', '.join(before) or 'none'} as before, got {', '.join(now) or 'none'}"
+                )
+
+
+def _named_state(part: Any) -> list[Any]:
+    return [type(part).__name__, _state_of(part)]
 
 
 def _state_of(part: Any) -> dict[str, Any] | None:
@@ -158,5 +180,5 @@ def _load(name: str, part: Any, state: dict[str, Any] | None) -> None:
     try:
         part.load_state_dict(state)
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        first_line = str(error).strip().splitlines()[0].rstrip(":")
+        first_line = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(":")
         raise ValueError(f"{name} must fit the state that was saved: {first_line}") from error

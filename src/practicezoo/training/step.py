@@ -30,6 +30,7 @@ __all__ = [
     "StepResult",
     "TrainStep",
     "autocast",
+    "check_count",
     "check_instances",
     "check_precision",
     "split_batch",
@@ -293,6 +294,15 @@ def autocast(device: torch.device, precision: Precision) -> AbstractContextManag
     if precision == "fp32" and not torch.is_autocast_enabled(device.type):
         return nullcontext()
     return torch.autocast(device.type, _AUTOCAST_DTYPES[precision], enabled=precision != "fp32")
+
+
+def check_count(**arguments: int) -> None:
+    """Raise an error for the first argument that is no integer (TypeError) or below 1 (ValueError)."""
+    for argument, value in arguments.items():
+        if not isinstance(value, int):
+            raise TypeError(f"{argument} must be an integer, got {value!r}")
+        if value < 1:
+            raise ValueError(f"{argument} must be at least 1, got {value}")
 
 
 def check_instances(**arguments: object) -> None:
