@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import io
 import json
+import os
 import re
 import sys
 import warnings
@@ -48,19 +49,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
             warnings.showwarning = _show_warning
             return options.run(options) or 0
     except KeyboardInterrupt:
-        print("\npracticezoo: interrupted", file=sys.stderr)
+        _complain("\npracticezoo: interrupted")
         return INTERRUPTED
     except BrokenPipeError:  # the reader, such as head, has seen enough
         sys.stdout = None  # so that nothing is flushed into it at exit
         return UNREAD
     except (ValueError, TypeError, OSError, FloatingPointError) as error:
-        print(f"practicezoo: {error}", file=sys.stderr)
+        _complain(f"practicezoo: {error}")
         return BAD_INPUT
+
+
+def _speaks() -> bool:
+    """Whether this process prints: of those that torchrun started, rank 0."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _complain(line: str) -> None:
+    if _speaks():
+        print(line, file=sys.stderr)
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     """A warning as one line, as errors are."""
-    print(f"practicezoo: {message}", file=sys.stderr)
+    _complain(f"practicezoo: {message}")
 
 
 def _list(_: argparse.Namespace) -> None:
@@ -114,9 +125,9 @@ def _train(options: argparse.Namespace) -> None:
         )
     except KeyboardInterrupt:
         if has_checkpoints(folder):
-            print(f"\nto go on, give the same command with --out {folder} --resume", file=sys.stderr)
+            _complain(f"\nto go on, give the same command with --out {folder} --resume")
         raise
-    if not result.files:  # rank 0 says it
+    if not _speaks():
         return
     for name, value in result.measured.items():
         print(f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {value}")

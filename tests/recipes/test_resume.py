@@ -131,7 +131,7 @@ def interrupted_run(folder, interrupt):
 
 def test_without_resume_an_unfinished_run_is_not_written_over(tmp_path, interrupt):
     interrupted_run(tmp_path, interrupt)
-    with pytest.raises(FileExistsError, match="must not hold a run already: resume that one, choose another"):
+    with pytest.raises(FileExistsError, match="must not hold a run already: resume it"):
         train("names_gru", tmp_path, setting="course")
 
 

@@ -11,7 +11,16 @@ from torch.optim.lr_scheduler import StepLR
 from torch.utils.data import DataLoader, Sampler, TensorDataset
 
 from practicezoo import PaddedSequence, TensorLoader
-from practicezoo.training import Accuracy, Callback, TrainStep, evaluate, fit, progress, train_epoch
+from practicezoo.training import (
+    Accuracy,
+    Callback,
+    EarlyStopping,
+    TrainStep,
+    evaluate,
+    fit,
+    progress,
+    train_epoch,
+)
 from practicezoo.training.weighing import LossSum
 from training.toys import HostReads, Recorder, classes, close, mlp, same_weights, split, train_by_hand
 
@@ -452,6 +461,35 @@ class TestErrors:
     def test_epochs_below_one(self, epochs):
         with pytest.raises(ValueError, match=f"epochs must be at least 1, got {epochs}"):
             fit_for(mlp(), [classes()], epochs=epochs)
+
+    @pytest.mark.parametrize(
+        ("settings", "error", "message"),
+        [
+            (
+                {"callbacks": EarlyStopping()},
+                TypeError,
+                "callbacks must be a list of callbacks, got EarlyStopping",
+            ),
+            ({"callbacks": "runs/x"}, TypeError, "callbacks must be a list of callbacks, got str"),
+            ({"metrics": [Accuracy()]}, TypeError, "metrics must be a dict of metrics by name, got list"),
+            (
+                {"val_loader": classes()},
+                TypeError,
+                "val_loader must give batches, as a TensorLoader of them does",
+            ),
+            (
+                {"callbacks": [EarlyStopping()]},
+                ValueError,
+                "EarlyStopping's monitor must be one of train_loss, learning_rate, seconds, got 'val_loss'; ",
+            ),
+        ],
+    )
+    def test_what_would_fail_after_the_first_epoch_is_refused_before(self, settings, error, message):
+        model = mlp()
+        before = [parameter.clone() for parameter in model.parameters()]
+        with pytest.raises(error, match=message):
+            fit_for(model, [classes()], **settings)
+        assert all(map(torch.equal, before, model.parameters()))
 
     @pytest.mark.parametrize("argument", ["epochs", "accumulate"])
     def test_a_fraction_for_a_count(self, argument):

@@ -318,15 +318,17 @@ class TestDamage:
         content[len(content) // 2] ^= 8
         newest.write_bytes({"cut": content[:-100], "flip": content, "empty": b""}[damage])
         whole = train(tmp_path_factory.mktemp("whole"))
-        with pytest.warns(UserWarning, match=r"update-00000014\.pt is damaged .*: looking at the one before"):
+        with pytest.warns(UserWarning, match=r"update-00000014\.pt is damaged .*: passing over it"):
             assert same(train(folder), whole)
 
     def test_all_damaged(self, folder):
         for path in folder.iterdir():
             path.write_bytes(path.read_bytes()[:1000])
         with (
-            pytest.warns(UserWarning, match="looking at the one before"),
-            pytest.raises(ValueError, match="must hold a checkpoint that can be read, all 3 are damaged"),
+            pytest.warns(UserWarning, match="passing over it"),
+            pytest.raises(
+                ValueError, match="must hold a checkpoint that can be read, all 3 are damaged: remove them"
+            ),
         ):
             train(folder)
         assert len(names(folder)) == 3
@@ -484,7 +486,8 @@ class TestCheckpointer:
             Checkpointer(tmp_path, mode="least")
 
     def test_a_monitor_that_is_not_measured(self, tmp_path):
-        with pytest.raises(KeyError, match="history has no 'val_f1'; it has train_loss"):
+        message = "Checkpointer's monitor must be one of train_loss, .*, val_accuracy, got 'val_f1'"
+        with pytest.raises(ValueError, match=message):
             train(tmp_path, callbacks=[Checkpointer(tmp_path, monitor="val_f1")])
 
 
@@ -554,6 +557,16 @@ class TestWhatDoesNotFit:
             train(tmp_path / "run", resume_from=tmp_path / "model.pt")
         with pytest.raises(FileNotFoundError, match=r"missing\.pt"):
             train(tmp_path / "run", resume_from=tmp_path / "missing.pt")
+
+    def test_a_typo_in_the_folder_is_noticed(self, folder):
+        message = "nothing to resume from in .*typo, so the run begins anew; its checkpoints go to .*new"
+        with pytest.warns(UserWarning, match=message):
+            train(folder, callbacks=[Checkpointer(folder / "new")], resume_from=folder / "typo")
+
+    def test_any_other_file_is_no_checkpoint(self, folder):
+        (folder / "notes.txt").write_text("mine")
+        with pytest.raises(ValueError, match=r"notes\.txt is damaged or no checkpoint"):
+            train(folder, resume_from=folder / "notes.txt")
 
     def test_one_of_the_files_may_be_named(self, folder, tmp_path_factory):
         earlier = tmp_path_factory.mktemp("earlier")

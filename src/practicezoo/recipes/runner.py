@@ -28,7 +28,7 @@ from practicezoo.training import (
     save_checkpoint,
 )
 from practicezoo.training.checkpointer import BEST, has_checkpoints, newest_checkpoint, remove_checkpoints
-from practicezoo.training.distributed import is_main, object_from_main, world_size
+from practicezoo.training.distributed import call_on_main, is_main, object_from_main, world_size
 from practicezoo.training.loop import epoch_line
 from practicezoo.training.progress import is_interactive
 
@@ -120,11 +120,8 @@ def train_recipe(
         job = prepare(recipe, setting, epochs=epochs, data=data, device=context.device, seed=seed)
         facts = _facts(job, setting)
         if object_from_main(resume and (folder / RESULT).exists()):
-            return _read_finished(folder, facts, progress=progress and context.is_main)
-        if context.is_main and not resume:
-            _check_unused(folder)
-        resume_from = object_from_main(_find(folder, facts) if context.is_main and resume else None)
-        _check_writable(folder)
+            return call_on_main(lambda: _read_finished(folder, facts, progress=progress))
+        resume_from = call_on_main(lambda: _open(folder, facts, resume=resume))
         progress = progress and context.is_main
         if progress:
             _announce(facts, job, resume_from)
@@ -266,6 +263,17 @@ def _chosen(folder: Path) -> dict[str, Any]:
     return {"best_epoch": len(history[CHOSEN_BY]), CHOSEN_BY: history[CHOSEN_BY][-1]}
 
 
+def _open(folder: Path, facts: Mapping[str, Any], *, resume: bool) -> Path | None:
+    """The checkpoint to resume from, if there is one; sees at once that the folder can be written."""
+    checkpoint = _find(folder, facts) if resume else None
+    if not resume:
+        _check_unused(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=folder):
+        pass
+    return checkpoint
+
+
 def _find(folder: Path, facts: Mapping[str, Any]) -> Path | None:
     """The newest good checkpoint of this run in ``folder``, if there is one."""
     newest = newest_checkpoint(folder)
@@ -313,16 +321,8 @@ def _announce(facts: Mapping[str, Any], job: Job, resume_from: Path | None) -> N
 def _check_unused(folder: Path) -> None:
     if (folder / CHECKPOINT).exists() or has_checkpoints(folder):
         raise FileExistsError(
-            f"{folder} must not hold a run already: resume that one, choose another folder or remove it"
+            f"{folder} must not hold a run already: resume it (--resume), choose another folder or remove it"
         )
-
-
-def _check_writable(folder: Path) -> None:
-    """Make the folder and see that it can be written, before hours of training."""
-    if is_main():
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder):
-            pass
 
 
 def _write_json(path: Path, figures: Mapping[str, Any]) -> None:

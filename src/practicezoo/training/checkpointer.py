@@ -184,6 +184,7 @@ def resume(run: Run, source: str | Path) -> bool:
     newest = newest_checkpoint(source) if is_main() else None
     path = object_from_main(newest and newest[0])
     if path is None:
+        _warn_of_another_folder(run, Path(source))
         return False
     state = newest[1] if newest else load_checkpoint(path)
     try:
@@ -193,6 +194,15 @@ def resume(run: Run, source: str | Path) -> bool:
     except ValueError as error:
         raise ValueError(f"cannot go on from {path}: {error}") from error
     return True
+
+
+def _warn_of_another_folder(run: Run, source: Path) -> None:
+    folders = [callback.folder for callback in run.callbacks if isinstance(callback, Checkpointer)]
+    if folders and source.absolute() not in {folder.absolute() for folder in folders}:
+        warnings.warn(
+            f"nothing to resume from in {source}, so the run begins anew; its checkpoints go to {folders[0]}",
+            stacklevel=4,
+        )
 
 
 def newest_checkpoint(source: str | Path) -> tuple[Path, dict[str, Any]] | None:
@@ -207,15 +217,18 @@ def newest_checkpoint(source: str | Path) -> tuple[Path, dict[str, Any]] | None:
         ValueError: if the file, or every checkpoint in the folder, is damaged.
     """
     source = Path(source)
-    if source.suffix == ".pt" and not source.is_dir():
+    if source.is_file() or (source.suffix == ".pt" and not source.is_dir()):
         return source, load_checkpoint(source)
     for path in reversed(files := _numbered(source)):
         try:
             return path, load_checkpoint(path)
         except ValueError as error:
-            warnings.warn(f"{error}: looking at the one before", stacklevel=2)
+            warnings.warn(f"{error}: passing over it", stacklevel=2)
     if files:
-        raise ValueError(f"{source} must hold a checkpoint that can be read, all {len(files)} are damaged")
+        raise ValueError(
+            f"{source} must hold a checkpoint that can be read, all {len(files)} are damaged: "
+            "remove them to begin anew"
+        )
     return None
 
 
@@ -227,8 +240,8 @@ def _is_finite(run: Run) -> bool:
 
 
 def has_checkpoints(folder: str | Path) -> bool:
-    """Whether the folder holds checkpoints to resume from."""
-    return bool(_numbered(Path(folder)))
+    """Whether the folder holds what a Checkpointer wrote."""
+    return bool(_numbered(Path(folder))) or (Path(folder) / BEST).exists()
 
 
 def remove_checkpoints(folder: str | Path) -> None:

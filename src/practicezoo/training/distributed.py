@@ -4,7 +4,7 @@ Everything here costs nothing in a process of its own: without a group there is 
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,6 +22,7 @@ __all__ = [
     "average_gradients",
     "bare",
     "broadcast_from_main",
+    "call_on_main",
     "check_equal_lengths",
     "check_gradients",
     "distributed_context",
@@ -164,6 +165,22 @@ def object_from_main(value: Any) -> Any:
     values = [value]
     distributed.broadcast_object_list(values, src=0)
     return values[0]
+
+
+def call_on_main(function: Callable[[], Any]) -> Any:
+    """What the function returns on rank 0, on every rank; or the error that it raises there."""
+    result, error = None, None
+    if is_main():
+        try:
+            result = function()
+        except Exception as raised:
+            if world_size() == 1:
+                raise
+            error = raised
+    result, error = object_from_main((result, error))
+    if error is not None:
+        raise error
+    return result
 
 
 def gather_objects(value: Any) -> list[Any]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from practicezoo.training.callbacks import Callback
+from practicezoo.training.callbacks import Callback, EarlyStopping
 from practicezoo.training.checkpointer import Checkpointer, check_folders, resume
 from practicezoo.training.distributed import (
     any_rank,
@@ -140,9 +140,10 @@ def fit(
 
     Raises:
         ValueError: if ``epochs`` or ``accumulate`` is below 1, a loader gives no batch, metrics come
-            without a ``val_loader``, a class index is out of range (see :class:`TrainStep`), or the
-            checkpoint is damaged or of another run.
-        TypeError: if a batch is not a pair, or ``epochs`` or ``accumulate`` is no integer.
+            without a ``val_loader``, a callback monitors what is not measured, a class index is out of range
+            (see :class:`TrainStep`), or the checkpoint is damaged or of another run.
+        TypeError: if a batch is not a pair, ``epochs`` or ``accumulate`` is no integer, or a loader, the
+            callbacks or the metrics are something else.
         FloatingPointError: if the loss is NaN or infinite; the message names epoch, updates and
             learning rate.
 
@@ -162,10 +163,12 @@ def fit(
         True
     """
     check_count(epochs=epochs, accumulate=accumulate)
+    _check_watchers(callbacks, metrics, has_validation=val_loader is not None)
     if metrics and val_loader is None:
         raise ValueError(f"metrics are measured on val_loader, which must be given for {', '.join(metrics)}")
-    for callback in callbacks:
-        check_instances(callbacks=callback)
+    for name, loader in (("train_loader", train_loader), ("val_loader", val_loader)):
+        if isinstance(loader, tuple) and loader and all(isinstance(part, Tensor) for part in loader):
+            raise TypeError(f"{name} must give batches, as a TensorLoader of them does, got tensors")
     check_interval(lr_scheduler_interval)
     schedulers = as_sequence(lr_scheduler)
     per_epoch = [each for each in schedulers if is_per_epoch(each, lr_scheduler_interval)]
@@ -213,6 +216,27 @@ def fit(
             _call(callback, "on_epoch_end", run)
             run.should_stop = any_rank(run.should_stop)  # the next one is to do the same on every rank
     return run.history
+
+
+def _check_watchers(
+    callbacks: Sequence[Callback], metrics: Mapping[str, Metric] | None, *, has_validation: bool
+) -> None:
+    """Raise an error for callbacks and metrics that would fail only when the first epoch has been trained."""
+    if not isinstance(callbacks, list | tuple):
+        raise TypeError(f"callbacks must be a list of callbacks, got {type(callbacks).__name__}")
+    if metrics is not None and not isinstance(metrics, Mapping):
+        raise TypeError(f"metrics must be a dict of metrics by name, got {type(metrics).__name__}")
+    measured = ["val_loss", *(f"val_{name}" for name in metrics or ())] if has_validation else []
+    names = ["train_loss", "learning_rate", "seconds", *measured]
+    for callback in callbacks:
+        check_instances(callbacks=callback)
+        monitor = getattr(callback, "monitor", None) or "train_loss"
+        if isinstance(callback, EarlyStopping | Checkpointer) and monitor not in names:
+            missing = "" if has_validation else "; val_loader is not given"
+            raise ValueError(
+                f"{type(callback).__name__}'s monitor must be one of {', '.join(names)}, "
+                f"got {monitor!r}{missing}"
+            )
 
 
 def epoch_line(run: Run) -> str:

@@ -180,5 +180,5 @@ def _load(name: str, part: Any, state: dict[str, Any] | None) -> None:
     try:
         part.load_state_dict(state)
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        first_line = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(":")
-        raise ValueError(f"{name} must fit the state that was saved: {first_line}") from error
+        lines = [line.strip() for line in str(error).splitlines()[:2]] or [type(error).__name__]
+        raise ValueError(f"{name} must fit the state that was saved: {' '.join(lines)}") from error
