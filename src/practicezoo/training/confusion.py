@@ -50,6 +50,8 @@ def predicted_classes(outputs: Tensor, targets: Tensor) -> tuple[Tensor, int | N
         ValueError: if the shapes do not fit.
     """
     if outputs.shape == targets.shape:
+        if targets.ndim > 1 and targets.shape[1] > 2 and _is_one_hot(targets):  # noqa: PLR2004
+            raise ValueError("targets must be class indices, got one-hot rows: give targets.argmax(dim=1)")
         return ((outputs > 0).long(), 2) if outputs.is_floating_point() else (outputs.long(), None)
     if (
         outputs.ndim == targets.ndim + 1
@@ -61,6 +63,12 @@ def predicted_classes(outputs: Tensor, targets: Tensor) -> tuple[Tensor, int | N
         "outputs must be logits (N, C, ...) with C > 1 for targets (N, ...), "
         f"or have the targets' shape; got {tuple(outputs.shape)} and {tuple(targets.shape)}"
     )
+
+
+def _is_one_hot(targets: Tensor) -> bool:
+    """Whether each row has one 1 among zeros."""
+    is_binary = ((targets == 0) | (targets == 1)).all()
+    return len(targets) > 0 and bool(is_binary and (targets.sum(dim=1) == 1).all())
 
 
 def check_classes(argument: str, indices: Tensor, num_classes: int) -> None:
