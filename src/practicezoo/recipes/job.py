@@ -17,6 +17,7 @@ from practicezoo.recipes.splits import hold_out
 from practicezoo.sequences import PaddedSequence
 from practicezoo.training import Accuracy, Callback, Checkpointer, History, fit, seed_everything
 from practicezoo.training.distributed import main_first, rank, world_size
+from practicezoo.training.step import check_count
 
 __all__ = ["CHOSEN_BY", "REFIT", "Job", "prepare"]
 
@@ -166,8 +167,8 @@ def prepare(
         raise ValueError(
             f"setting must be one of {', '.join(recipe.settings)} for {recipe.name}, got {setting!r}"
         )
-    if epochs is not None and epochs < 1:
-        raise ValueError(f"epochs must be at least 1, got {epochs}")
+    if epochs is not None:
+        check_count(epochs=epochs)
     seed_everything(seed)  # refuses a wrong one before the data is read
     data = data or DataOptions()
     if data.dataset is None:

@@ -170,8 +170,8 @@ def check_folders(run: Run) -> None:
             )
 
 
-def resume(run: Run, source: str | Path) -> bool:
-    """Bring ``run`` to the state of the newest good checkpoint; False if there is none to go on from.
+def resume(run: Run, source: str | Path) -> None:
+    """Bring ``run`` to the state of the newest good checkpoint; leave it as it begins if there is none.
 
     Args:
         run: a run as ``fit`` begins it.
@@ -185,7 +185,7 @@ def resume(run: Run, source: str | Path) -> bool:
     path = object_from_main(newest and newest[0])
     if path is None:
         _warn_of_another_folder(run, Path(source))
-        return False
+        return
     state = newest[1] if newest else load_checkpoint(path)
     try:
         if "progress" not in state:
@@ -193,7 +193,6 @@ def resume(run: Run, source: str | Path) -> bool:
         run.load_state_dict(state)
     except ValueError as error:
         raise ValueError(f"cannot go on from {path}: {error}") from error
-    return True
 
 
 def _warn_of_another_folder(run: Run, source: Path) -> None:

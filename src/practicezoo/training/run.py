@@ -119,11 +119,7 @@ class Run:
         _load("model", self.model, state["model"])
         _load("criterion", self.step.criterion, state["criterion"])
         _load("scaler", self.step.scaler, state["scaler"])
-        several: dict[str, Sequence[Any]] = {
-            "optimizers": self.step.optimizers,
-            "lr_schedulers": self.lr_schedulers,
-        }
-        for name, parts in several.items():
+        for name, parts in self._several().items():
             for part, (_, part_state) in zip(parts, state[name], strict=True):
                 _load(name, part, part_state)
         waiting: dict[str, list[Any]] = {}
@@ -143,6 +139,10 @@ class Run:
         self._epoch_start, self._resumed_at = own["epoch_start"], own["now"]
         set_order_state(self.train_loader, self._resumed_at)
 
+    def _several(self) -> dict[str, Sequence[Any]]:
+        """What there may be several of, by the name in the state."""
+        return {"optimizers": self.step.optimizers, "lr_schedulers": self.lr_schedulers}
+
     def _check_fits(self, state: Mapping[str, Any]) -> None:
         """Raise ValueError if the state is that of a run made in another way."""
         progress = state["progress"]
@@ -154,11 +154,7 @@ class Run:
             raise ValueError(
                 f"epochs must be at least {progress['finished_epochs']}, which are done, got {self.epochs}"
             )
-        several: dict[str, Sequence[Any]] = {
-            "optimizers": self.step.optimizers,
-            "lr_schedulers": self.lr_schedulers,
-        }
-        for name, parts in several.items():
+        for name, parts in self._several().items():
             before, now = [kind for kind, _ in state[name]], [type(part).__name__ for part in parts]
             if before != now:
                 raise ValueError(
