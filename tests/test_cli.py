@@ -12,7 +12,7 @@ import pytest
 from torch.optim import SGD
 
 from practicezoo.cli import main
-from practicezoo.recipes.names_gru import NamesGRU
+from practicezoo.recipes.systems.names_gru import NamesGRU
 from practicezoo.training import load_checkpoint, save_checkpoint
 
 

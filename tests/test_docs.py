@@ -11,7 +11,17 @@ import pytest
 import practicezoo
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("blocks", "models", "data", "training", "graph", "recipes", "plotting")
+PACKAGES = (
+    "blocks",
+    "models",
+    "data",
+    "metrics",
+    "training",
+    "diagnostics",
+    "graph",
+    "recipes",
+    "plotting",
+)
 
 
 def documented_names() -> set[str]:
@@ -24,14 +34,20 @@ def documented_names() -> set[str]:
     }
 
 
+def find(entry: str) -> object:
+    """What an entry is about."""
+    if entry.removeprefix("practicezoo.") in PACKAGES:
+        return importlib.import_module(entry)
+    module, _, name = entry.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_every_public_name_has_an_entry_in_the_api_pages(package):
     names = importlib.import_module(f"practicezoo.{package}").__all__
-    documented = documented_names()
-    expected = {
-        f"practicezoo.{n}" if n in practicezoo.__all__ else f"practicezoo.{package}.{n}" for n in names
-    }
-    assert expected - documented == set()
+    module = importlib.import_module(f"practicezoo.{package}")
+    documented = {id(find(entry)) for entry in documented_names()}  # at one of the places it is imported from
+    assert [name for name in names if id(getattr(module, name)) not in documented] == []
 
 
 def test_every_headline_name_has_an_entry_and_every_entry_exists():

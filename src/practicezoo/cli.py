@@ -22,7 +22,7 @@ from practicezoo.recipes import (
     reproduce,
     train_recipe,
 )
-from practicezoo.training.checkpointer import has_checkpoints
+from practicezoo.training.checkpoints.folder import has_checkpoints
 
 __all__ = ["main"]
 

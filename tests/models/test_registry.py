@@ -38,7 +38,7 @@ COURSE = {
 
 @pytest.fixture
 def scratch_registry(monkeypatch):
-    monkeypatch.setattr(registry, "_BUILDERS", dict(registry._BUILDERS))
+    monkeypatch.setattr(registry, "BUILDERS", dict(registry.BUILDERS))
 
 
 @pytest.mark.parametrize("name", COURSE)

@@ -8,7 +8,8 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from practicezoo.plotting import _text, plot_confusion_matrix
+from practicezoo.plotting import plot_confusion_matrix
+from practicezoo.plotting import text as _text
 
 PREDICTED, TARGETS = torch.tensor([0, 0, 1, 1, 2, 2, 2]), torch.tensor([0, 0, 0, 1, 2, 2, 2])
 

@@ -12,7 +12,7 @@ from PIL import Image
 from practicezoo.cli import main
 from practicezoo.data import NormalizeImages, RandomShift, synthetic_digits
 from practicezoo.recipes import DataOptions, get_recipe, list_recipes, load_trained, train_recipe
-from practicezoo.recipes.mnist import MnistMLP, MnistRecipe, read_image
+from practicezoo.recipes.systems.mnist import MnistMLP, MnistRecipe, read_image
 from practicezoo.training import load_checkpoint
 
 SYNTHETIC = DataOptions(dataset="synthetic")
@@ -23,7 +23,7 @@ NAMES = [name for name in list_recipes() if isinstance(get_recipe(name), MnistRe
 def small():
     """A few hundred drawn digits instead of thousands."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("practicezoo.recipes.mnist.NUM_SYNTHETIC", {"train": 600, "test": 100})
+        patch.setattr("practicezoo.recipes.systems.mnist.NUM_SYNTHETIC", {"train": 600, "test": 100})
         yield
 
 
@@ -236,6 +236,6 @@ def test_one_epoch_on_real_digits_learns(tmp_path, data_root):
 
 @pytest.mark.parametrize(("fast", "precision"), [(True, "bf16"), (False, "fp32")])
 def test_the_fast_recipe_leaves_bfloat16_where_it_is_emulated(fast, precision, monkeypatch):
-    monkeypatch.setattr("practicezoo.recipes.mnist.bf16_is_fast", lambda: fast)
+    monkeypatch.setattr("practicezoo.recipes.systems.mnist.bf16_is_fast", lambda: fast)
     recipe = get_recipe("mnist_fast")
     assert recipe.setting_for(recipe.load(SYNTHETIC, seed=0), "tuned").precision == precision

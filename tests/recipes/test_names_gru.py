@@ -13,8 +13,8 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from practicezoo import NameDataset, PaddedSequence
 from practicezoo.recipes import DataOptions, get_recipe, load_trained, train_recipe
-from practicezoo.recipes.names_gru import NamesGRU, drop_characters
-from practicezoo.recipes.splits import hold_out
+from practicezoo.recipes.holdout import hold_out
+from practicezoo.recipes.systems.names_gru import NamesGRU, drop_characters
 from practicezoo.training import fit, load_checkpoint, save_checkpoint
 
 
@@ -105,7 +105,7 @@ def test_figures_by_hand(monkeypatch):
         extra={"unseen": torch.tensor([True, False, False, True])},
     )
     logits = torch.eye(2)[[0, 0, 1, 1]]  # predicts 0, 0, 1, 1
-    monkeypatch.setattr("practicezoo.recipes.names_gru.predict", lambda *_: logits)
+    monkeypatch.setattr("practicezoo.recipes.systems.names_gru.predict", lambda *_: logits)
     assert recipe.measure(torch.nn.Identity(), splits) == {
         "test_accuracy": 0.75,
         "test_accuracy_unseen": 1.0,
@@ -128,7 +128,7 @@ def test_a_run_computes_with_its_own_threads_and_gives_the_others_back(tmp_path,
         seen.append(torch.get_num_threads())
         return fit(*args, **keywords)
 
-    monkeypatch.setattr("practicezoo.recipes.job.fit", spy)
+    monkeypatch.setattr("practicezoo.recipes.experiment.fit", spy)
     torch.set_num_threads(2)
     try:
         train_recipe(get_recipe("names_gru"), tmp_path, epochs=1, device="cpu")

@@ -6,7 +6,7 @@ import pytest
 from torch.optim import SGD
 
 from practicezoo.recipes import DataOptions, check_recipe, get_recipe, list_recipes, train_recipe
-from practicezoo.recipes.mnist import MnistMLP
+from practicezoo.recipes.systems.mnist import MnistMLP
 
 SETTINGS = [(name, setting) for name in list_recipes() for setting in get_recipe(name).settings]
 
@@ -14,7 +14,7 @@ SETTINGS = [(name, setting) for name in list_recipes() for setting in get_recipe
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     """A few hundred drawn digits instead of thousands."""
-    monkeypatch.setattr("practicezoo.recipes.mnist.NUM_SYNTHETIC", {"train": 600, "test": 100})
+    monkeypatch.setattr("practicezoo.recipes.systems.mnist.NUM_SYNTHETIC", {"train": 600, "test": 100})
 
 
 @pytest.mark.parametrize(("name", "setting"), SETTINGS)
@@ -54,7 +54,7 @@ def test_it_looks_at_what_training_starts_with(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     recipe = get_recipe("names_gru")
-    for name in ("practicezoo.recipes.preflight.check", "practicezoo.recipes.job.fit"):
+    for name in ("practicezoo.recipes.preflight.check", "practicezoo.recipes.experiment.fit"):
         monkeypatch.setattr(name, spy)
     with pytest.raises(KeyboardInterrupt):
         check_recipe(recipe, device="cpu", seed=3)

@@ -45,7 +45,7 @@ def interrupt(monkeypatch):
             calls.append(None)
             return fit(*arguments, callbacks=[*callbacks, Interrupt()], **settings)
 
-        monkeypatch.setattr("practicezoo.recipes.job.fit", interrupted)
+        monkeypatch.setattr("practicezoo.recipes.experiment.fit", interrupted)
 
     return arrange
 

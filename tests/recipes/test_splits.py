@@ -2,7 +2,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from practicezoo.recipes.splits import hold_out
+from practicezoo.recipes.holdout import hold_out
 
 labels = st.lists(st.integers(0, 4), min_size=1, max_size=60)
 

@@ -17,6 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import LBFGS, SGD, Adam
 
 from practicezoo import LengthBucketBatchSampler, TensorLoader
+from practicezoo.runtime.collectives import any_rank
 from practicezoo.training import (
     Accuracy,
     Callback,
@@ -28,7 +29,6 @@ from practicezoo.training import (
     sum_over_ranks,
     train_epoch,
 )
-from practicezoo.training.distributed import any_rank
 from training.losses import LOSSES, Loss
 
 NUM_ITEMS = 17  # no multiple of 2 or 3: shards are uneven, the last ones more so

@@ -28,7 +28,7 @@ from practicezoo import (
     pad_collate,
 )
 from practicezoo.data import load_images, synthetic_digits
-from practicezoo.training import Finding, check
+from practicezoo.diagnostics import Finding, check
 from training.planted import CLASSES, FEATURES, PLANTED, Program, classify, features, labels, mlp
 from training.toys import classes, same_weights
 
@@ -61,8 +61,8 @@ def test_a_planted_mistake_is_found_and_nothing_else(code, make):
 
 
 def test_every_code_is_planted_and_in_the_guide():
-    folder = ROOT / "src" / "practicezoo" / "training" / "_checks"
-    sources = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
+    folder = ROOT / "src" / "practicezoo" / "diagnostics"
+    sources = "".join(path.read_text(encoding="utf-8") for path in folder.rglob("*.py"))
     # a code stands at the beginning of a finding, and of a row in a table of them
     codes = set(re.findall(r'^ *(?:"\w+": )?\(?"([a-z]+(?:-[a-z]+)+)"[,:]', sources, re.MULTILINE))
     codes -= {"cross-entropy", "bce-with-logits", "log-softmax"}
@@ -589,10 +589,14 @@ def test_on_cuda(cuda):
         (
             {"loader": iter([])},
             ValueError,
-            "loader must be a loader or a list, to start again with, got list_it",
+            "loader must be a loader or a list that can be iterated over again, got list_it",
         ),
         ({"loader": 3}, TypeError, "loader must be an iterable of batches, got int"),
-        ({"val_loader": iter([])}, ValueError, "val_loader must be a loader or a list, to start again with"),
+        (
+            {"val_loader": iter([])},
+            ValueError,
+            "val_loader must be a loader or a list that can be iterated over again",
+        ),
         ({"val_loader": 3}, TypeError, "val_loader must be an iterable of batches, got int"),
     ],
 )

@@ -154,6 +154,6 @@ def test_wrong_arguments():
             network, seeded(), {}, optimizer=partial(SGD, lr=0.1), criterion=criterion, epochs=1
         )
     with pytest.raises(
-        ValueError, match="data must be a loader or a list, to start again with, got generator"
+        ValueError, match="data must be a loader or a list that can be iterated over again, got generator"
     ):
         compare_optimizers(make, (batch for batch in [classes()]), OPTIMIZERS, criterion=criterion, epochs=1)

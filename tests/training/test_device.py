@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_sequence
 
 from practicezoo import PaddedSequence
+from practicezoo.runtime.device import device_of
 from practicezoo.training import move_to, pick_device, seed_everything
-from practicezoo.training.device import device_of
 from training.toys import close
 
 META = torch.device("meta")  # another device, that every machine has

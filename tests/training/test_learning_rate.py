@@ -271,7 +271,8 @@ class TestErrors:
 
     def test_an_iterator(self):
         with pytest.raises(
-            ValueError, match="loader must be a loader or a list, to start again with, got list_iterator"
+            ValueError,
+            match="loader must be a loader or a list that can be iterated over again, got list_iterator",
         ):
             self.find(iter([classes()]))
 

@@ -11,6 +11,7 @@ from torch.optim.lr_scheduler import StepLR
 from torch.utils.data import DataLoader, Sampler, TensorDataset
 
 from practicezoo import PaddedSequence, TensorLoader
+from practicezoo.metrics.running_mean import RunningMean
 from practicezoo.training import (
     Accuracy,
     Callback,
@@ -21,7 +22,6 @@ from practicezoo.training import (
     progress,
     train_epoch,
 )
-from practicezoo.training.weighing import LossSum
 from training.toys import HostReads, Recorder, classes, close, mlp, same_weights, split, train_by_hand
 
 
@@ -438,7 +438,7 @@ class TestProgress:
         monkeypatch.setattr(progress, "is_interactive", lambda: True)
         with progress.EpochBar("epoch 1/1", total=2, show=True) as bar:
             bar._bar.mininterval = 0
-            losses = LossSum()
+            losses = RunningMean()
             losses.add(torch.tensor(1.5), 4)
             bar.advance(4, losses)
             losses.add(torch.tensor(1.5), 4)

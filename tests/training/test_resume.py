@@ -473,10 +473,17 @@ class TestCheckpointer:
         best = load_checkpoint(tmp_path / "best.pt")
         assert digest(best["model"]) == seen[best["progress"]["finished_epochs"]]
 
-    @pytest.mark.parametrize("every", [0, -1, "update", 2.5])
-    def test_every(self, every, tmp_path):
-        message = f"every must be 'epoch' or a number of updates of at least 1, got {every!r}"
-        with pytest.raises(ValueError, match=message):
+    @pytest.mark.parametrize(
+        ("every", "error", "message"),
+        [
+            (0, ValueError, "every must be at least 1, got 0"),
+            (-1, ValueError, "every must be at least 1, got -1"),
+            (2.5, TypeError, "every must be an integer, got 2.5"),
+            ("update", ValueError, "every must be 'epoch' or a number of updates, got 'update'"),
+        ],
+    )
+    def test_every(self, every, error, message, tmp_path):
+        with pytest.raises(error, match=message):
             Checkpointer(tmp_path, every=every)
 
     def test_keep_and_mode(self, tmp_path):

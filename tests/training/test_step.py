@@ -18,8 +18,8 @@ from torch.optim import SGD, Adam, AdamW, RMSprop
 from torch.optim.lr_scheduler import OneCycleLR, StepLR
 
 from practicezoo import CNN, PaddedSequence
+from practicezoo.batches import num_items
 from practicezoo.training import StepResult, TrainStep, loss_weight
-from practicezoo.training.weighing import num_items
 from training.losses import LOSSES, Loss
 from training.toys import HostReads, classes, close, mlp, same_weights, split, train_by_hand
 

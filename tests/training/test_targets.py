@@ -10,8 +10,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.optim import SGD
 
+from practicezoo.metrics.targets import compute_loss, move_targets
 from practicezoo.training import Accuracy, TrainStep, evaluate, evaluation, fit, loss_weight, step
-from practicezoo.training.targets import compute_loss, move_targets
 from training.toys import HostReads
 
 META = torch.device("meta")  # stands for a GPU: what leaves the CPU is checked before

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch.optim import SGD
 
+from practicezoo.metrics.loss import loss_weight
+from practicezoo.metrics.running_mean import RunningMean
 from practicezoo.training import evaluate, fit
-from practicezoo.training.weighing import LossSum, loss_weight
 from training.losses import LOSSES
 from training.toys import HostReads, close, split
 
@@ -34,7 +35,7 @@ def test_a_loss_does_not_depend_on_the_batches(name, size):
 @pytest.mark.parametrize("num_updates", [1, 64, 65, 200])
 @pytest.mark.parametrize("as_tensor", [torch.tensor, int])
 def test_losses_add_up_without_a_look_at_them(num_updates, as_tensor):
-    losses = LossSum()
+    losses = RunningMean()
     with HostReads() as reads:
         for number in range(num_updates):
             losses.add(torch.tensor(float(number), dtype=torch.float64), as_tensor(number % 3))
@@ -46,14 +47,14 @@ def test_losses_add_up_without_a_look_at_them(num_updates, as_tensor):
 
 
 def test_what_counts_nothing_adds_nothing():
-    losses = LossSum()
+    losses = RunningMean()
     losses.add(torch.tensor(torch.nan), torch.tensor(0))
     losses.add(torch.tensor(2.0), torch.tensor(3))
     assert [float(total) for total in losses.totals()] == [6.0, 3.0]
 
 
 def test_without_updates_there_is_nothing():
-    assert LossSum().totals() == (0.0, 0)
+    assert RunningMean().totals() == (0.0, 0)
 
 
 @pytest.mark.parametrize("name", LOSSES)

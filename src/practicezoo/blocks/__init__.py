@@ -3,18 +3,12 @@
 from practicezoo.blocks.conv import ConvNormAct
 from practicezoo.blocks.dense import DenseBlock, Transition
 from practicezoo.blocks.fuse import fuse_conv_norm
+from practicezoo.blocks.gates import ExclusiveGate, ShortcutGate
 from practicezoo.blocks.inception import InceptionA
 from practicezoo.blocks.recurrent import Encoded, SequenceEncoder
 from practicezoo.blocks.residual import ResidualBlock
-from practicezoo.blocks.shortcuts import (
-    SHORTCUTS,
-    ExclusiveGate,
-    PadChannels,
-    Scale,
-    Shortcut,
-    ShortcutGate,
-    ShortcutSpec,
-)
+from practicezoo.blocks.shortcut_names import SHORTCUTS, ShortcutSpec
+from practicezoo.blocks.shortcuts import PadChannels, Scale, Shortcut
 
 __all__ = [
     "SHORTCUTS",

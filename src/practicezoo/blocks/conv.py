@@ -5,13 +5,13 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from practicezoo.blocks._build import (
+from practicezoo.arguments import check_count
+from practicezoo.blocks.factories import (
     ActivationFactory,
     NormFactory,
     build_activation,
     build_norm,
     check_feature_map,
-    check_positive,
 )
 
 __all__ = ["ConvNormAct", "Padding"]
@@ -67,7 +67,7 @@ class ConvNormAct(nn.Sequential):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        check_positive(
+        check_count(
             in_channels=in_channels,
             out_channels=out_channels,
             kernel_size=kernel_size,

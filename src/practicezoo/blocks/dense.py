@@ -3,16 +3,15 @@
 import torch
 from torch import Tensor, nn
 
-from practicezoo.blocks._build import (
+from practicezoo.arguments import check_count, check_fraction
+from practicezoo.blocks.conv import ConvNormAct
+from practicezoo.blocks.factories import (
     ActivationFactory,
     NormFactory,
     build_activation,
     build_norm,
-    check_dropout,
     check_feature_map,
-    check_positive,
 )
-from practicezoo.blocks.conv import ConvNormAct
 
 __all__ = ["DenseBlock", "Transition"]
 
@@ -67,10 +66,10 @@ class DenseBlock(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        check_positive(
+        check_count(
             in_channels=in_channels, growth_rate=growth_rate, num_layers=num_layers, bottleneck=bottleneck
         )
-        check_dropout(dropout)
+        check_fraction(dropout=dropout)
         self.in_channels = in_channels
         self.growth_rate = growth_rate
         self.num_layers = num_layers
@@ -148,7 +147,7 @@ class Transition(nn.Sequential):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        check_positive(in_channels=in_channels, out_channels=out_channels)
+        check_count(in_channels=in_channels, out_channels=out_channels)
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.norm = build_norm(norm, in_channels, device=device, dtype=dtype)

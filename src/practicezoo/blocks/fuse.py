@@ -13,8 +13,8 @@ __all__ = ["fuse_conv_norm"]
 
 Module = TypeVar("Module", bound=nn.Module)
 
-_CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
 def fuse_conv_norm(module: Module) -> Module:
@@ -53,6 +53,6 @@ def fuse_conv_norm(module: Module) -> Module:
 def _fuse_pairs(parent: nn.Sequential) -> None:
     for index, (conv, norm) in enumerate(pairwise(list(parent))):
         # a subclass may compute something else, and a norm without running averages cannot be folded
-        if type(conv) in _CONVS and type(norm) in _NORMS and norm.running_mean is not None:
+        if type(conv) in CONVS and type(norm) in NORMS and norm.running_mean is not None:
             parent[index] = fuse_conv_bn_eval(cast(nn.Conv2d, conv), cast(nn.BatchNorm2d, norm))
             parent[index + 1] = nn.Identity()

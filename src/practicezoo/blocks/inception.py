@@ -8,14 +8,9 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from practicezoo.blocks._build import (
-    ActivationFactory,
-    NormFactory,
-    check_counts,
-    check_feature_map,
-    check_positive,
-)
+from practicezoo.arguments import check_count, check_counts
 from practicezoo.blocks.conv import ConvNormAct
+from practicezoo.blocks.factories import ActivationFactory, NormFactory, check_feature_map
 
 __all__ = ["InceptionA"]
 
@@ -73,7 +68,7 @@ class InceptionA(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        check_positive(in_channels=in_channels, branch1x1=branch1x1, pool_features=pool_features)
+        check_count(in_channels=in_channels, branch1x1=branch1x1, pool_features=pool_features)
         check_counts("branch5x5", branch5x5, length=2)
         check_counts("branch3x3dbl", branch3x3dbl, length=3)
         self.in_channels = in_channels

@@ -7,15 +7,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from practicezoo.blocks._build import check_dropout, check_positive
+from practicezoo.arguments import check_choice, check_count, check_fraction
 from practicezoo.sequences import PaddedSequence
 
-__all__ = ["Encoded", "SequenceEncoder", "Sequences"]
+__all__ = ["Cell", "Encoded", "SequenceEncoder", "Sequences"]
 
 Sequences: TypeAlias = Tensor | PaddedSequence | PackedSequence
 Cell: TypeAlias = Literal["rnn", "gru", "lstm"]
 
-_CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 
 
 class Encoded(NamedTuple):
@@ -83,10 +83,9 @@ class SequenceEncoder(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        check_positive(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
-        if cell not in _CELLS:
-            raise ValueError(f"cell must be one of {', '.join(_CELLS)}, got {cell!r}")
-        check_dropout(dropout)
+        check_count(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
+        check_choice(CELLS, cell=cell)
+        check_fraction(dropout=dropout)
         if dropout and num_layers == 1:
             raise ValueError(f"dropout acts between layers and needs num_layers >= 2, got dropout={dropout}")
         self.input_size = input_size
@@ -96,7 +95,7 @@ class SequenceEncoder(nn.Module):
         self.cell = cell
         self.dropout = dropout
         self.out_features = hidden_size * (1 + bidirectional)
-        self.rnn = _CELLS[cell](
+        self.rnn = CELLS[cell](
             input_size,
             hidden_size,
             num_layers=num_layers,

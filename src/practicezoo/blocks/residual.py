@@ -5,16 +5,16 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from practicezoo.blocks._build import (
+from practicezoo.arguments import check_count
+from practicezoo.blocks.conv import ConvNormAct
+from practicezoo.blocks.factories import (
     ActivationFactory,
     NormFactory,
     build_activation,
     build_norm,
     check_feature_map,
-    check_positive,
 )
-from practicezoo.blocks.conv import ConvNormAct
-from practicezoo.blocks.shortcuts import ShortcutSpec, build_shortcut
+from practicezoo.blocks.shortcut_names import ShortcutSpec, build_shortcut
 
 __all__ = ["ResidualBlock"]
 
@@ -84,7 +84,7 @@ class ResidualBlock(nn.Module):
         super().__init__()
         out_channels = in_channels if out_channels is None else out_channels
         mid_channels = out_channels if mid_channels is None else mid_channels
-        check_positive(in_channels=in_channels, out_channels=out_channels, mid_channels=mid_channels)
+        check_count(in_channels=in_channels, out_channels=out_channels, mid_channels=mid_channels)
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.mid_channels = mid_channels

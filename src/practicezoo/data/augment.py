@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from practicezoo.arguments import check_choice, check_count
+
 __all__ = ["RandomShift"]
 
 PaddingMode: TypeAlias = Literal["constant", "edge"]
@@ -42,14 +44,8 @@ class RandomShift:
     """
 
     def __init__(self, max_pixels: int, *, padding_mode: PaddingMode = "constant", fill: float = 0.0) -> None:
-        if not isinstance(max_pixels, int):
-            raise TypeError(f"max_pixels must be an integer, got {max_pixels!r}")
-        if max_pixels < 0:
-            raise ValueError(f"max_pixels must be at least 0, got {max_pixels}")
-        if padding_mode not in get_args(PaddingMode):
-            raise ValueError(
-                f"padding_mode must be one of {', '.join(get_args(PaddingMode))}, got {padding_mode!r}"
-            )
+        check_count(max_pixels=max_pixels, at_least=0)
+        check_choice(get_args(PaddingMode), padding_mode=padding_mode)
         self.max_pixels = max_pixels
         self.padding_mode = padding_mode
         self.fill = fill

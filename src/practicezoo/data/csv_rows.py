@@ -8,7 +8,7 @@ from typing import BinaryIO, NamedTuple
 
 import torch
 
-from practicezoo.data.vocab import shorten
+from practicezoo.arguments import shorten
 
 __all__ = ["Line", "RowReader", "find_lines"]
 

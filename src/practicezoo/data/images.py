@@ -21,7 +21,7 @@ EMNISTSplit: TypeAlias = Literal["byclass", "bymerge", "balanced", "letters", "d
 
 IMAGE_SIZE = 28
 
-_TORCHVISION_NAMES = {
+TORCHVISION_NAMES = {
     "mnist": "MNIST",
     "fashion_mnist": "FashionMNIST",
     "kmnist": "KMNIST",
@@ -29,8 +29,8 @@ _TORCHVISION_NAMES = {
 }
 # Mean and deviation of all training pixels to four digits, as everyone writes them. For the other sets
 # the figures in circulation contradict each other, so they are measured.
-_STATISTICS = {"mnist": (0.1307, 0.3081), "fashion_mnist": (0.2860, 0.3530)}
-_DOWNLOAD_ERRORS = (RuntimeError, OSError, EOFError, HTTPException, zipfile.BadZipFile, zlib.error)
+STATISTICS = {"mnist": (0.1307, 0.3081), "fashion_mnist": (0.2860, 0.3530)}
+DOWNLOAD_ERRORS = (RuntimeError, OSError, EOFError, HTTPException, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +126,7 @@ def load_images(
             raise ValueError(f"{argument} must be one of {', '.join(choices)}, got {value!r}")
     from torchvision import datasets  # noqa: PLC0415  # a heavy package, imported where it is needed
 
-    family = getattr(datasets, _TORCHVISION_NAMES[name])
+    family = getattr(datasets, TORCHVISION_NAMES[name])
     options = {"split": emnist_split} if name == "emnist" else {}
     classes = list(family.classes_split_dict[emnist_split] if name == "emnist" else family.classes)
     folder = data_root(root)
@@ -136,8 +136,8 @@ def load_images(
         return (images.mT if name == "emnist" else images).contiguous(), targets
 
     images, targets = load(split)
-    if name in _STATISTICS:
-        mean, std = _STATISTICS[name]
+    if name in STATISTICS:
+        mean, std = STATISTICS[name]
     else:
         measured = NormalizeImages.from_images(images if split == "train" else load("train")[0])
         mean, std = round(measured.mean[0], 4), round(measured.std[0], 4)
@@ -158,7 +158,7 @@ def _load_split(
             raise _missing(folder, missing, "downloading is switched off")
         try:
             loaded = family(str(root), train=split == "train", download=True, **options)
-        except _DOWNLOAD_ERRORS as error:
+        except DOWNLOAD_ERRORS as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise _missing(folder, missing, f"the download failed: {reason}") from error
         images, targets = loaded.data, loaded.targets

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from practicezoo.arguments import check_count
 from practicezoo.sequences import PaddedSequence
 
 __all__ = ["TensorLoader"]
@@ -78,10 +79,7 @@ class TensorLoader:
         sizes = [len(tensor) for tensor in tensors]
         if len(set(sizes)) > 1:
             raise ValueError(f"tensors must have the same number of rows, got {sizes}")
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-        if num_replicas < 1:
-            raise ValueError(f"num_replicas must be at least 1, got {num_replicas}")
+        check_count(batch_size=batch_size, num_replicas=num_replicas)
         if not 0 <= rank < num_replicas:
             raise ValueError(f"rank must lie in [0, {num_replicas}), got {rank}")
         if seed is not None and generator is not None:

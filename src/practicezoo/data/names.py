@@ -13,8 +13,9 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
+from practicezoo.arguments import shorten
 from practicezoo.data.files import read_whole
-from practicezoo.data.vocab import CharVocab, shorten
+from practicezoo.data.vocab import CharVocab
 from practicezoo.sequences import PaddedSequence
 
 __all__ = ["NameDataset", "encode_name"]

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Sampler
 
+from practicezoo.arguments import check_count
+
 __all__ = ["LengthBucketBatchSampler"]
 
 
@@ -58,12 +60,7 @@ class LengthBucketBatchSampler(Sampler[list[int]]):
         self.lengths = torch.as_tensor(lengths)
         if self.lengths.ndim != 1:
             raise ValueError(f"lengths must be one-dimensional, got shape {tuple(self.lengths.shape)}")
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-        if pool_size < 1:
-            raise ValueError(f"pool_size must be at least 1, got {pool_size}")
-        if num_replicas < 1:
-            raise ValueError(f"num_replicas must be at least 1, got {num_replicas}")
+        check_count(batch_size=batch_size, pool_size=pool_size, num_replicas=num_replicas)
         if not 0 <= rank < num_replicas:
             raise ValueError(f"rank must lie in [0, {num_replicas}), got {rank}")
         self.batch_size = batch_size

@@ -6,12 +6,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from practicezoo.arguments import check_count
 from practicezoo.data.images import ImageTensors
 
 __all__ = ["synthetic_digits", "synthetic_table"]
 
 # Ten glyphs of 5 x 7 dots side by side, a blank column between them.
-_GLYPHS = """
+GLYPHS = """
  ###    #    ###   ###     #  #####   ##  #####  ###   ### 
 #   #  ##   #   # #   #   ##  #      #        # #   # #   #
 #   #   #       #     #  # #  ####  #        #  #   # #   #
@@ -20,11 +21,11 @@ _GLYPHS = """
 #   #   #    #    #   #    #  #   # #   #  #    #   #    # 
  ###   ###  #####  ###     #   ###   ###   #     ###   ##  
 """  # noqa: W291
-_NUM_CLASSES = 10
-_CHUNK = 1024  # images drawn at once: the intermediate grids stay in the cache
+NUM_CLASSES = 10
+CHUNK = 1024  # images drawn at once: the intermediate grids stay in the cache
 
 # Of all pixels / 255, measured over 100,000 images, as for the real data sets.
-_MEAN, _STD = 0.1391, 0.2656
+MEAN, STD = 0.1391, 0.2656
 
 
 def synthetic_digits(num_samples: int, *, seed: int, image_size: int = 28) -> ImageTensors:
@@ -55,11 +56,11 @@ def synthetic_digits(num_samples: int, *, seed: int, image_size: int = 28) -> Im
     if image_size < 8:  # noqa: PLR2004  # the glyphs have 7 rows
         raise ValueError(f"image_size must be at least 8, got {image_size}")
     generator = torch.Generator().manual_seed(seed)
-    targets = torch.arange(num_samples)[torch.randperm(num_samples, generator=generator)] % _NUM_CLASSES
+    targets = torch.arange(num_samples)[torch.randperm(num_samples, generator=generator)] % NUM_CLASSES
     images = torch.empty(num_samples, 1, image_size, image_size, dtype=torch.uint8)
-    for chunk, labels in zip(images.split(_CHUNK), targets.split(_CHUNK), strict=True):
+    for chunk, labels in zip(images.split(CHUNK), targets.split(CHUNK), strict=True):
         chunk.copy_(_draw(labels, image_size, generator))
-    return ImageTensors(images, targets, [str(digit) for digit in range(_NUM_CLASSES)], _MEAN, _STD)
+    return ImageTensors(images, targets, [str(digit) for digit in range(NUM_CLASSES)], MEAN, STD)
 
 
 def synthetic_table(num_samples: int, *, seed: int, num_features: int = 8) -> tuple[Tensor, Tensor]:
@@ -91,8 +92,7 @@ def synthetic_table(num_samples: int, *, seed: int, num_features: int = 8) -> tu
     """
     if num_samples < 0:
         raise ValueError(f"num_samples must be at least 0, got {num_samples}")
-    if num_features < 1:
-        raise ValueError(f"num_features must be at least 1, got {num_features}")
+    check_count(num_features=num_features)
     generator = torch.Generator().manual_seed(seed)
     features = torch.rand(num_samples, num_features, generator=generator) * 2 - 1
     difference = features[:, 0::2].sum(dim=1, keepdim=True) - features[:, 1::2].sum(dim=1, keepdim=True)
@@ -124,7 +124,7 @@ def _draw(labels: Tensor, size: int, generator: torch.Generator) -> Tensor:
 
 def _glyphs() -> Tensor:
     """The ten glyphs, each in the middle of a square of 9 x 9 dots, ``(10, 1, 9, 9)``."""
-    rows = _GLYPHS.strip("\n").split("\n")
-    dots = torch.tensor([[dot == "#" for dot in row.ljust(6 * _NUM_CLASSES)] for row in rows])
-    glyphs = dots.float().view(7, _NUM_CLASSES, 6).transpose(0, 1)[:, None, :, :5]
+    rows = GLYPHS.strip("\n").split("\n")
+    dots = torch.tensor([[dot == "#" for dot in row.ljust(6 * NUM_CLASSES)] for row in rows])
+    glyphs = dots.float().view(7, NUM_CLASSES, 6).transpose(0, 1)[:, None, :, :5]
     return F.pad(glyphs, (2, 2, 1, 1))

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from practicezoo.arguments import shorten
+
 __all__ = ["CharVocab"]
 
 PADDING = "\0"
@@ -13,7 +15,7 @@ ASCII = "".join(map(chr, range(1, 128)))  # all but NUL
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 # Unicode has no decomposition for these letters and marks, though people read them as plain ones.
-_PLAIN = str.maketrans(
+PLAIN = str.maketrans(
     {
         "Æ": "AE", "æ": "ae", "Œ": "OE", "œ": "oe", "Ø": "O", "ø": "o", "ß": "ss", "ẞ": "SS",
         "Ł": "L", "ł": "l", "Đ": "D", "đ": "d", "Ð": "D", "ð": "d", "Þ": "Th", "þ": "th",
@@ -123,7 +125,7 @@ class CharVocab:
             return [self._ids[character]]
         if character != PADDING:
             # translated before and after: NFKD makes a blank of an acute accent, and "ø" with a mark of "ǿ"
-            plain = unicodedata.normalize("NFKD", character.translate(_PLAIN)).translate(_PLAIN)
+            plain = unicodedata.normalize("NFKD", character.translate(PLAIN)).translate(PLAIN)
             plain = "".join(c for c in plain if not unicodedata.combining(c))
             if all(c in self._ids for c in plain):
                 return [self._ids[c] for c in plain]
@@ -133,12 +135,6 @@ class CharVocab:
             f"text must consist of the vocabulary's characters, got {character!r} "
             f"(U+{ord(character):04X}) at position {position} of {shorten(text)}"
         )
-
-
-def shorten(value: object) -> str:
-    """How a message shows a value: its repr, cut in the middle if it is long."""
-    shown = repr(value)
-    return shown if len(shown) <= 80 else f"{shown[:50]}...{shown[-20:]}"  # noqa: PLR2004
 
 
 def _composed(text: str) -> str:

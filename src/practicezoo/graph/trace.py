@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from practicezoo.graph._autograd import (
+from practicezoo.graph.autograd import (
     Vertex,
     backward,
     known_values,

@@ -10,8 +10,9 @@ from practicezoo.models.mlp import MLP
 from practicezoo.models.recurrent import CharGRUClassifier
 from practicezoo.models.registry import create_model, list_models, register_model
 from practicezoo.models.residual import ResidualNet, lecture_stage, notes_stage
+from practicezoo.models.stepwise import StepwiseTagger
 from practicezoo.models.summary import LayerSummary, ModelSummary, model_summary
-from practicezoo.models.tagger import CharTagger, StepwiseTagger
+from practicezoo.models.tagger import CharTagger
 
 __all__ = [
     "CNN",

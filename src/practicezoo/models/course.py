@@ -6,7 +6,7 @@ from functools import partial
 import torch
 from torch import nn
 
-from practicezoo.blocks._build import ActivationFactory, NormFactory
+from practicezoo.blocks.factories import ActivationFactory, NormFactory
 from practicezoo.models.cnn import CNN
 from practicezoo.models.inception import InceptionNet
 from practicezoo.models.linear import LinearRegression, LogisticRegression
@@ -14,7 +14,8 @@ from practicezoo.models.mlp import MLP
 from practicezoo.models.recurrent import CharGRUClassifier
 from practicezoo.models.registry import register_model
 from practicezoo.models.residual import ResidualNet, notes_stage
-from practicezoo.models.tagger import CharTagger, StepwiseTagger
+from practicezoo.models.stepwise import StepwiseTagger
+from practicezoo.models.tagger import CharTagger
 
 __all__ = ["diabetes_mlp", "mnist_mlp"]
 

@@ -6,9 +6,10 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
+from practicezoo.arguments import check_count
 from practicezoo.blocks import ConvNormAct
-from practicezoo.blocks._build import ActivationFactory, NormFactory, build_activation, check_positive
-from practicezoo.models._head import new_head
+from practicezoo.blocks.factories import ActivationFactory, NormFactory, build_activation
+from practicezoo.models.classifier import new_head
 
 __all__ = ["ImageClassifier", "conv_pool"]
 
@@ -57,7 +58,7 @@ class ImageClassifier(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        check_positive(in_channels=in_channels, num_classes=num_classes, image_size=image_size)
+        check_count(in_channels=in_channels, num_classes=num_classes, image_size=image_size)
         if not isinstance(features, nn.Module):
             raise TypeError(f"features must be an nn.Module, got {features!r}")
         self.in_channels = in_channels

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from practicezoo.arguments import check_counts
 from practicezoo.blocks import InceptionA
-from practicezoo.blocks._build import ActivationFactory, NormFactory, check_counts
+from practicezoo.blocks.factories import ActivationFactory, NormFactory
 from practicezoo.models.image import ImageClassifier, conv_pool
 
 __all__ = ["InceptionNet"]

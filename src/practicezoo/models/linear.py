@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from practicezoo.blocks._build import check_positive
+from practicezoo.arguments import check_count
 
 __all__ = ["LinearRegression", "LogisticRegression"]
 
@@ -43,7 +43,7 @@ class LinearRegression(nn.Linear):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        check_positive(in_features=in_features, out_features=out_features)
+        check_count(in_features=in_features, out_features=out_features)
         super().__init__(in_features, out_features, device=device, dtype=dtype)
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -86,7 +86,7 @@ class LogisticRegression(nn.Linear):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        check_positive(in_features=in_features)
+        check_count(in_features=in_features)
         super().__init__(in_features, 1, device=device, dtype=dtype)
 
     def forward(self, inputs: Tensor) -> Tensor:

@@ -7,15 +7,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from practicezoo.blocks._build import (
-    ActivationFactory,
-    NormFactory,
-    build_activation,
-    build_norm,
-    check_counts,
-    check_dropout,
-)
-from practicezoo.models._head import new_head
+from practicezoo.arguments import check_counts, check_fraction
+from practicezoo.blocks.factories import ActivationFactory, NormFactory, build_activation, build_norm
+from practicezoo.models.classifier import new_head
 
 __all__ = ["MLP"]
 
@@ -63,7 +57,7 @@ class MLP(nn.Module):
         check_counts("sizes", sizes)
         if len(sizes) < 2:  # noqa: PLR2004  # input and output
             raise ValueError(f"sizes must be two or more, got {tuple(sizes)}")
-        check_dropout(dropout)
+        check_fraction(dropout=dropout)
         self.dropout = dropout
         self.features = nn.Sequential()
         for in_features, out_features in pairwise(sizes[:-1]):

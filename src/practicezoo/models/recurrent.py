@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from practicezoo.blocks._build import check_positive
+from practicezoo.arguments import check_count
 from practicezoo.blocks.recurrent import Cell, SequenceEncoder, Sequences
-from practicezoo.models._chars import check_ids, each_step, real_steps
-from practicezoo.models._head import new_head
+from practicezoo.models.characters import check_ids, map_steps, without_padding
+from practicezoo.models.classifier import new_head
 
 __all__ = ["CharGRUClassifier"]
 
@@ -71,7 +71,7 @@ class CharGRUClassifier(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        check_positive(num_chars=num_chars, num_classes=num_classes, embedding_dim=embedding_dim)
+        check_count(num_chars=num_chars, num_classes=num_classes, embedding_dim=embedding_dim)
         if not 0 <= padding_idx < num_chars:
             raise ValueError(f"padding_idx must lie in [0, {num_chars}), got {padding_idx}")
         self.num_chars = num_chars
@@ -103,8 +103,8 @@ class CharGRUClassifier(nn.Module):
 
     def forward_features(self, inputs: Sequences, lengths: Tensor | None = None) -> Tensor:
         """The final state before the head, ``(N, encoder.out_features)``."""
-        steps = real_steps(self, inputs, lengths)  # before the embedding: padding is not even looked up
-        return self.encoder(each_step(self._embed, steps)).final_state
+        steps = without_padding(self, inputs, lengths)  # before the embedding: padding is not even looked up
+        return self.encoder(map_steps(self._embed, steps)).final_state
 
     def reset_head(self, num_classes: int) -> None:
         """Replace the head by a fresh one, to fine-tune on other classes.

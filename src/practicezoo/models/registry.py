@@ -12,7 +12,7 @@ __all__ = ["create_model", "list_models", "register_model"]
 
 Builder = TypeVar("Builder", bound=Callable[..., nn.Module])
 
-_BUILDERS: dict[str, Callable[..., nn.Module]] = {}
+BUILDERS: dict[str, Callable[..., nn.Module]] = {}
 
 
 def register_model(name: str) -> Callable[[Builder], Builder]:
@@ -32,13 +32,13 @@ def register_model(name: str) -> Callable[[Builder], Builder]:
         ...     return nn.Linear(in_features, 1)
         >>> create_model("example_linear", in_features=2)
         Linear(in_features=2, out_features=1, bias=True)
-        >>> del _BUILDERS["example_linear"]
+        >>> del BUILDERS["example_linear"]
     """
 
     def register(builder: Builder) -> Builder:
-        if name in _BUILDERS:
+        if name in BUILDERS:
             raise ValueError(f"name must be new, got {name!r}, which is registered")
-        _BUILDERS[name] = builder
+        BUILDERS[name] = builder
         return builder
 
     return register
@@ -62,15 +62,15 @@ def create_model(name: str, **overrides: Any) -> nn.Module:
         Traceback (most recent call last):
         ValueError: name must be a registered model, got 'mnist_cn'; near: mnist_cnn, mnist_mlp, mnist_resnet
     """
-    if name not in _BUILDERS:
-        near = difflib.get_close_matches(str(name), _BUILDERS, n=3, cutoff=0.5)
+    if name not in BUILDERS:
+        near = difflib.get_close_matches(str(name), BUILDERS, n=3, cutoff=0.5)
         hint = f"; near: {', '.join(near)}" if near else f"; there are: {', '.join(list_models())}"
         raise ValueError(f"name must be a registered model, got {name!r}{hint}")
-    keywords = list(inspect.signature(_BUILDERS[name]).parameters)
+    keywords = list(inspect.signature(BUILDERS[name]).parameters)
     for override in overrides:
         if override not in keywords:
             raise TypeError(f"{name} has no keyword {override!r}; its keywords are {', '.join(keywords)}")
-    return _BUILDERS[name](**overrides)
+    return BUILDERS[name](**overrides)
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -83,4 +83,4 @@ def list_models(pattern: str = "*") -> list[str]:
         >>> list_models("mnist_res*")
         ['mnist_resnet', 'mnist_resnet_notes']
     """
-    return sorted(fnmatch.filter(_BUILDERS, pattern))
+    return sorted(fnmatch.filter(BUILDERS, pattern))

@@ -6,8 +6,9 @@ from itertools import pairwise
 import torch
 from torch import nn
 
+from practicezoo.arguments import check_counts
 from practicezoo.blocks import ResidualBlock
-from practicezoo.blocks._build import ActivationFactory, NormFactory, check_counts
+from practicezoo.blocks.factories import ActivationFactory, NormFactory
 from practicezoo.models.image import ImageClassifier, conv_pool
 
 __all__ = ["ResidualNet", "lecture_stage", "notes_stage"]

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from practicezoo.plotting._extra import new_axes
-from practicezoo.plotting._text import INK, LETTER, TRUE_INK, WRONG_INK, legible, shorten, width_of
-from practicezoo.training.confusion import confusion_matrix, predicted_classes
+from practicezoo.metrics.confusion import confusion_matrix, predicted_classes
+from practicezoo.plotting.extra import new_axes
+from practicezoo.plotting.text import INK, LETTER, TRUE_INK, WRONG_INK, legible, shorten, width_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

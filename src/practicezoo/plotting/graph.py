@@ -4,9 +4,9 @@ import re
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from practicezoo.plotting._arrange import Arrangement, Block, arrange
-from practicezoo.plotting._extra import needs_matplotlib
-from practicezoo.plotting._layers import find_layers
+from practicezoo.plotting.arrange import Arrangement, Block, arrange
+from practicezoo.plotting.extra import needs_matplotlib
+from practicezoo.plotting.layers import find_layers
 
 if TYPE_CHECKING:
     import networkx as nx

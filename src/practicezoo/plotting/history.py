@@ -5,18 +5,20 @@ from collections.abc import Mapping
 from itertools import cycle
 from typing import TYPE_CHECKING
 
-from practicezoo.plotting._extra import new_axes
-from practicezoo.training.history import History, smaller_is_better
+from practicezoo.metrics.direction import smaller_is_better
+from practicezoo.plotting.extra import new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from practicezoo.training.history import History
 
 __all__ = ["plot_histories", "plot_history"]
 
 MAX_MARKERS = 50  # epochs that are told apart
 
 
-def plot_history(history: History, *names: str, ax: "Axes | None" = None) -> "Axes":
+def plot_history(history: "History", *names: str, ax: "Axes | None" = None) -> "Axes":
     """Draw values of a history over its epochs, the best epoch marked.
 
     The axis of losses is logarithmic if the greatest is more than a hundred times the least.
@@ -35,6 +37,7 @@ def plot_history(history: History, *names: str, ax: "Axes | None" = None) -> "Ax
         ValueError: if the history has no epoch.
 
     Example:
+        >>> from practicezoo import History
         >>> history = History()
         >>> history.append({"val_accuracy": 0.5})
         >>> plot_history(history).get_ylabel()
@@ -71,7 +74,7 @@ def plot_history(history: History, *names: str, ax: "Axes | None" = None) -> "Ax
 
 
 def plot_histories(
-    histories: Mapping[str, History], name: str = "train_loss", *, ax: "Axes | None" = None
+    histories: Mapping[str, "History"], name: str = "train_loss", *, ax: "Axes | None" = None
 ) -> "Axes":
     """Draw one value of several histories over their epochs: who gets down fastest, and how far.
 
@@ -93,6 +96,7 @@ def plot_histories(
         ValueError: if no history has an epoch.
 
     Example:
+        >>> from practicezoo import History
         >>> histories = {"SGD": History(), "Adam": History()}
         >>> for loss in (1.0, 0.5):
         ...     histories["SGD"].append({"train_loss": loss})

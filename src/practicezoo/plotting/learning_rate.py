@@ -2,16 +2,17 @@
 
 from typing import TYPE_CHECKING
 
-from practicezoo.plotting._extra import new_axes
-from practicezoo.training.learning_rate import LearningRateCurve
+from practicezoo.plotting.extra import new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from practicezoo.training.learning_rate import LearningRateCurve
+
 __all__ = ["plot_learning_rate"]
 
 
-def plot_learning_rate(curve: LearningRateCurve, *, ax: "Axes | None" = None) -> "Axes":
+def plot_learning_rate(curve: "LearningRateCurve", *, ax: "Axes | None" = None) -> "Axes":
     """Draw the loss over the learning rate, each batch's faint and the smoothed one over it.
 
     The loss axis ends as far above the first loss as the least is below it: what diverges leaves the picture.
@@ -27,6 +28,7 @@ def plot_learning_rate(curve: LearningRateCurve, *, ax: "Axes | None" = None) ->
         ImportError: if matplotlib is missing.
 
     Example:
+        >>> from practicezoo.training import LearningRateCurve
         >>> curve = LearningRateCurve((0.001, 0.01, 0.1, 1.0), (2.0, 1.8, 0.3, 0.2))
         >>> plot_learning_rate(curve).get_xscale()
         'log'

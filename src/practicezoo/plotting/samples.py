@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from practicezoo.plotting._extra import new_axes
-from practicezoo.plotting._text import LETTER, TRUE_INK, WRONG_INK, legible, shorten, width_of
+from practicezoo.arguments import check_count
+from practicezoo.metrics.confusion import check_classes
 from practicezoo.plotting.confusion import check_names
-from practicezoo.training.confusion import check_classes
+from practicezoo.plotting.extra import new_axes
+from practicezoo.plotting.text import LETTER, TRUE_INK, WRONG_INK, legible, shorten, width_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -86,8 +87,7 @@ def plot_most_wrong(
         >>> [label.get_text() for label in ax.get_yticklabels()]
         ['Novak', 'Li']
     """
-    if num_samples < 1:
-        raise ValueError(f"num_samples must be at least 1, got {num_samples}")
+    check_count(num_samples=num_samples)
     probabilities, targets = _probabilities(outputs, targets)
     num_classes = probabilities.shape[1]
     if classes is not None:

@@ -1,8 +1,10 @@
 """A look at a recipe before it trains."""
 
-from practicezoo.recipes.base import DataOptions, Recipe
-from practicezoo.recipes.job import prepare
-from practicezoo.training import Finding, check, pick_device
+from practicezoo.diagnostics import check
+from practicezoo.diagnostics.finding import Finding
+from practicezoo.recipes.experiment import prepare
+from practicezoo.recipes.recipe import DataOptions, Recipe
+from practicezoo.training import pick_device
 
 __all__ = ["check_recipe"]
 
@@ -37,8 +39,14 @@ def check_recipe(
         []
     """
     target = pick_device(device)
-    job = prepare(recipe, setting, data=data, device=target, seed=seed)
-    model, loader, optimizer = job.assemble(job.splits.part(~job.held_out), job.plan)
+    experiment = prepare(recipe, setting, data=data, device=target, seed=seed)
+    model, loader, optimizer = experiment.assemble(
+        experiment.splits.part(~experiment.held_out), experiment.plan
+    )
     return check(
-        model, loader, criterion=job.plan.criterion(), optimizer=optimizer, val_loader=job.val_loader()
+        model,
+        loader,
+        criterion=experiment.plan.criterion(),
+        optimizer=optimizer,
+        val_loader=experiment.val_loader(),
     )

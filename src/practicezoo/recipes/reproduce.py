@@ -10,11 +10,13 @@ from typing import Any
 
 import torch
 
+from practicezoo.arguments import check_choice
 from practicezoo.data.root import data_root
 from practicezoo.graph import gradient_by_paths, trace
-from practicezoo.recipes.base import DataOptions, Recipe
-from practicezoo.recipes.regression import regress_by_hand
-from practicezoo.recipes.runner import train_recipe
+from practicezoo.recipes.recipe import DataOptions, Recipe
+from practicezoo.recipes.registry import get_recipe, list_recipes
+from practicezoo.recipes.systems.regression import regress_by_hand
+from practicezoo.recipes.train import train_recipe
 from practicezoo.training import pick_device
 
 __all__ = ["Reproduced", "reproduce"]
@@ -71,7 +73,7 @@ def _by_hand() -> dict[str, float]:
     return {"weight": regress_by_hand()[-1]}
 
 
-_LESSONS = (
+LESSONS = (
     _Lesson(
         "graph",
         "gradient of b in (a + b)(b + 1) at (3, 1): 6",
@@ -114,15 +116,12 @@ def reproduce(
         ...     print(row.system, row.measured, row.verdict)
         graph {'by_paths': 6.0, 'by_autograd': 6.0} agrees
     """
-    from practicezoo.recipes import get_recipe, list_recipes  # noqa: PLC0415  # this package itself
-
     recipes = [get_recipe(name) for name in list_recipes()]
     of_the_course = [recipe for recipe in recipes if "course" in recipe.settings]
-    systems: dict[str, _Lesson | Recipe] = {system.name: system for system in _LESSONS}
+    systems: dict[str, _Lesson | Recipe] = {system.name: system for system in LESSONS}
     systems |= {recipe.name: recipe for recipe in of_the_course}
     for name in names:
-        if name not in systems:
-            raise ValueError(f"name must be one of {', '.join(systems)}, got {name!r}")
+        check_choice(systems, name=name)
     pick_device(device)
     data = data or DataOptions()
     data_root(data.root)

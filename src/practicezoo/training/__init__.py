@@ -1,28 +1,29 @@
 """Training and measuring: any module, any iterable of (inputs, targets)."""
 
-from practicezoo.training.averaging import WeightAveraging
-from practicezoo.training.callbacks import Callback, EarlyStopping
-from practicezoo.training.check import Finding, check
-from practicezoo.training.checkpoint import load_checkpoint, save_checkpoint
-from practicezoo.training.checkpointer import Checkpointer
+from practicezoo.batches import move_to
+from practicezoo.metrics.accuracy import Accuracy
+from practicezoo.metrics.confusion import confusion_matrix
+from practicezoo.metrics.loss import loss_weight
+from practicezoo.metrics.metric import Metric
+from practicezoo.runtime.collectives import sum_over_ranks
+from practicezoo.runtime.device import pick_device
+from practicezoo.runtime.processes import DistributedContext, distributed_context, is_main
+from practicezoo.runtime.randomness import seed_everything
+from practicezoo.training.callbacks.averaging import WeightAveraging
+from practicezoo.training.callbacks.callback import Callback
+from practicezoo.training.callbacks.csv_logger import CSVLogger
+from practicezoo.training.callbacks.early_stopping import EarlyStopping
+from practicezoo.training.callbacks.tensorboard import TensorBoardLogger
+from practicezoo.training.checkpoints.checkpointer import Checkpointer
+from practicezoo.training.checkpoints.file import load_checkpoint, save_checkpoint
 from practicezoo.training.compare import compare_activations, compare_optimizers
-from practicezoo.training.confusion import confusion_matrix
-from practicezoo.training.device import move_to, pick_device, seed_everything
-from practicezoo.training.distributed import (
-    DistributedContext,
-    distributed_context,
-    is_main,
-    sum_over_ranks,
-)
-from practicezoo.training.evaluation import evaluate, predict
+from practicezoo.training.evaluation import evaluate
 from practicezoo.training.history import History
 from practicezoo.training.learning_rate import LearningRateCurve, find_learning_rate
-from practicezoo.training.loggers import CSVLogger, TensorBoardLogger
 from practicezoo.training.loop import fit, train_epoch
-from practicezoo.training.metrics import Accuracy, Metric
+from practicezoo.training.prediction import predict
 from practicezoo.training.run import Run
 from practicezoo.training.step import StepResult, TrainStep
-from practicezoo.training.weighing import loss_weight
 
 __all__ = [
     "Accuracy",
@@ -31,7 +32,6 @@ __all__ = [
     "Checkpointer",
     "DistributedContext",
     "EarlyStopping",
-    "Finding",
     "History",
     "LearningRateCurve",
     "Metric",
@@ -40,7 +40,6 @@ __all__ = [
     "TensorBoardLogger",
     "TrainStep",
     "WeightAveraging",
-    "check",
     "compare_activations",
     "compare_optimizers",
     "confusion_matrix",

@@ -1,7 +1,7 @@
 """The same training several times over, with one thing changed: the optimizer, or the activation."""
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -9,13 +9,14 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from practicezoo.training.callbacks import Callback
+from practicezoo.arguments import check_restartable
+from practicezoo.metrics.loss import Criterion
+from practicezoo.metrics.metric import Metric
+from practicezoo.runtime.randomness import loader_generators
+from practicezoo.training.callbacks.callback import Callback
 from practicezoo.training.history import History
 from practicezoo.training.loop import fit
-from practicezoo.training.metrics import Metric
-from practicezoo.training.randomness import loader_generators
 from practicezoo.training.run import Run
-from practicezoo.training.weighing import Criterion
 
 __all__ = ["compare_activations", "compare_optimizers"]
 
@@ -144,9 +145,7 @@ def _compare(
     val_loader: Iterable[Any] | None,
     metrics: Mapping[str, Metric] | None,
 ) -> dict[str, History]:
-    if isinstance(data, Iterator):
-        found = type(data).__name__
-        raise ValueError(f"data must be a loader or a list, to start again with, got {found}")  # noqa: TRY004
+    check_restartable(data=data)
     generators = loader_generators(data)
     states = [generator.get_state() for generator in generators]
     histories = {}

@@ -6,24 +6,20 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence
 from torch.utils.data import DistributedSampler
 
-from practicezoo.training.device import device_of, move_to
-from practicezoo.training.distributed import bare, sum_over_ranks
-from practicezoo.training.loaders import loader_parts
-from practicezoo.training.metrics import Metric
-from practicezoo.training.step import (
-    Precision,
-    autocast,
-    check_instances,
-    check_precision,
-    split_batch,
-)
-from practicezoo.training.targets import compute_loss, move_targets
-from practicezoo.training.weighing import Criterion, loss_total, loss_weight
+from practicezoo.arguments import check_instances
+from practicezoo.batches import move_to, split_batch
+from practicezoo.metrics.loss import Criterion, loss_total, loss_weight
+from practicezoo.metrics.metric import Metric
+from practicezoo.metrics.targets import compute_loss, move_targets
+from practicezoo.runtime.collectives import sum_over_ranks
+from practicezoo.runtime.device import device_of
+from practicezoo.runtime.loaders import loader_parts
+from practicezoo.runtime.precision import Precision, autocast, check_precision
+from practicezoo.training.replica import unwrap
 
-__all__ = ["evaluate", "evaluation_mode", "predict"]
+__all__ = ["evaluate", "evaluation_mode"]
 
 
 def evaluate(
@@ -74,7 +70,7 @@ def evaluate(
         raise ValueError("criterion or metrics must be given, got neither")
     if criterion is not None and "loss" in metrics:
         raise ValueError("metrics must not be named 'loss' beside a criterion")
-    model = bare(model)
+    model = unwrap(model)
     _check_counts_once(loader)
     device = device_of(model)
     for metric in metrics.values():
@@ -107,43 +103,6 @@ def evaluate(
     return results | {name: float(metric.compute()) for name, metric in metrics.items()}
 
 
-def predict(model: nn.Module, loader: Iterable[Any], *, precision: Precision = "fp32") -> Any:
-    """The model's outputs for all batches, in the loader's order, concatenated on the CPU.
-
-    Over several processes each gets the outputs for its own shard.
-
-    Args:
-        model: any module; batches follow its device.
-        loader: gives pairs of inputs and targets (targets are ignored), or inputs alone. A plain tuple or
-            list of two is always taken for such a pair: give inputs of several parts as a dict or a
-            named tuple.
-        precision: "fp32", or "bf16" / "fp16" for autocast.
-
-    Returns:
-        A tensor ``(N, ...)``; for a model that returns tuples, named tuples or dicts, one of those
-        with each part concatenated. Padded sequences are padded to the longest of all.
-
-    Raises:
-        ValueError: if the loader gives no batch, or ``precision`` is unknown.
-        TypeError: if the model returns something that cannot be concatenated, such as a PackedSequence.
-
-    Example:
-        >>> predict(nn.Identity(), [(torch.zeros(2, 3), None), (torch.ones(1, 3), None)]).shape
-        torch.Size([3, 3])
-    """
-    check_precision(precision)
-    model = bare(model)
-    device = device_of(model)
-    collected = []
-    with evaluation_mode(model):
-        for batch in loader:
-            with autocast(device, precision):
-                collected.append(move_to(model(move_to(_inputs(batch), device)), "cpu"))
-    if not collected:
-        raise ValueError("loader must give at least one batch, got none")
-    return _concatenate(collected)
-
-
 @contextmanager
 def evaluation_mode(model: nn.Module) -> Iterator[None]:
     """Evaluation mode without gradients; every submodule gets its training flag back at the end."""
@@ -168,32 +127,3 @@ def _check_counts_once(loader: Any) -> None:
                 f"loader must give each sample once, but its DistributedSampler gives {num_repeated} of them "
                 "twice to make the shards even: use Subset(dataset, range(rank, len(dataset), world_size))"
             )
-
-
-def _inputs(batch: Any) -> Any:
-    is_plain_sequence = isinstance(batch, tuple | list) and not hasattr(batch, "_fields")
-    return batch[0] if is_plain_sequence and len(batch) in {1, 2} else batch
-
-
-def _concatenate(parts: list[Any]) -> Any:
-    first = parts[0]
-    if isinstance(first, Tensor):
-        return torch.cat(parts)
-    if isinstance(first, PackedSequence):
-        raise TypeError("outputs must be tensors or padded sequences to be concatenated, got PackedSequence")
-    if hasattr(first, "lengths") and hasattr(
-        first, "data"
-    ):  # padded sequences: T differs from batch to batch
-        longest = max(part.data.shape[1] for part in parts)
-        parts = [part._replace(data=_pad_steps(part.data, longest)) for part in parts]
-    if isinstance(first, dict):
-        return {key: _concatenate([part[key] for part in parts]) for key in first}
-    if isinstance(first, tuple | list):
-        joined = [_concatenate(list(column)) for column in zip(*parts, strict=True)]
-        return type(first)(*joined) if hasattr(first, "_fields") else type(first)(joined)
-    raise TypeError(f"outputs must be tensors, or tuples, lists or dicts of them, got {type(first).__name__}")
-
-
-def _pad_steps(data: Tensor, num_steps: int) -> Tensor:
-    missing = data.new_zeros(data.shape[0], num_steps - data.shape[1], *data.shape[2:])
-    return torch.cat([data, missing], dim=1)

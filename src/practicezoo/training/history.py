@@ -4,16 +4,14 @@ import csv
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from practicezoo.metrics.direction import Mode, better
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Best", "History", "better", "smaller_is_better"]
-
-_SMALLER_IS_BETTER = ("loss", "error", "mae", "mse", "rmse", "perplexity")
-
-Mode = Literal["auto", "min", "max"]
+__all__ = ["Best", "History"]
 
 
 class Best(NamedTuple):
@@ -133,21 +131,3 @@ class History:
         """Take over the values of :meth:`state_dict`."""
         self._columns = {name: list(column) for name, column in state.items()}
         self._num_epochs = max(map(len, self._columns.values()), default=0)
-
-
-def better(value: float, than: float, name: str, *, mode: Mode = "auto") -> bool:
-    """Whether ``value`` of the measure ``name`` is better than another; see :meth:`History.best`."""
-    check_mode(mode)
-    smaller = mode == "min" or (mode == "auto" and smaller_is_better(name))
-    return value < than if smaller else value > than
-
-
-def smaller_is_better(name: str) -> bool:
-    """Whether a measure of that name is one to make small."""
-    return name.endswith(_SMALLER_IS_BETTER)
-
-
-def check_mode(mode: str) -> None:
-    """Raise ValueError if ``mode`` is unknown."""
-    if mode not in {"auto", "min", "max"}:
-        raise ValueError(f"mode must be 'auto', 'min' or 'max', got {mode!r}")

@@ -9,10 +9,12 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from practicezoo.training.distributed import sum_over_ranks
-from practicezoo.training.step import Precision, StepResult, TrainStep
-from practicezoo.training.unchanged import unchanged
-from practicezoo.training.weighing import Criterion
+from practicezoo.arguments import check_restartable
+from practicezoo.metrics.loss import Criterion
+from practicezoo.runtime.collectives import sum_over_ranks
+from practicezoo.runtime.precision import Precision
+from practicezoo.runtime.preserve import unchanged
+from practicezoo.training.step import StepResult, TrainStep
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -142,9 +144,7 @@ def find_learning_rate(
         raise ValueError(f"min_lr must be positive and below max_lr, got {min_lr} and {max_lr}")
     if num_updates < 3:  # noqa: PLR2004  # a slope needs them
         raise ValueError(f"num_updates must be at least 3, got {num_updates}")
-    if isinstance(loader, Iterator):
-        found = type(loader).__name__
-        raise ValueError(f"loader must be a loader or a list, to start again with, got {found}")  # noqa: TRY004
+    check_restartable(loader=loader)
     step = TrainStep(model, optimizer, criterion, precision=precision, max_grad_norm=max_grad_norm)
     ratio = max_lr / min_lr
     rates = [min_lr * ratio ** (number / (num_updates - 1)) for number in range(num_updates)]

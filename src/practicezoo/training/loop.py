@@ -10,32 +10,30 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from practicezoo.training.callbacks import Callback, EarlyStopping
-from practicezoo.training.checkpointer import Checkpointer, check_folders, resume
-from practicezoo.training.distributed import (
-    any_rank,
-    broadcast_from_main,
-    check_equal_lengths,
-    is_main,
-    sum_over_ranks,
-)
+from practicezoo.arguments import as_list, check_count, check_instances
+from practicezoo.metrics.loss import Criterion
+from practicezoo.metrics.metric import Metric
+from practicezoo.runtime.collectives import any_rank, broadcast_tensors, check_equal_lengths, sum_over_ranks
+from practicezoo.runtime.loaders import loader_parts
+from practicezoo.runtime.precision import Precision
+from practicezoo.runtime.processes import is_main
+from practicezoo.training.callbacks.callback import Callback
+from practicezoo.training.callbacks.early_stopping import EarlyStopping
+from practicezoo.training.checkpoints.checkpointer import Checkpointer
+from practicezoo.training.checkpoints.resume import check_folders, resume
 from practicezoo.training.evaluation import evaluate
 from practicezoo.training.history import History
-from practicezoo.training.loaders import loader_parts
-from practicezoo.training.metrics import Metric
 from practicezoo.training.progress import EpochBar
 from practicezoo.training.run import Run
 from practicezoo.training.schedules import (
     Interval,
-    as_sequence,
     check_interval,
     is_per_epoch,
     step_after_epoch,
 )
-from practicezoo.training.step import Precision, StepResult, TrainStep, check_count, check_instances
-from practicezoo.training.weighing import Criterion
+from practicezoo.training.step import StepResult, TrainStep
 
-__all__ = ["fit", "train_epoch"]
+__all__ = ["epoch_line", "fit", "train_epoch"]
 
 LOSS_CHECK_EVERY = 50  # updates between looks at the loss: rare enough not to make a GPU wait
 
@@ -86,7 +84,7 @@ def _updates(step: TrainStep, loader: Iterable[Any], accumulate: int) -> Generat
     if window:
         yield step(window)
         num_updates += 1
-    broadcast_from_main(step.model.buffers())  # what batch norm saw differs from rank to rank
+    broadcast_tensors(step.model.buffers())  # what batch norm saw differs from rank to rank
     return num_updates
 
 
@@ -170,7 +168,7 @@ def fit(
         if isinstance(loader, tuple) and loader and all(isinstance(part, Tensor) for part in loader):
             raise TypeError(f"{name} must give batches, as a TensorLoader of them does, got tensors")
     check_interval(lr_scheduler_interval)
-    schedulers = as_sequence(lr_scheduler)
+    schedulers = as_list(lr_scheduler)
     per_epoch = [each for each in schedulers if is_per_epoch(each, lr_scheduler_interval)]
     step = TrainStep(
         model,

@@ -5,7 +5,7 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-from practicezoo.training.weighing import LossSum
+from practicezoo.metrics.running_mean import RunningMean
 
 __all__ = ["EpochBar", "is_interactive"]
 
@@ -52,7 +52,7 @@ class EpochBar:
         if self._bar is not None:
             self._bar.close()
 
-    def advance(self, num_items: int, losses: LossSum) -> None:
+    def advance(self, num_items: int, losses: RunningMean) -> None:
         """Count an update in; the loss is read only when the bar is drawn, about ten times a second."""
         if self._bar is None:
             return

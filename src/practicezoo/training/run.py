@@ -8,11 +8,12 @@ from typing import Any
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
-from practicezoo.training.distributed import any_rank, gather_objects, rank, world_size
+from practicezoo.metrics.running_mean import RunningMean
+from practicezoo.runtime.collectives import all_gather_objects, any_rank
+from practicezoo.runtime.processes import rank, world_size
+from practicezoo.runtime.randomness import order_state, set_order_state
 from practicezoo.training.history import History
-from practicezoo.training.randomness import order_state, set_order_state
 from practicezoo.training.step import TrainStep
-from practicezoo.training.weighing import LossSum
 
 __all__ = ["Run"]
 
@@ -51,7 +52,7 @@ class Run:
     lr_schedulers: Sequence[LRScheduler] = ()
     callbacks: Sequence[Any] = ()
     epoch_updates: int = 0
-    losses: LossSum = field(default_factory=LossSum)
+    losses: RunningMean = field(default_factory=RunningMean)
     seconds: float = 0.0
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     _epoch_start: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
@@ -60,7 +61,7 @@ class Run:
     def end_epoch(self, values: Mapping[str, float]) -> None:
         """Take the epoch's values into the history; what counts within an epoch begins anew."""
         self.history.append(values)
-        self.epoch_updates, self.losses, self.seconds = 0, LossSum(), 0.0
+        self.epoch_updates, self.losses, self.seconds = 0, RunningMean(), 0.0
 
     def batches(self) -> Iterable[Any]:
         """The epoch's batches; of an epoch that is resumed those that were left, the same ones."""
@@ -95,7 +96,7 @@ class Run:
                 "accumulate": self.accumulate,
                 "should_stop": any_rank(self.should_stop),
             },
-            "ranks": gather_objects(
+            "ranks": all_gather_objects(
                 {
                     "losses": list(self.losses.totals()),
                     "seconds": self.seconds,
@@ -135,7 +136,7 @@ class Run:
         self.epoch_updates, self.num_updates = progress["epoch_updates"], progress["num_updates"]
         self.should_stop = progress["should_stop"]
         own = state["ranks"][rank()]
-        self.losses, self.seconds = LossSum(*own["losses"]), own["seconds"]
+        self.losses, self.seconds = RunningMean(*own["losses"]), own["seconds"]
         self._epoch_start, self._resumed_at = own["epoch_start"], own["now"]
         set_order_state(self.train_loader, self._resumed_at)
 

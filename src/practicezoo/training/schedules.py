@@ -7,7 +7,6 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 __all__ = [
     "Interval",
-    "as_sequence",
     "check_interval",
     "check_needs_no_value",
     "is_per_epoch",
@@ -15,13 +14,6 @@ __all__ = [
 ]
 
 Interval: TypeAlias = Literal["update", "epoch"]
-
-
-def as_sequence(lr_scheduler: LRScheduler | Sequence[LRScheduler] | None) -> list[LRScheduler]:
-    """The schedules that were given: none, one or several."""
-    if lr_scheduler is None:
-        return []
-    return [lr_scheduler] if isinstance(lr_scheduler, LRScheduler) else list(lr_scheduler)
 
 
 def check_needs_no_value(schedulers: Sequence[LRScheduler]) -> None:

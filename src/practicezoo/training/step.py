@@ -1,44 +1,27 @@
 """One optimizer update from a list of micro-batches."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from practicezoo.training.device import device_of, keep_freed_memory, move_to
-from practicezoo.training.distributed import (
-    average_gradients,
-    bare,
-    broadcast_from_main,
-    check_gradients,
-    no_sync,
-    replicate,
-    sum_over_ranks,
-    world_size,
-)
-from practicezoo.training.schedules import as_sequence, check_needs_no_value
-from practicezoo.training.targets import compute_loss, move_targets
-from practicezoo.training.weighing import Criterion, as_sum, loss_total, loss_weight, num_items, weighted
+from practicezoo.arguments import as_list, check_instances
+from practicezoo.batches import move_to, num_items, split_batch
+from practicezoo.metrics.loss import Criterion, as_sum, loss_total, loss_weight, weighted
+from practicezoo.metrics.targets import compute_loss, move_targets
+from practicezoo.runtime.collectives import broadcast_tensors, sum_over_ranks
+from practicezoo.runtime.device import device_of, raise_mmap_threshold
+from practicezoo.runtime.precision import Precision, autocast, check_precision
+from practicezoo.runtime.processes import world_size
+from practicezoo.training.replica import average_gradients, check_gradients, no_sync, replicate, unwrap
+from practicezoo.training.schedules import check_needs_no_value
 
-__all__ = [
-    "Precision",
-    "StepResult",
-    "TrainStep",
-    "autocast",
-    "check_count",
-    "check_instances",
-    "check_precision",
-    "split_batch",
-]
-
-Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
-
-_AUTOCAST_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+__all__ = ["StepResult", "TrainStep"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,22 +111,22 @@ class TrainStep:
             raise ValueError(f"precision 'fp16' needs a model on CUDA, got one on {device_of(model)}")
         if max_grad_norm is not None and not max_grad_norm > 0:
             raise ValueError(f"max_grad_norm must be positive, got {max_grad_norm}")
-        self.model = bare(model)
+        self.model = unwrap(model)
         self.criterion = criterion
         self._check_optimizers()
         self._world_size = world_size()
         self._replica = replicate(model)
         if isinstance(criterion, nn.Module):
-            broadcast_from_main(criterion.parameters())
+            broadcast_tensors(criterion.parameters())
         self._parameter = next(model.parameters(), torch.empty(0))
-        self.lr_schedulers = as_sequence(lr_scheduler)
+        self.lr_schedulers = as_list(lr_scheduler)
         check_needs_no_value(self.lr_schedulers)
         self.precision = precision
         self.max_grad_norm = max_grad_norm
         self._sum_criterion = as_sum(criterion)
         self.scaler = torch.amp.GradScaler("cuda", enabled=precision == "fp16")
         if device_of(model).type == "cpu":
-            keep_freed_memory()
+            raise_mmap_threshold()
 
     def __call__(self, micro_batches: Sequence[Any]) -> StepResult:
         """Update the model once from ``micro_batches``, each a pair of inputs and targets."""
@@ -287,41 +270,3 @@ def _check_alone(optimizers: Sequence[Optimizer], precision: str, max_grad_norm:
         raise ValueError(
             f"max_grad_norm must be None with LBFGS, which needs the gradient as it is, got {max_grad_norm}"
         )
-
-
-def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[Any]:
-    """The autocast context of ``precision``; for "fp32" none, or one that ends the caller's own."""
-    if precision == "fp32" and not torch.is_autocast_enabled(device.type):
-        return nullcontext()
-    return torch.autocast(device.type, _AUTOCAST_DTYPES[precision], enabled=precision != "fp32")
-
-
-def check_count(**arguments: int) -> None:
-    """Raise an error for the first argument that is no integer (TypeError) or below 1 (ValueError)."""
-    for argument, value in arguments.items():
-        if not isinstance(value, int):
-            raise TypeError(f"{argument} must be an integer, got {value!r}")
-        if value < 1:
-            raise ValueError(f"{argument} must be at least 1, got {value}")
-
-
-def check_instances(**arguments: object) -> None:
-    """Raise TypeError for the first argument that is a class."""
-    for argument, value in arguments.items():
-        if isinstance(value, type):
-            raise TypeError(f"{argument} must be an instance, got the class {value.__name__}")
-
-
-def check_precision(precision: str) -> None:
-    """Raise ValueError if ``precision`` is unknown."""
-    if precision not in get_args(Precision):
-        raise ValueError(f"precision must be one of {', '.join(get_args(Precision))}, got {precision!r}")
-
-
-def split_batch(batch: Any) -> tuple[Any, Any]:
-    """The inputs and targets of a batch, or TypeError if it is no such pair."""
-    # a named tuple (PaddedSequence, PackedSequence) is one input, though a tuple of two
-    if isinstance(batch, tuple | list) and not hasattr(batch, "_fields") and len(batch) == 2:  # noqa: PLR2004
-        return batch[0], batch[1]
-    size = f" of {len(batch)}" if isinstance(batch, tuple | list) and not hasattr(batch, "_fields") else ""
-    raise TypeError(f"a batch must be a plain pair (inputs, targets), got {type(batch).__name__}{size}")

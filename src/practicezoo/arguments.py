@@ -1,0 +1,84 @@
+"""Checks of arguments, and how their errors are worded: the argument, the rule, the value."""
+
+from collections.abc import Collection, Iterable, Sequence
+from numbers import Integral
+from typing import Any, TypeVar
+
+__all__ = [
+    "as_list",
+    "check_choice",
+    "check_count",
+    "check_counts",
+    "check_fraction",
+    "check_instances",
+    "check_restartable",
+    "shorten",
+]
+
+_T = TypeVar("_T")
+
+LONGEST = 80  # characters of a value in a message
+
+
+def check_count(*, at_least: int = 1, **arguments: Any) -> None:
+    """Raise for the first argument that is no integer (TypeError) or too small (ValueError)."""
+    for argument, value in arguments.items():
+        if not isinstance(value, Integral):
+            raise TypeError(f"{argument} must be an integer, got {value!r}")
+        if value < at_least:
+            raise ValueError(f"{argument} must be at least {at_least}, got {value}")
+
+
+def check_counts(argument: str, counts: Any, *, length: int | None = None) -> None:
+    """Raise ValueError unless these are ``length`` integers (default: any number of them) of at least 1."""
+    if (
+        not isinstance(counts, Sequence)
+        or not all(isinstance(count, Integral) and int(count) >= 1 for count in counts)
+        or length not in {None, len(counts)}
+    ):
+        number = "" if length is None else f"{length} "
+        raise ValueError(f"{argument} must be {number}integers of at least 1, got {counts!r}")
+
+
+def check_choice(choices: Collection[str], *, of: str = "", **arguments: Any) -> None:
+    """Raise ValueError for the first argument that is none of ``choices``; ``of`` says whose they are."""
+    for argument, value in arguments.items():
+        if not isinstance(value, str) or value not in choices:
+            raise ValueError(f"{argument} must be one of {', '.join(choices)}{of}, got {value!r}")
+
+
+def check_fraction(**arguments: float) -> None:
+    """Raise ValueError for the first argument outside [0, 1)."""
+    for argument, value in arguments.items():
+        if not 0 <= value < 1:
+            raise ValueError(f"{argument} must lie in [0, 1), got {value}")
+
+
+def check_instances(**arguments: object) -> None:
+    """Raise TypeError for the first argument that is a class."""
+    for argument, value in arguments.items():
+        if isinstance(value, type):
+            raise TypeError(f"{argument} must be an instance, got the class {value.__name__}")
+
+
+def check_restartable(**loaders: object) -> None:
+    """Raise ValueError for the first loader that can be iterated over only once."""
+    for argument, loader in loaders.items():
+        if hasattr(loader, "__next__"):
+            raise ValueError(
+                f"{argument} must be a loader or a list that can be iterated over again, "
+                f"got {type(loader).__name__}"
+            )
+
+
+def as_list(value: _T | Iterable[_T] | None) -> list[_T]:
+    """None, one or several of something as a list."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, Iterable) else [value]
+
+
+def shorten(value: object) -> str:
+    """How a message shows a value: its repr, cut in the middle if it is long."""
+    shown = repr(value)
+    return shown if len(shown) <= LONGEST else f"{shown[:50]}...{shown[-20:]}"

@@ -1,0 +1,65 @@
+"""What blocks and models share: making norms and activations, and checking sizes and inputs."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["ActivationFactory", "NormFactory", "build_activation", "build_norm", "check_feature_map"]
+
+ActivationFactory: TypeAlias = Callable[[], nn.Module]
+NormFactory: TypeAlias = Callable[..., nn.Module]
+
+
+def build_activation(
+    activation: ActivationFactory | None,
+    *,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> nn.Module:
+    """A fresh activation, or the identity for ``None``."""
+    if activation is None:
+        return nn.Identity()
+    _check_factory("activation", activation)
+    try:
+        built = activation()
+    except TypeError as error:
+        raise TypeError(f"activation must need no arguments, got {activation!r}: {error}") from error
+    return built.to(device=device, dtype=dtype)  # some, such as PReLU, have parameters
+
+
+def build_norm(
+    norm: NormFactory | None,
+    num_features: int,
+    *,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> nn.Module:
+    """A fresh normalisation of ``num_features`` channels, or the identity for ``None``."""
+    if norm is None:
+        return nn.Identity()
+    _check_factory("norm", norm)
+    try:
+        return norm(num_features, device=device, dtype=dtype)
+    except TypeError as error:
+        raise TypeError(
+            "norm must take a number of channels, device and dtype (functools.partial sets other arguments), "
+            f"got {norm!r}: {error}"
+        ) from error
+
+
+def check_feature_map(block: nn.Module, features: Tensor, in_channels: int) -> None:
+    """Raise unless ``features`` are a tensor (TypeError) of shape ``(N, in_channels, H, W)`` (ValueError)."""
+    if not isinstance(features, Tensor):
+        raise TypeError(f"{type(block).__name__} expects a tensor, got {type(features).__name__}")
+    if features.ndim != 4 or features.shape[1] != in_channels:  # noqa: PLR2004  # N, C, H, W
+        raise ValueError(
+            f"{type(block).__name__} expects an input of shape (N, {in_channels}, H, W), "
+            f"got {tuple(features.shape)}"
+        )
+
+
+def _check_factory(argument: str, factory: object) -> None:
+    if isinstance(factory, nn.Module) or not callable(factory):
+        raise TypeError(f"{argument} must be a class such as nn.ReLU or nn.BatchNorm2d, got {factory!r}")

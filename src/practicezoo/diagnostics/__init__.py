@@ -1,0 +1,6 @@
+"""The pre-flight check: what is wrong with a training program, before hours are spent on it."""
+
+from practicezoo.diagnostics.check import check
+from practicezoo.diagnostics.finding import Finding
+
+__all__ = ["Finding", "check"]

@@ -1,0 +1,103 @@
+"""The pre-flight doctor: what is wrong with a training program, before hours are spent on it."""
+
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from practicezoo.arguments import as_list, check_instances, check_restartable
+from practicezoo.diagnostics.finding import Finding
+from practicezoo.metrics.loss import Criterion
+
+__all__ = ["check"]
+
+# A finding that only follows from others is left out where one of those is there.
+FOLLOWS = {
+    "forward-fails": {"batch-norm-of-one", "zero-length"},
+    "loss-not-finite": {"input-not-finite", "target-not-finite"},
+    "constant-output": {"dead-relus", "vanishing-gradients"},
+    "zero-gradients": {"one-class-cross-entropy"},
+    "no-gradient": {"dead-relus"},
+    "parameters-missed": {"foreign-optimizer"},
+}
+
+
+def check(
+    model: nn.Module,
+    loader: Iterable[Any],
+    *,
+    criterion: Criterion,
+    optimizer: Optimizer | Sequence[Optimizer] | None = None,
+    val_loader: Iterable[Any] | None = None,
+) -> list[Finding]:
+    """Look for the usual mistakes in a training program, on one batch.
+
+    The model runs forward and backward on the loader's first batch, as a copy: parameters, buffers,
+    gradients, training flags, optimizer, loaders and random numbers stay as they are, also when something
+    fails. What fails inside the program becomes a finding, with the error's message.
+
+    Args:
+        model: any module; batches follow its device.
+        loader: gives the pairs of inputs and targets to train on. A DataLoader's batch is read in this
+            process, without its workers.
+        criterion: called with outputs and targets, returns a scalar.
+        optimizer: one optimizer, or several, that would train the model.
+        val_loader: gives the pairs to validate on; its labels are compared with the training labels.
+
+    Returns:
+        The findings, in the order in which a program would run into them; empty when all is well. The guide's
+        page on checking lists their codes.
+
+    Raises:
+        TypeError: if ``model`` is no module or a scripted one, ``criterion`` cannot be called, ``optimizer``
+            is none, a loader cannot be gone through, or a class is given for an instance.
+        ValueError: if a loader can be gone through only once: a look would use it up.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(4, 3), nn.Softmax(dim=1))
+        >>> batches = [(torch.randn(8, 4), torch.tensor([0, 1, 2, 0, 1, 2, 0, 1]))]
+        >>> for finding in check(model, batches, criterion=nn.CrossEntropyLoss()):
+        ...     print(finding.code)
+        softmax-before-cross-entropy
+
+    Source: the mistakes that the course's programs and their readers make.
+    """
+    optimizers = _check_arguments(model, loader, criterion, optimizer, val_loader)
+    # what looks is loaded when it is first needed
+    from practicezoo.diagnostics.examine import examine  # noqa: PLC0415
+    from practicezoo.diagnostics.states import unchanged  # noqa: PLC0415
+
+    with (
+        unchanged(loader, val_loader),
+        warnings.catch_warnings(action="ignore"),  # what they say becomes a finding
+        torch.inference_mode(mode=False),
+        torch.enable_grad(),
+    ):
+        findings = list(examine(model, loader, criterion, optimizers, val_loader))
+    codes = {finding.code for finding in findings}
+    return [finding for finding in findings if not FOLLOWS.get(finding.code, set()) & codes]
+
+
+def _check_arguments(
+    model: object, loader: object, criterion: object, optimizer: Any, val_loader: object
+) -> list[Optimizer]:
+    """The optimizers, if all arguments are what they should be."""
+    check_instances(model=model, loader=loader, criterion=criterion, optimizer=optimizer)
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+        raise TypeError("model must be in Python to be looked into, got a scripted module: check it before")
+    if not callable(criterion):
+        raise TypeError(f"criterion must be callable, got {type(criterion).__name__}")
+    check_restartable(loader=loader, val_loader=val_loader)
+    for name, each in (("loader", loader), ("val_loader", val_loader)):
+        if each is not None and not (hasattr(each, "__iter__") or hasattr(each, "__getitem__")):
+            raise TypeError(f"{name} must be an iterable of batches, got {type(each).__name__}")
+    optimizers = as_list(optimizer)
+    for each in optimizers:
+        if not isinstance(each, Optimizer):
+            raise TypeError(f"optimizer must be an optimizer or several, got {type(each).__name__}")
+    return optimizers

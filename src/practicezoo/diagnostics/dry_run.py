@@ -1,0 +1,233 @@
+"""One forward and backward pass on a copy of the program."""
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.dropout import _DropoutNd
+from torch.nn.parallel import DataParallel, DistributedDataParallel
+from torch.nn.utils.rnn import PackedSequence
+
+from practicezoo.batches import move_to
+from practicezoo.diagnostics.recorder import Layer, LossCall, OperationRecorder, Rectified
+from practicezoo.runtime.device import device_of
+
+__all__ = ["DryRun", "Gradients", "copied", "listed", "named_parameters", "one_line", "tensors_in"]
+
+NUM_LETTERS = 240
+NUDGE = 1e-2
+NUM_NAMED = 3
+
+
+class Gradients(NamedTuple):
+    """The gradients of the parameters by name, and of what each layer gave; leaves that are no parameters."""
+
+    named: dict[str, Tensor | None]
+    of_layers: list[tuple[str, Tensor | None]]
+    strangers: list[Tensor]
+
+
+@dataclass
+class DryRun:
+    """A copy of model and criterion, a batch, and what a pass over it leaves.
+
+    Attributes:
+        model: the copy, in training mode.
+        criterion: the copy that goes with it.
+        copies: the copy of each original object, by the original's ``id``.
+        inputs: a batch's inputs, on the model's device.
+        targets: its targets, there too.
+        given: the copy of the inputs that the last pass was given: a model may change them in place.
+        layers: what the forward pass computed with weights, in order.
+        rectified: what its ReLUs gave, in order.
+        loss_calls: what the criterion computed, in order.
+    """
+
+    model: nn.Module
+    criterion: Any
+    copies: dict[int, Any]
+    inputs: Any
+    targets: Any
+    given: Any = None
+    outputs: Any = None
+    loss: Any = None
+    layers: list[Layer] = field(default_factory=list)
+    rectified: list[Rectified] = field(default_factory=list)
+    loss_calls: list[LossCall] = field(default_factory=list)
+    _running: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, model: nn.Module, criterion: Any, batch: tuple[Any, Any]) -> "DryRun":
+        """Copy the program and the batch: whatever happens to the copies, the originals stay as they are."""
+        copies: dict[int, Any] = {}
+        twin, its_criterion = copied((_unwrapped(model), criterion), copies)
+        inputs, targets = move_to(copied(batch, {}), device_of(twin))
+        dry_run = cls(twin.train(), its_criterion, copies, inputs, targets)
+        for name, module in twin.named_modules():
+            module.register_forward_pre_hook(partial(dry_run._enter, name))
+            module.register_forward_hook(dry_run._leave)
+        return dry_run
+
+    def _enter(self, name: str, *_: Any) -> None:
+        self._running.append(name)
+
+    def _leave(self, *_: Any) -> None:
+        self._running.pop()
+
+    def where(self) -> str:
+        """The innermost module that runs, by name; after an error, the one that failed."""
+        name = self._running[-1] if self._running else ""
+        return f"layer {name!r}" if name else type(self.model).__name__
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """The parameters of the model and the criterion that require a gradient, by name."""
+        named = dict(named_parameters(self.model, self.criterion))
+        return {name: parameter for name, parameter in named.items() if parameter.requires_grad}
+
+    def forward(self, inputs: Any) -> None:
+        """Run the model in training mode, with notes."""
+        self._running.clear()
+        self.given = copy.deepcopy(inputs)
+        with OperationRecorder(self.where) as notes:
+            self.outputs = self.model(self.given)
+        self.layers, self.rectified = notes.layers, notes.rectified
+
+    def nudge(self) -> None:
+        """Move every parameter a little, so that nothing is 0 because it starts there."""
+        with torch.no_grad():
+            for parameter in self.model.parameters():
+                if parameter.is_floating_point():
+                    parameter.add_(torch.randn_like(parameter), alpha=NUDGE)
+
+    def steady(self) -> Any:
+        """The model's outputs in training mode, but for dropout.
+
+        In evaluation mode a fresh batch norm scales by numbers that are not of any data yet.
+        """
+        for module in self.model.modules():
+            if isinstance(module, _DropoutNd):
+                module.eval()
+        try:
+            with torch.no_grad():
+                return self.model(copy.deepcopy(self.inputs))
+        finally:
+            self.model.train()
+
+    def evaluated(self, inputs: Any) -> Any:
+        """The model's outputs in evaluation mode."""
+        self.model.eval()
+        try:
+            with torch.no_grad():
+                return self.model(copy.deepcopy(inputs))
+        finally:
+            self.model.train()
+
+    def compute_loss(self) -> None:
+        """Run the criterion, with notes that stay when it fails."""
+        with OperationRecorder(pair=(self.outputs, self.targets)) as notes:
+            self.loss_calls = notes.loss_calls
+            self.loss = self.criterion(self.outputs, self.targets)
+
+    def differentiate(self) -> Gradients:
+        """The gradients, returned rather than accumulated in ``grad``.
+
+        For a tensor of the program may hang in the graph that is no part of the copies.
+        """
+        named = self.parameters()
+        layers = [layer for layer in self.layers if layer.outputs.requires_grad]
+        wanted = [*named.values(), *(layer.outputs for layer in layers)]
+        found = torch.autograd.grad(self.loss, wanted, allow_unused=True) if wanted else ()
+        gradients = [None if each is None else _dense(each) for each in found]
+        known = {id(tensor) for tensor in (*named.values(), *tensors_in((self.given, self.targets)))}
+        return Gradients(
+            dict(zip(named, gradients, strict=False)),
+            [(layer.where, each) for layer, each in zip(layers, gradients[len(named) :], strict=True)],
+            [leaf for leaf in _leaves(self.loss) if id(leaf) not in known],
+        )
+
+
+def named_parameters(model: nn.Module, criterion: Any) -> Iterator[tuple[str, nn.Parameter]]:
+    """The parameters of both, by name."""
+    yield from model.named_parameters()
+    if isinstance(criterion, nn.Module):
+        yield from criterion.named_parameters(prefix="criterion")
+
+
+def copied(thing: Any, copies: dict[int, Any]) -> Any:
+    """A deep copy; ``copies`` takes each original's copy by its ``id``.
+
+    What cannot be copied deeply is shared, such as an open file, or copied without the graph it hangs in,
+    such as outputs that a module kept.
+    """
+    try:
+        return copy.deepcopy(thing, copies)
+    except Exception:  # noqa: BLE001  # each kind of object has its own way to refuse
+        copies.clear()
+    for value in _attributes(thing):
+        try:
+            copy.deepcopy(value)
+        except Exception:  # noqa: BLE001
+            copies[id(value)] = value.detach().clone() if isinstance(value, Tensor) else copy.copy(value)
+    return copy.deepcopy(thing, copies)
+
+
+def tensors_in(data: Any) -> Iterator[Tensor]:
+    """The tensors in a batch, in order; of a packed sequence, its data."""
+    if isinstance(data, Tensor):
+        yield data
+    elif isinstance(data, PackedSequence):
+        yield data.data
+    elif isinstance(data, dict):
+        yield from tensors_in(list(data.values()))
+    elif isinstance(data, tuple | list):
+        for value in data:
+            yield from tensors_in(value)
+
+
+def one_line(error: BaseException) -> str:
+    """An error's type and message, in one line."""
+    text = " ".join(str(error).split()).rstrip(".")
+    shown = text if len(text) <= NUM_LETTERS else f"{text[:NUM_LETTERS]}..."
+    return f"{type(error).__name__}: {shown}" if shown else type(error).__name__
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first few names, and how many more there are."""
+    shown = ", ".join(names[:NUM_NAMED])
+    return shown if len(names) <= NUM_NAMED else f"{shown} and {len(names) - NUM_NAMED} more"
+
+
+def _unwrapped(model: nn.Module) -> nn.Module:
+    """The module that a compiled or distributed one wraps: the parameters are the same."""
+    model = getattr(model, "_orig_mod", model)
+    return model.module if isinstance(model, DataParallel | DistributedDataParallel) else model
+
+
+def _attributes(things: Any) -> Iterator[Any]:
+    """The tensors of a batch; what modules keep beside parameters, buffers and submodules."""
+    yield from tensors_in(things)
+    for module in (module for thing in things if isinstance(thing, nn.Module) for module in thing.modules()):
+        own = vars(module)
+        yield from (own[name] for name in own.keys() - {"_parameters", "_buffers", "_modules"})
+
+
+def _dense(gradient: Tensor) -> Tensor:
+    return gradient.coalesce().values() if gradient.is_sparse else gradient
+
+
+def _leaves(result: Any) -> list[Tensor]:
+    """The tensors at the ends of the graph behind ``result``."""
+    found, seen, pending = [], set(), [result.grad_fn]
+    while pending:
+        node = pending.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if type(node).__name__ == "AccumulateGrad":
+            found.append(node.variable)
+        pending += [parent for parent, _ in node.next_functions]
+    return found

@@ -1,0 +1,66 @@
+"""Mistakes that a batch shows by itself, before anything is computed on it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from torch import Tensor
+
+from practicezoo.diagnostics.dry_run import tensors_in
+from practicezoo.diagnostics.finding import Finding
+
+__all__ = ["find_in_inputs", "find_in_targets"]
+
+# Eight equal samples are no chance; fewer may be, where inputs are words or yes-or-no answers.
+MIN_EQUAL = 8
+
+
+def find_in_inputs(inputs: Any, num_samples: int) -> Iterator[Finding]:
+    """Values that are no numbers, samples that are all the same, sequences of no steps."""
+    tensors = list(tensors_in(inputs))
+    broken = sum(int((~tensor.isfinite()).sum()) for tensor in tensors if tensor.is_floating_point())
+    if broken:
+        yield Finding(
+            "input-not-finite",
+            f"the first batch's inputs are NaN or infinite in {broken:,} places",
+            "look for missing or broken values where the data is read, and for a division by 0 in its "
+            "preparation",
+        )
+    # a table of lengths beside the data may well be constant
+    samples = [tensor for tensor in tensors if len(tensor) == num_samples and tensor.ndim > 1]
+    if num_samples >= MIN_EQUAL and samples and all(bool((each == each[:1]).all()) for each in samples):
+        yield Finding(
+            "constant-inputs",
+            f"all {num_samples} samples of the first batch are the same",
+            "see that the data is read sample by sample, and not scaled or clipped to nothing",
+        )
+    for lengths in _lengths(inputs):
+        empty = (lengths < 1).nonzero().flatten()
+        if len(empty):
+            yield Finding(
+                "zero-length",
+                f"{len(empty)} of the first batch's {len(lengths)} sequences have a length of 0, the first "
+                f"one at index {int(empty[0])}",
+                "leave empty sequences out when the data is read",
+            )
+
+
+def find_in_targets(targets: Any) -> Iterator[Finding]:
+    """Targets that are no numbers."""
+    tensors = [tensor for tensor in tensors_in(targets) if tensor.is_floating_point()]
+    broken = sum(int((~tensor.isfinite()).sum()) for tensor in tensors)
+    if broken:
+        yield Finding(
+            "target-not-finite",
+            f"the first batch's targets are NaN or infinite in {broken:,} places",
+            "leave samples without a target out when the data is read",
+        )
+
+
+def _lengths(inputs: Any) -> Iterator[Tensor]:
+    """The lengths in a batch: an attribute or an entry of that name."""
+    found = inputs.get("lengths") if isinstance(inputs, dict) else getattr(inputs, "lengths", None)
+    if isinstance(found, Tensor) and found.ndim == 1:
+        yield found
+    if isinstance(inputs, list | tuple):
+        for part in inputs:
+            yield from _lengths(part)

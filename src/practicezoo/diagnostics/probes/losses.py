@@ -1,0 +1,210 @@
+"""Mistakes between the outputs, the targets and the criterion."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from practicezoo.diagnostics.dry_run import DryRun
+from practicezoo.diagnostics.finding import Finding
+from practicezoo.diagnostics.probes.misfits import are_probabilities, find_misfit
+from practicezoo.diagnostics.recorder import LossCall
+
+__all__ = ["find_in_call", "find_in_criterion", "find_in_loss"]
+
+
+def find_in_criterion(dry_run: DryRun) -> Iterator[Finding]:
+    """A criterion that has tensors on another device than the outputs."""
+    if not isinstance(dry_run.criterion, nn.Module) or not isinstance(dry_run.outputs, Tensor):
+        return
+    for kind in (dry_run.criterion.named_parameters(), dry_run.criterion.named_buffers()):
+        for name, tensor in kind:
+            if tensor.device != dry_run.outputs.device:
+                yield Finding(
+                    "devices-differ",
+                    f"the criterion's {name} is on {tensor.device}, the model's outputs are on "
+                    f"{dry_run.outputs.device}",
+                    f"move the criterion too: criterion.to({str(dry_run.outputs.device)!r})",
+                )
+                return
+
+
+def find_in_call(call: LossCall, all_targets: Tensor | None) -> Iterator[Finding]:
+    """What does not fit in one of torch's losses that the criterion computes."""
+    if call.inputs.ndim == 0 or call.inputs.numel() == 0:
+        return
+    yield from find_misfit(call)
+    if call.kind in {"cross-entropy", "nll"}:
+        yield from _in_classes(call, all_targets)
+    if call.kind in {"bce", "bce-with-logits"}:
+        yield from _in_binary(call)
+    if call.kind == "difference" and call.inputs.shape != call.targets.shape:
+        yield from _in_difference(call)
+
+
+def _in_classes(call: LossCall, all_targets: Tensor | None) -> Iterator[Finding]:
+    """Cross entropy and NLL: class indices, or a distribution over the classes."""
+    inputs, targets = call.inputs, call.targets
+    if inputs.ndim > 1 and call.num_classes == 1:
+        yield Finding(
+            "one-class-cross-entropy",
+            f"the outputs have shape {_shape(inputs)}: over a single class, cross entropy is 0 whatever the "
+            "targets are",
+            "take BCEWithLogitsLoss for a yes-or-no target, or give the model an output for each class",
+        )
+    elif inputs.ndim > 1 and targets.shape[:1] != inputs.shape[:1]:
+        yield _rows_differ(call)
+    elif targets.is_floating_point():
+        yield from _in_distributions(call)
+    elif inputs.ndim > 1 and targets.shape == inputs.shape:
+        yield Finding(
+            "one-hot-targets",
+            "the targets are one-hot integers, cross entropy takes class indices",
+            "give the criterion targets.argmax(dim=1)",
+        )
+    elif inputs.ndim > 1 and targets.ndim == inputs.ndim and targets.shape[1] == 1:
+        yield _shapes_differ(call, "cross entropy takes one class index a sample", "targets.squeeze(1)")
+    elif inputs.ndim == 3 and targets.shape == inputs.shape[:2] != inputs.shape[::2]:  # noqa: PLR2004  # (N, T, C)
+        yield _shapes_differ(call, "cross entropy takes the classes second", "outputs.transpose(1, 2)")
+    elif targets.dtype not in {torch.int64, torch.uint8}:
+        yield _type_differs(call, "cross entropy takes int64", "targets.long()")
+    else:
+        yield from _in_indices(call, all_targets)
+
+
+def _in_distributions(call: LossCall) -> Iterator[Finding]:
+    """Floating-point targets of cross entropy: a probability for each class."""
+    if call.targets.shape != call.inputs.shape or call.kind == "nll":
+        yield _type_differs(call, "cross entropy takes class indices", "targets.long()")
+    elif not are_probabilities(call.targets):
+        yield Finding(
+            "target-not-probabilities",
+            "the targets have a number for each class that do not sum to 1 in each row, as cross "
+            "entropy's probabilities do",
+            "take BCEWithLogitsLoss if a sample may have several classes, else class indices",
+        )
+
+
+def _in_indices(call: LossCall, all_targets: Tensor | None) -> Iterator[Finding]:
+    """Class indices beyond the outputs: of the batch, and of all targets if they are at hand."""
+    if all_targets is not None and all_targets.shape[1:] == call.targets.shape[1:]:
+        call = call._replace(targets=all_targets)
+    if not call.wrong_targets().numel():
+        return
+    counted = call.targets[call.targets != call.ignore_index]
+    lowest, highest = int(counted.min()), int(counted.max())
+    if lowest == 0:
+        yield Finding(
+            "too-few-outputs",
+            f"the targets are class indices up to {highest}, the model has {call.num_classes} outputs",
+            f"give the model {highest + 1} outputs",
+        )
+        return
+    fix = "number the classes from 0"
+    if (lowest, highest) == (1, call.num_classes):
+        fix += ": targets - 1"
+    yield Finding(
+        "target-out-of-range",
+        f"class indices must lie in [0, {call.num_classes}), got targets from {lowest} to {highest}",
+        fix,
+    )
+
+
+def _in_binary(call: LossCall) -> Iterator[Finding]:
+    """Binary cross entropy: floating-point targets from 0 to 1, in the shape of the outputs."""
+    inputs, targets = call.inputs, call.targets
+    name = "BCELoss" if call.kind == "bce" else "BCEWithLogitsLoss"
+    if inputs.shape != targets.shape:
+        if targets.shape[:1] != inputs.shape[:1]:
+            yield _rows_differ(call)
+        elif inputs.numel() == targets.numel():
+            yield _shapes_differ(call, f"{name} takes them in one shape", _reshape(call))
+    if not targets.is_floating_point():
+        yield _type_differs(call, f"{name} takes floating-point numbers", "targets.float()")
+    elif targets.isfinite().all() and targets.numel() and (targets.min() < 0 or targets.max() > 1):
+        yield Finding(
+            "target-out-of-range",
+            f"{name}'s targets must lie between 0 and 1, got {float(targets.min()):g} to "
+            f"{float(targets.max()):g}",
+            "code no as 0 and yes as 1",
+        )
+
+
+def _in_difference(call: LossCall) -> Iterator[Finding]:
+    """Shapes that torch makes one by repeating values."""
+    try:
+        shape = torch.broadcast_shapes(call.inputs.shape, call.targets.shape)
+    except RuntimeError:
+        if call.inputs.shape[:1] != call.targets.shape[:1]:
+            yield _rows_differ(call)
+        return
+    yield Finding(
+        "silent-broadcast",
+        f"the outputs have shape {_shape(call.inputs)}, the targets {_shape(call.targets)}: the "
+        f"difference has shape {tuple(shape)}, each output against other samples' targets too",
+        f"give the criterion {_reshape(call)}",
+    )
+
+
+def find_in_loss(dry_run: DryRun) -> Iterator[Finding]:
+    """A loss that is no scalar, no number, or has nothing to differentiate."""
+    loss = dry_run.loss
+    if isinstance(loss, Tensor) and loss.ndim > 0:
+        yield Finding(
+            "loss-not-scalar",
+            f"the criterion returned a tensor of shape {_shape(loss)}, not one number",
+            "take the mean: reduction='mean', or .mean() in a criterion of your own",
+        )
+    elif isinstance(loss, Tensor) and not loss.isfinite():
+        yield Finding(
+            "loss-not-finite",
+            f"the loss is {loss.item()}",
+            "look for a logarithm or a square root of 0, a division by 0, and values that are too large",
+        )
+    if not isinstance(loss, Tensor) or not loss.requires_grad:
+        what = (
+            "the loss hangs on no parameter"
+            if isinstance(loss, Tensor)
+            else f"the loss is a {type(loss).__name__}"
+        )
+        if not dry_run.parameters():
+            return
+        yield Finding(
+            "no-graph",
+            f"{what}, so there is nothing to differentiate",
+            "remove detach(), item(), argmax, numpy() or no_grad() between the parameters and the loss",
+        )
+
+
+def _rows_differ(call: LossCall) -> Finding:
+    return Finding(
+        "batch-size-differs",
+        f"the outputs have {len(call.inputs)} rows (shape {_shape(call.inputs)}), the targets "
+        f"{len(call.targets)}: the model has made other samples of the batch",
+        "keep the first dimension: flatten(1) instead of view(-1, n), batch_first=True in recurrent layers",
+    )
+
+
+def _shapes_differ(call: LossCall, rule: str, fix: str) -> Finding:
+    return Finding(
+        "target-shape",
+        f"the outputs have shape {_shape(call.inputs)}, the targets {_shape(call.targets)}, and {rule}",
+        f"give the criterion {fix}",
+    )
+
+
+def _type_differs(call: LossCall, rule: str, fix: str) -> Finding:
+    kind = str(call.targets.dtype).removeprefix("torch.")
+    return Finding("target-type", f"the targets are {kind}, and {rule}", f"convert them: {fix}")
+
+
+def _reshape(call: LossCall) -> str:
+    if call.inputs.numel() != call.targets.numel():
+        return "outputs and targets of one shape"
+    if call.inputs.ndim == call.targets.ndim + 1 and call.inputs.shape[-1] == 1:
+        return "targets.unsqueeze(-1)"
+    return "targets.view_as(outputs)"
+
+
+def _shape(tensor: Tensor) -> tuple[int, ...]:
+    return tuple(tensor.shape)

@@ -1,0 +1,60 @@
+"""Mistakes between the model's parameters and the optimizers."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+
+from practicezoo.diagnostics.dry_run import listed, named_parameters
+from practicezoo.diagnostics.finding import Finding
+
+__all__ = ["find_in_optimizers"]
+
+
+def find_in_optimizers(
+    model: nn.Module, criterion: Any, optimizers: Sequence[Optimizer]
+) -> Iterator[Finding]:
+    """Parameters without an optimizer or with two, optimizers without parameters or a step."""
+    named = dict(named_parameters(model, criterion))
+    if named and not any(parameter.requires_grad for parameter in named.values()):
+        yield Finding(
+            "all-frozen",
+            f"none of the {len(named)} parameters requires a gradient",
+            "set requires_grad to True for what is to be trained: model.requires_grad_()",
+        )
+    if not optimizers:
+        return
+    ours = {id(parameter) for parameter in named.values()}
+    held = Counter(
+        id(each) for optimizer in optimizers for group in optimizer.param_groups for each in group["params"]
+    )
+    for optimizer in optimizers:
+        own = {id(each) for group in optimizer.param_groups for each in group["params"]}
+        if ours.isdisjoint(own):
+            yield Finding(
+                "foreign-optimizer",
+                f"{type(optimizer).__name__} holds none of the model's parameters",
+                "make it from this model, after the last change of its layers",
+            )
+        if any(group.get("lr") == 0 == group.get("initial_lr", 0) for group in optimizer.param_groups):
+            yield Finding(
+                "zero-learning-rate",
+                f"{type(optimizer).__name__} has a learning rate of 0",
+                "give it a positive one, such as 1e-3 for Adam or 1e-2 for SGD",
+            )
+    missed = [name for name, each in named.items() if each.requires_grad and not held[id(each)]]
+    if missed:
+        yield Finding(
+            "parameters-missed",
+            f"no optimizer has {listed(missed)}",
+            "make the optimizer from all of model.parameters(), after the last change of its layers; set "
+            "requires_grad to False for what stays as it is",
+        )
+    if twice := [name for name, each in named.items() if held[id(each)] > 1]:
+        yield Finding(
+            "parameter-twice",
+            f"{listed(twice)} would be updated twice in each step",
+            "give each parameter to one group of one optimizer",
+        )

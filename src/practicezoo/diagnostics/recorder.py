@@ -1,0 +1,134 @@
+"""Notes of what a pass computes, whatever module or function of torch computes it."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+__all__ = ["Layer", "LossCall", "OperationRecorder", "Rectified", "Refused"]
+
+LOSSES = {
+    "cross_entropy": "cross-entropy",
+    "nll_loss": "nll",
+    "kl_div": "kl",
+    "binary_cross_entropy": "bce",
+    "binary_cross_entropy_with_logits": "bce-with-logits",
+    **dict.fromkeys(("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "sub", "rsub"), "difference"),
+}
+WEIGHED = {
+    *("linear", "conv1d", "conv2d", "conv3d", "rnn_tanh", "rnn_relu", "gru", "lstm"),
+    *("rnn_tanh_cell", "rnn_relu_cell", "gru_cell", "lstm_cell"),
+}
+RECTIFIERS = {"relu", "relu_"}
+MIN_CLASS_DIMS = 2  # (N, C, ...)
+
+
+class Refused(Exception):  # noqa: N818  # it says what happened
+    """An index that a GPU would answer with an assertion, after which the process has no GPU any more."""
+
+
+class Layer(NamedTuple):
+    """A product with weights: where it stands, the scale of what came in, and what came out."""
+
+    where: str
+    mean: Tensor
+    std: Tensor
+    outputs: Tensor
+
+
+class Rectified(NamedTuple):
+    """A ReLU: where it stands, which of its units are zero for the whole batch, and for how many values."""
+
+    where: str
+    dead: Tensor
+    num_values: int
+
+
+class LossCall(NamedTuple):
+    """One of torch's losses, or a difference of outputs and targets, that the criterion computes."""
+
+    kind: str
+    inputs: Tensor
+    targets: Tensor
+    ignore_index: int = -100
+
+    @property
+    def num_classes(self) -> int:
+        """The logits of an item."""
+        return self.inputs.shape[1 if self.inputs.ndim > 1 else 0]
+
+    def wrong_targets(self) -> Tensor:
+        """The class indices that are neither a class nor ignored."""
+        targets = self.targets
+        wrong = (targets < 0) | (targets >= self.num_classes)
+        return targets[wrong & (targets != self.ignore_index)]
+
+
+class OperationRecorder(TorchFunctionMode):
+    """While it is entered, writes down the layers, ReLUs and losses that go by.
+
+    Args:
+        where: tells which module runs.
+        pair: outputs and targets, whose plain difference counts as a loss.
+    """
+
+    def __init__(self, where: Callable[[], str] = str, pair: tuple[Any, Any] = (None, None)) -> None:
+        super().__init__()
+        self.where = where
+        self.pair = {id(each) for each in pair}
+        self.layers: list[Layer] = []
+        self.rectified: list[Rectified] = []
+        self.loss_calls: list[LossCall] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        keywords = kwargs or {}
+        name = getattr(func, "__name__", "")
+        operands = [*args, *(keywords[key] for key in ("input", "target") if key in keywords), None, None]
+        first, second = operands[:2]
+        tensors = isinstance(first, Tensor), isinstance(second, Tensor)
+        if name == "embedding" and all(tensors):
+            _refuse_ids(first, len(second))
+        if name in LOSSES and all(tensors):
+            index = keywords.get("ignore_index", args[4] if len(args) > 4 else -100)  # noqa: PLR2004
+            self._note_loss(name, first, second, index)
+        result = func(*args, **keywords)
+        if name in WEIGHED and tensors[0]:
+            self._note_layer(first.detach(), result[0] if isinstance(result, tuple) else result)
+        if name in RECTIFIERS and isinstance(result, Tensor) and result.ndim > 1:
+            self.rectified.append(_rectified(self.where(), result.detach()))
+        return result
+
+    def _note_layer(self, inputs: Tensor, outputs: Tensor) -> None:
+        # a table has a scale in each of its columns
+        std, mean = torch.std_mean(
+            inputs.float(), dim=0 if inputs.ndim == MIN_CLASS_DIMS else None, correction=0
+        )
+        self.layers.append(Layer(self.where(), mean, std, outputs))
+
+    def _note_loss(self, name: str, inputs: Tensor, targets: Tensor, ignore_index: Any) -> None:
+        if name in {"sub", "rsub"}:
+            if {id(inputs), id(targets)} != self.pair:
+                return
+            inputs, targets = (targets, inputs) if targets.requires_grad else (inputs, targets)
+        call = LossCall(
+            LOSSES[name], inputs, targets, ignore_index if isinstance(ignore_index, int) else -100
+        )
+        self.loss_calls.append(call)
+        takes_classes = call.kind in {"cross-entropy", "nll"} and not targets.is_floating_point()
+        if takes_classes and targets.device.type == "cuda" and call.wrong_targets().numel():
+            raise Refused
+
+
+def _refuse_ids(ids: Tensor, num_rows: int) -> None:
+    if ids.numel() and (int(ids.min()) < 0 or int(ids.max()) >= num_rows):
+        raise Refused(f"ids must lie in [0, {num_rows}), got {int(ids.min())} to {int(ids.max())}")
+
+
+def _rectified(where: str, values: Tensor) -> Rectified:
+    """The units lie in the second dimension; behind a linear layer over steps, in the last."""
+    dims = (1,) if values.ndim != 3 else (1, 2)  # noqa: PLR2004
+    units = [(values == 0).movedim(dim, -1).flatten(0, -2).all(dim=0) for dim in dims]
+    dead = min(units, key=lambda each: float(each.float().mean()))
+    return Rectified(where, dead, values.numel() // len(dead))

@@ -1,0 +1,210 @@
+"""What a recipe is: a system of the course with its data, network, training and reference result."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
+
+from practicezoo.metrics.loss import Criterion
+from practicezoo.models import create_model
+from practicezoo.runtime.precision import Precision
+from practicezoo.sequences import PaddedSequence
+
+__all__ = ["DataOptions", "Prediction", "Recipe", "Setting", "Splits", "one_cycle"]
+
+ScheduleFactory = Callable[[Optimizer, int], LRScheduler]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """How a recipe trains; the architecture is the recipe's.
+
+    Attributes:
+        epochs: how many times to go through the training data.
+        batch_size: samples in a batch.
+        optimizer: makes the optimizer from the model's parameters.
+        criterion: makes the loss.
+        lr_scheduler: makes the schedule from the optimizer and the number of updates of the whole run.
+        model_overrides: keywords for the model beside the recipe's own, such as ``dropout``.
+        transform: applied to the inputs of each training batch, before the data's own.
+        precision: see :class:`~practicezoo.TrainStep`.
+        max_grad_norm: clips the gradient's norm to this.
+        num_threads: threads on the CPU while training; None for torch's choice.
+        held_out: the share of the training data that is kept for validation and chooses the epoch; with 0
+            the network trains on all of it and keeps the last epoch.
+        report_every: epochs between two lines on the screen and two writes of history and checkpoint.
+        dataset: which of the recipe's data sets it is meant for; None for the first.
+        refit: whether to train anew on all training data, validation part included, for as many epochs
+            as validation chose.
+    """
+
+    epochs: int
+    batch_size: int
+    optimizer: Callable[[Iterable[nn.Parameter]], Optimizer]
+    criterion: Callable[[], Criterion] = nn.CrossEntropyLoss
+    lr_scheduler: ScheduleFactory | None = None
+    model_overrides: Mapping[str, Any] = field(default_factory=dict)
+    transform: Callable[[Any], Any] | None = None
+    precision: Precision = "fp32"
+    max_grad_norm: float | None = None
+    num_threads: int | None = None
+    held_out: float = 0.0
+    report_every: int = 1
+    dataset: str | None = None
+    refit: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """Where a recipe's data comes from.
+
+    Attributes:
+        root: the data root; None stands for ``PRACTICEZOO_DATA``, else the user's cache folder.
+        dataset: which of the recipe's data sets; None for the setting's own.
+        train_csv: the user's own training file.
+        test_csv: the test file that goes with it.
+    """
+
+    root: Path | None = None
+    dataset: str | None = None
+    train_csv: Path | None = None
+    test_csv: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Splits:
+    """A recipe's data.
+
+    Attributes:
+        source: what the data is, in a few words.
+        train: inputs and targets to train on, the part for validation included.
+        test: inputs and targets for the final figures.
+        classes: the labels, in the order of their indices.
+        transform: turns each batch of inputs into what the network takes, in training and measuring.
+        extra: what else :meth:`Recipe.measure` needs.
+        saved: what checkpoints keep of the data, for :meth:`Recipe.predict` and a later measurement.
+    """
+
+    source: str
+    train: tuple[Tensor | PaddedSequence, Tensor]
+    test: tuple[Tensor | PaddedSequence, Tensor]
+    classes: Sequence[str]
+    transform: Callable[[Any], Any] | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    saved: Mapping[str, Any] = field(default_factory=dict)
+
+    def part(self, mask: Tensor) -> tuple[Tensor | PaddedSequence, Tensor]:
+        """The rows of ``train`` at which ``mask`` is true."""
+        inputs, targets = self.train
+        rows = mask.nonzero().flatten()
+        return (inputs.rows(rows) if isinstance(inputs, PaddedSequence) else inputs[rows]), targets[rows]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one sample.
+
+    Attributes:
+        sample: what was asked about.
+        ranking: answers with their probabilities, the likeliest first; None for an answer that has none.
+    """
+
+    sample: str
+    ranking: Sequence[tuple[str, float | None]]
+
+    @classmethod
+    def from_logits(cls, sample: str, logits: Tensor, classes: Sequence[str]) -> Self:
+        """The ranking of one row of logits ``(num_classes,)``."""
+        ranked = logits.softmax(dim=0).sort(descending=True)
+        pairs = zip(ranked.indices.tolist(), ranked.values.tolist(), strict=True)
+        return cls(sample, [(classes[index], probability) for index, probability in pairs])
+
+
+class Recipe(ABC):
+    """A system of the course that trains, measures and predicts by name.
+
+    Attributes:
+        name: as on the command line.
+        summary: what it is, in a line.
+        data: what it trains on, in a line.
+        sample: what :meth:`predict` is asked about.
+        reference: the course's own result.
+        expected: where the figures of a "course" run must lie to agree with it, ends included.
+        course_data: the data set that these figures are for; None for the only one.
+        course_seed: the seed for such a run.
+        quick: whether it takes seconds.
+        datasets: the data sets it can train on, the default first; empty if there is only one.
+        takes_csv: whether it trains on the user's own CSV files too.
+        settings: "course" (the course's optimizer and epochs) and "tuned" (the same architecture, our
+            best training; the default); "lecture" where lecture and notes differ.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    data: ClassVar[str]
+    sample: ClassVar[str]
+    reference: ClassVar[str]
+    expected: ClassVar[Mapping[str, tuple[float, float]]] = {}
+    course_data: ClassVar[str | None] = None
+    course_seed: ClassVar[int] = 0
+    quick: ClassVar[bool] = False
+    datasets: ClassVar[Sequence[str]] = ()
+    takes_csv: ClassVar[bool] = False
+    settings: ClassVar[Mapping[str, Setting]]
+
+    def load(self, options: DataOptions, *, seed: int) -> Splits:
+        """Read the data.
+
+        Args:
+            options: where from.
+            seed: for what is drawn at random.
+
+        Raises:
+            ValueError: if the recipe has no such data, or the data is wrong.
+            OSError: if a file is missing or cannot be read.
+        """
+        if options.dataset is not None and options.dataset not in self.datasets:
+            choices = f"one of {', '.join(self.datasets)}" if self.datasets else "left out"
+            raise ValueError(f"dataset must be {choices} for {self.name}, got {options.dataset!r}")
+        if not self.takes_csv and (options.train_csv or options.test_csv):
+            raise ValueError(
+                f"train_csv and test_csv must be left out for {self.name}, which takes no CSV files"
+            )
+        return self.read(options, seed=seed)
+
+    @abstractmethod
+    def read(self, options: DataOptions, *, seed: int) -> Splits:
+        """Read the data that :meth:`load` found to be the recipe's own."""
+
+    @abstractmethod
+    def model_config(self, splits: Splits) -> dict[str, Any]:
+        """The keywords that build the network for this data."""
+
+    def build(self, config: Mapping[str, Any]) -> nn.Module:
+        """The registered model of the recipe's name, with the keywords of :meth:`model_config`."""
+        return create_model(self.name, **config)
+
+    @abstractmethod
+    def measure(self, model: nn.Module, splits: Splits) -> dict[str, Any]:
+        """The figures on the test data: numbers or texts, None for what it cannot tell."""
+
+    @abstractmethod
+    def predict(self, model: nn.Module, state: Mapping[str, Any], samples: Sequence[str]) -> list[Prediction]:
+        """What the model of a checkpoint's ``state`` says of samples given on the command line."""
+
+    def setting_for(self, splits: Splits, name: str) -> Setting:  # noqa: ARG002
+        """The setting for this data: a recipe may train longer on less of it."""
+        return self.settings[name]
+
+
+def one_cycle(max_lr: float) -> ScheduleFactory:
+    """The learning rate rises to ``max_lr`` over the first 30 % of all updates, then falls to nearly 0.
+
+    Source: Smith and Topin (arXiv:1708.07120).
+    """
+    return lambda optimizer, num_updates: OneCycleLR(optimizer, max_lr, total_steps=num_updates)

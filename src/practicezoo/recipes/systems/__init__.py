@@ -1,0 +1,1 @@
+"""The course's systems, one file for each kind of data."""

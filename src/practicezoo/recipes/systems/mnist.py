@@ -1,0 +1,229 @@
+"""Handwritten digits: the course's networks for MNIST, which train on its relatives too."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, Adam, AdamW
+
+from practicezoo.data import NormalizeImages, RandomShift, TensorLoader, load_images, synthetic_digits
+from practicezoo.data.images import ImageTensors
+from practicezoo.recipes.recipe import DataOptions, Prediction, Recipe, Setting, Splits, one_cycle
+from practicezoo.runtime.device import device_of
+from practicezoo.training import Accuracy, evaluate, predict
+
+__all__ = [
+    "MnistCNN",
+    "MnistFast",
+    "MnistInception",
+    "MnistMLP",
+    "MnistRecipe",
+    "MnistResNet",
+    "MnistResNetNotes",
+]
+
+SYNTHETIC = "synthetic"
+NUM_SYNTHETIC = {"train": 12_000, "test": 2_000}
+
+
+def adam(*, batch_size: int, epochs: int) -> Setting:
+    """The notes' training."""
+    return Setting(epochs=epochs, batch_size=batch_size, optimizer=lambda p: Adam(p, lr=0.01))
+
+
+def sgd(*, epochs: int = 10) -> Setting:
+    """The lecture's training."""
+    return Setting(epochs=epochs, batch_size=64, optimizer=lambda p: SGD(p, lr=0.01, momentum=0.5))
+
+
+def tuned(*, max_lr: float, max_shift: int) -> Setting:
+    """Ten epochs of AdamW in one cycle, each image shifted by up to ``max_shift`` pixels."""
+    return Setting(
+        epochs=10,
+        batch_size=128,
+        optimizer=lambda p: AdamW(p, lr=max_lr),
+        lr_scheduler=one_cycle(max_lr),
+        transform=RandomShift(max_shift),
+    )
+
+
+class MnistRecipe(Recipe):
+    """Trains the registered model of the recipe's name to tell ten kinds of 28x28 images apart."""
+
+    data = "--dataset mnist (60,000 images to train, 10,000 to test) or one of its relatives, below --data"
+    datasets = ("mnist", "fashion_mnist", "kmnist", SYNTHETIC)
+    course_data = "mnist"
+    sample = "image files"
+
+    def read(self, options: DataOptions, *, seed: int) -> Splits:  # noqa: ARG002  # nothing is drawn anew
+        """Whole tensors of uint8 images, normalised batch by batch."""
+        name = options.dataset or self.datasets[0]
+        train, test = (_images(name, split, options.root) for split in ("train", "test"))
+        return Splits(
+            source=name,
+            train=train.tensors(),
+            test=test.tensors(),
+            classes=train.classes,
+            transform=train.normalize,
+            saved={"mean": train.mean, "std": train.std},
+        )
+
+    def model_config(self, splits: Splits) -> dict[str, Any]:
+        """As many classes as the data has."""
+        return {"num_classes": len(splits.classes)}
+
+    def build(self, config: Mapping[str, Any]) -> nn.Module:
+        """The registered model, its images channel by channel at each pixel: convolutions are faster so."""
+        return super().build(config).to(memory_format=torch.channels_last)
+
+    def measure(self, model: nn.Module, splits: Splits) -> dict[str, Any]:
+        """Accuracy on the test images."""
+        loader = TensorLoader(
+            *splits.test, batch_size=1000, device=device_of(model), transform=splits.transform
+        )
+        return evaluate(model, loader, metrics={"test_accuracy": Accuracy()})
+
+    def predict(self, model: nn.Module, state: Mapping[str, Any], samples: Sequence[str]) -> list[Prediction]:
+        """The likeliest classes of image files; see :func:`read_image`."""
+        images = torch.stack([read_image(sample) for sample in samples])
+        normalize = NormalizeImages(state["saved"]["mean"], state["saved"]["std"])
+        logits = predict(model, [(normalize(images), None)])
+        return [
+            Prediction.from_logits(sample, row, state["classes"])
+            for sample, row in zip(samples, logits, strict=True)
+        ]
+
+
+class MnistMLP(MnistRecipe):
+    """Five linear layers."""
+
+    name = "mnist_mlp"
+    summary = "digits: five linear layers with ReLU"
+    reference = "96 % (Adam, notes), 97 % (SGD, lecture) after 10 epochs"
+    expected: ClassVar[Mapping[str, tuple[float, float]]] = {"test_accuracy": (0.95, 1)}
+    settings: ClassVar[Mapping[str, Setting]] = {
+        "course": adam(batch_size=64, epochs=10),
+        "lecture": sgd(),
+        "tuned": tuned(max_lr=4e-3, max_shift=2),
+    }
+
+
+class MnistCNN(MnistRecipe):
+    """Two convolutions."""
+
+    name = "mnist_cnn"
+    summary = "digits: two convolutions with pooling"
+    reference = "98 % after 5 epochs (Adam, notes), 98.69 % after 10 (SGD, lecture)"
+    expected: ClassVar[Mapping[str, tuple[float, float]]] = {"test_accuracy": (0.98, 1)}
+    settings: ClassVar[Mapping[str, Setting]] = {
+        "course": adam(batch_size=128, epochs=5),
+        "lecture": sgd(),
+        "tuned": tuned(max_lr=1e-2, max_shift=1),
+    }
+
+
+class MnistInception(MnistRecipe):
+    """Two Inception blocks."""
+
+    name = "mnist_inception"
+    summary = "digits: two Inception blocks"
+    reference = "98.66 % after 10 epochs, 98.88 % at best (lecture)"
+    expected: ClassVar[Mapping[str, tuple[float, float]]] = {"test_accuracy": (0.986, 1)}
+    settings: ClassVar[Mapping[str, Setting]] = {
+        "course": sgd(),
+        "tuned": tuned(max_lr=5e-3, max_shift=2),
+    }
+
+
+class MnistResNet(MnistRecipe):
+    """The lecture's two residual blocks."""
+
+    name = "mnist_resnet"
+    summary = "digits: two residual blocks behind convolutions"
+    reference = "99.01 % after 10 epochs (lecture)"
+    expected: ClassVar[Mapping[str, tuple[float, float]]] = {"test_accuracy": (0.987, 1)}
+    settings: ClassVar[Mapping[str, Setting]] = {
+        "course": sgd(),
+        "tuned": tuned(max_lr=1e-2, max_shift=2),
+    }
+
+
+class MnistResNetNotes(MnistRecipe):
+    """The notes' two residual blocks."""
+
+    name = "mnist_resnet_notes"
+    summary = "digits: the notes' two residual blocks with 3x3 convolutions as shortcuts"
+    reference = "98 % after 10 epochs (notes)"
+    expected: ClassVar[Mapping[str, tuple[float, float]]] = {"test_accuracy": (0.98, 1)}
+    settings: ClassVar[Mapping[str, Setting]] = {
+        "course": adam(batch_size=128, epochs=10),
+        "tuned": tuned(max_lr=1e-2, max_shift=2),
+    }
+
+
+class MnistFast(MnistRecipe):
+    """The library's own small network: 99 % as soon as can be."""
+
+    name = "mnist_fast"
+    summary = "digits: 99 % in seconds, with a small network of our own"
+    reference = "not of the course"
+    settings: ClassVar[Mapping[str, Setting]] = {
+        "tuned": Setting(
+            epochs=1,
+            batch_size=160,
+            optimizer=lambda p: AdamW(p, lr=0.025, fused=True),
+            lr_scheduler=one_cycle(0.025),
+            criterion=lambda: nn.CrossEntropyLoss(label_smoothing=0.1),
+            precision="bf16",
+        )
+    }
+
+    def setting_for(self, splits: Splits, name: str) -> Setting:
+        """float32 where convolutions in bfloat16 would be emulated."""
+        setting = super().setting_for(splits, name)
+        return setting if bf16_is_fast() else dataclasses.replace(setting, precision="fp32")
+
+
+def bf16_is_fast() -> bool:
+    """Whether torch has its fast bfloat16 convolutions here: on a GPU, or through oneDNN on the CPU."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()  # noqa: SLF001
+
+
+def read_image(path: str | Path) -> Tensor:
+    """Read a picture of one digit as the networks want it: grey, 28x28, light on dark.
+
+    A transparent background counts as white; a picture whose border is light is inverted; one of another
+    size is resized, with a dark margin where it is no square.
+
+    Shape:
+        - output: ``(1, 28, 28)``, uint8
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: if it is no picture.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError  # noqa: PLC0415  # comes with torchvision
+    from torchvision.transforms.v2.functional import pil_to_tensor  # noqa: PLC0415
+
+    try:
+        with Image.open(path) as file:
+            drawn = file.convert("RGBA")
+    except UnidentifiedImageError as error:
+        raise ValueError(f"{path} must be a picture, such as a PNG file") from error
+    picture = Image.alpha_composite(Image.new("RGBA", drawn.size, "white"), drawn).convert("L")
+    pixels = pil_to_tensor(picture)[0]
+    border = torch.cat([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    if border.float().mean() > 127:  # noqa: PLR2004
+        picture = ImageOps.invert(picture)
+    return pil_to_tensor(ImageOps.pad(picture, (28, 28)))
+
+
+def _images(name: str, split: str, root: Path | None) -> ImageTensors:
+    if name == SYNTHETIC:
+        return synthetic_digits(NUM_SYNTHETIC[split], seed=int(split == "test"))
+    return load_images(name, split, root=root)  # type: ignore[arg-type]  # checked by load

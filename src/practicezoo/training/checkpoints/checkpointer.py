@@ -1,0 +1,140 @@
+"""Checkpoints of a run while it trains, and going on from the newest good one."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from practicezoo.arguments import check_count
+from practicezoo.metrics.direction import Mode, check_mode
+from practicezoo.runtime.collectives import any_rank, broadcast_object
+from practicezoo.runtime.processes import is_main
+from practicezoo.training.callbacks.callback import Callback
+from practicezoo.training.checkpoints.file import save_checkpoint
+from practicezoo.training.checkpoints.folder import BEST, PREFIX, leftovers, number_of, numbered
+from practicezoo.training.run import Run
+from practicezoo.training.step import StepResult
+
+__all__ = ["Checkpointer"]
+
+
+class Checkpointer(Callback):
+    """Writes the whole state of a run, so that a killed run goes on as if nothing had happened.
+
+    A file ``update-00001234.pt`` holds the model, the optimizers, schedules and scaler, the place within the
+    epoch, the history, the callbacks that have a ``state_dict``, and the random states of Python, NumPy,
+    torch and the loader. Give the folder to ``fit(..., resume_from=folder)`` and the run that was killed ends
+    with the same weights, to the bit on the CPU, as one that was not. (Three and more processes add their
+    gradients in an order of their own after a resume, so their weights agree up to rounding.)
+
+    What cannot be put back: random numbers that a loader's own worker processes have drawn in earlier epochs
+    (``persistent_workers=True``), and samplers that draw an epoch's order batch by batch from the same
+    generator as the model.
+
+    ``fit`` calls it after the other callbacks, so that their state is that of the same moment; only
+    ``best.pt`` is written before them, with the epoch's own weights.
+
+    Args:
+        folder: where the files go; made if it is not there.
+        every: "epoch", or a number of updates. The end of the run is always written.
+        keep: how many of the newest files to keep.
+        monitor: a value of the history; the state after the epoch where it was best stays in ``best.pt``.
+        mode: "min", "max" or "auto" for ``monitor``; see :meth:`History.best`.
+        extra: plain values to write beside, such as the settings of the run.
+
+    Raises:
+        ValueError: if ``every`` or ``keep`` is below 1, or ``mode`` is unknown.
+        KeyError: if the history has no ``monitor``.
+        FileExistsError: if ``folder`` holds another run's checkpoints, or later ones of this run.
+        OSError: if a file cannot be written; the files from before stay as they are.
+
+    Example:
+        >>> import tempfile, torch
+        >>> from torch import nn
+        >>> from practicezoo import fit
+        >>> folder = tempfile.mkdtemp()
+        >>> def train(epochs):
+        ...     model = nn.Linear(1, 1)
+        ...     return fit(
+        ...         model,
+        ...         [(torch.ones(4, 1), torch.zeros(4, 1))],
+        ...         criterion=nn.MSELoss(),
+        ...         optimizer=torch.optim.SGD(model.parameters(), lr=0.1),
+        ...         epochs=epochs,
+        ...         callbacks=[Checkpointer(folder)],
+        ...         resume_from=folder,
+        ...     )
+        >>> len(train(epochs=2)), len(train(epochs=5))
+        (2, 5)
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        every: int | Literal["epoch"] = "epoch",
+        keep: int = 3,
+        monitor: str | None = None,
+        mode: Mode = "auto",
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        if isinstance(every, str) and every != "epoch":
+            raise ValueError(f"every must be 'epoch' or a number of updates, got {every!r}")
+        if every != "epoch":
+            check_count(every=every)
+        check_count(keep=keep)
+        check_mode(mode)
+        self.folder = Path(folder)
+        self.every = every
+        self.keep = keep
+        self.monitor = monitor
+        self.mode: Mode = mode
+        self.extra = dict(extra or {})
+
+    def on_step_end(self, run: Run, result: StepResult) -> None:  # noqa: ARG002
+        """Write a checkpoint if it is time."""
+        if self.every != "epoch" and run.num_updates % self.every == 0:
+            self._save_newest(run)
+
+    def save_best(self, run: Run) -> None:
+        """Write ``best.pt`` if the epoch is the best; ``fit`` calls it before the callbacks' epoch hooks."""
+        if broadcast_object(self._is_best(run)):
+            self._save(run, BEST)
+
+    def on_epoch_end(self, run: Run) -> None:
+        """Write a checkpoint if it is time."""
+        is_last = run.should_stop or run.epoch == run.epochs
+        if self.every == "epoch" or is_last or run.num_updates % self.every == 0:
+            self._save_newest(run)
+
+    def _is_best(self, run: Run) -> bool:
+        if self.monitor is None or math.isnan(run.history[self.monitor][-1]):
+            return False
+        return run.history.best(self.monitor, mode=self.mode).epoch == run.epoch
+
+    def _save_newest(self, run: Run) -> None:
+        self._save(run, f"{PREFIX}{run.num_updates:08d}.pt")
+        if not is_main():
+            return
+        files = numbered(self.folder)
+        # those of later updates are damaged, or check_folders would have refused them
+        newest = [path for path in files if number_of(path) <= run.num_updates][-self.keep :]
+        for path in {*files, *leftovers(self.folder)} - {*newest}:
+            path.unlink(missing_ok=True)
+
+    def _save(self, run: Run, name: str) -> None:
+        if any_rank(not _is_finite(run)):
+            return  # the next look at the loss ends the run, and what was good stays
+        state = run.state_dict()
+        if is_main():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            save_checkpoint(self.folder / name, {**state, "extra": self.extra})
+
+
+def _is_finite(run: Run) -> bool:
+    """Whether the loss and all weights are numbers."""
+    parameters = (parameter for parameter in run.model.parameters() if parameter.is_floating_point())
+    finite = [parameter.detach().isfinite().all() for parameter in parameters]
+    return math.isfinite(run.losses.totals()[0]) and (not finite or bool(torch.stack(finite).all()))

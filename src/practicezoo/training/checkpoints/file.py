@@ -1,0 +1,169 @@
+"""Checkpoints: one dictionary in one file, written whole or not at all, and read back whole or not at all.
+
+The file is torch's own zip archive, and ``torch.load`` reads it; the archive's comment holds the SHA-256 of
+all bytes before it, so that a single bit that changed on the disk is noticed.
+"""
+
+import hashlib
+import os
+import tempfile
+import warnings
+from collections import Counter, OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+from torch import nn
+
+__all__ = ["load_checkpoint", "save_checkpoint"]
+
+MARK = "practicezoo_checkpoint"
+FORMAT = 2
+PLAIN_TYPES = {int, float, bool, str, bytes, type(None), torch.Tensor, nn.Parameter}
+DIGEST = b"sha256 "
+COMMENT_SIZE = len(DIGEST) + 2 * hashlib.sha256().digest_size
+CHUNK_SIZE = 2**20
+NO_COMMENT = bytes(2)  # how an archive ends: the length of its comment
+
+
+def save_checkpoint(path: str | Path, state: Mapping[str, Any]) -> None:
+    """Write ``state`` to ``path``: a reader finds the old file or the new one, never half of one.
+
+    The file is written under another name in the same folder, synced to the disk, and renamed. It ends with
+    a checksum of itself.
+
+    Args:
+        path: the file; its folder must exist.
+        state: tensors, Python's own numbers and strings, and lists, tuples and dicts of them.
+
+    Raises:
+        TypeError: if ``state`` holds something else, which could not be read back; nothing is written.
+        OSError: if the folder cannot be written or the disk is full; an older file at ``path`` stays.
+
+    Example:
+        >>> import tempfile
+        >>> folder = tempfile.mkdtemp()
+        >>> save_checkpoint(f"{folder}/model.pt", {"model": torch.nn.Linear(2, 1).state_dict()})
+        >>> sorted(load_checkpoint(f"{folder}/model.pt")["model"])
+        ['bias', 'weight']
+    """
+    path = Path(path)
+    _check_plain(state, "state")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"the checkpoint's folder must exist, got {path.parent}")
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            hashing = _Hashing(file)
+            torch.save({MARK: FORMAT, **state}, hashing)  # type: ignore[arg-type]  # write and flush are all
+            hashing.append_digest()
+            hashing.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o666 & ~_umask())  # mkstemp's files are for their owner only
+        Path(temporary).replace(path)
+    except BaseException as error:
+        Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, RuntimeError):  # torch's zip writer has no OSError for a full disk
+            raise OSError(f"{path} could not be written: {str(error).splitlines()[0]}") from error
+        raise
+    _sync_folder(path.parent)
+
+
+def load_checkpoint(path: str | Path, *, map_location: torch.device | str = "cpu") -> dict[str, Any]:
+    """Read a checkpoint; nothing that it holds is executed (``weights_only=True``).
+
+    Args:
+        path: a file that :func:`save_checkpoint` wrote.
+        map_location: the device for the tensors.
+
+    Returns:
+        The state that was saved.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file is damaged, be it by one bit, or is not a checkpoint of this library, or this
+            machine has no such device.
+    """
+    path = Path(path)
+    try:
+        torch.empty(0, device=map_location)
+    except (RuntimeError, AssertionError) as error:  # each kind of device has its own way to be missing
+        raise ValueError(
+            f"map_location must be a device of this machine, got {str(map_location)!r}"
+        ) from error
+    try:
+        with path.open("rb") as file, warnings.catch_warnings(action="ignore"):
+            _check_digest(file)
+            state = torch.load(file, map_location=map_location, weights_only=True)
+    except (OSError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # any bytes can be given, and torch's unpickler raises all kinds
+        raise ValueError(f"{path} is damaged or no checkpoint of this version of practicezoo") from error
+    del state[MARK]
+    return state
+
+
+class _Hashing:
+    """A file that hashes what is written to it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self._digest = hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        self._digest.update(data)
+        return self.file.write(data)
+
+    def flush(self) -> None:
+        self.file.flush()
+
+    def append_digest(self) -> None:
+        """Make the digest the archive's comment: it has none so far, and ends with that one's length."""
+        self.file.seek(-len(NO_COMMENT), os.SEEK_END)
+        self.file.write(COMMENT_SIZE.to_bytes(2, "little"))
+        self.file.write(DIGEST + self._digest.hexdigest().encode())
+
+
+def _check_digest(file: BinaryIO) -> None:
+    """Raise ValueError if the file does not end with the digest of what stands before; else rewind it."""
+    left = file.seek(0, os.SEEK_END) - COMMENT_SIZE - len(NO_COMMENT)
+    file.seek(0)
+    digest = hashlib.sha256()
+    while left > 0:
+        digest.update(file.read(min(left, CHUNK_SIZE)))
+        left -= CHUNK_SIZE
+    digest.update(NO_COMMENT)
+    expected = COMMENT_SIZE.to_bytes(2, "little") + DIGEST + digest.hexdigest().encode()
+    if file.read() != expected:
+        raise ValueError("the checksum does not fit the content")
+    file.seek(0)
+
+
+def _check_plain(value: Any, where: str) -> None:
+    """Raise TypeError for what ``weights_only`` loading would refuse."""
+    if type(value) in {dict, OrderedDict, Counter} or where == "state":
+        for key, item in value.items():
+            _check_plain(key, f"a key of {where}")
+            _check_plain(item, f"{where}[{key!r}]")
+    elif type(value) in {list, tuple}:
+        for index, item in enumerate(value):
+            _check_plain(item, f"{where}[{index}]")
+    elif type(value) not in PLAIN_TYPES:
+        raise TypeError(f"{where} must be a tensor, number or string, got {type(value).__name__}")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # folders cannot be opened there
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
