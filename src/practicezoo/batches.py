@@ -38,7 +38,7 @@ def move_to(data: Any, device: torch.device | str) -> Any:
 def split_batch(batch: Any) -> tuple[Any, Any]:
     """The inputs and targets of a batch, or TypeError if it is no such pair."""
     # a named tuple (PaddedSequence, PackedSequence) is one input, though a tuple of two
-    if isinstance(batch, tuple | list) and not hasattr(batch, "_fields") and len(batch) == 2:  # noqa: PLR2004
+    if isinstance(batch, tuple | list) and not hasattr(batch, "_fields") and len(batch) == 2:
         return batch[0], batch[1]
     size = f" of {len(batch)}" if isinstance(batch, tuple | list) and not hasattr(batch, "_fields") else ""
     raise TypeError(f"a batch must be a plain pair (inputs, targets), got {type(batch).__name__}{size}")

@@ -151,7 +151,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 def _listed(classes: Sequence[str]) -> str:
     """Their number and the first few."""
-    return f"{len(classes)} ({', '.join(classes[:5])}{', ...' if len(classes) > 5 else ''})"  # noqa: PLR2004
+    return f"{len(classes)} ({', '.join(classes[:5])}{', ...' if len(classes) > 5 else ''})"
 
 
 def _predict(options: argparse.Namespace) -> None:

@@ -83,7 +83,7 @@ class PaddedSequence(_Fields):
             raise TypeError(f"lengths must be an int64 tensor, got {kind}")
         if lengths.device.type != "cpu":
             raise TypeError(f"lengths must stay on the CPU, got device {lengths.device}")
-        if self.data.ndim < 2:  # noqa: PLR2004
+        if self.data.ndim < 2:
             raise ValueError(f"data must have shape (N, T, ...), got {tuple(self.data.shape)}")
         num_sequences, num_steps = self.data.shape[:2]
         if lengths.shape != (num_sequences,):

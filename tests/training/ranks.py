@@ -192,8 +192,8 @@ def a_layer_that_one_rank_does_not_use(place: Place) -> Any:
 
 @law
 def evaluation(place: Place) -> Any:
-    from torchmetrics import MeanMetric  # noqa: PLC0415
-    from torchmetrics.classification import MulticlassAccuracy  # noqa: PLC0415
+    from torchmetrics import MeanMetric
+    from torchmetrics.classification import MulticlassAccuracy
 
     class MeanClass(MeanMetric):
         def update(self, outputs: Tensor, targets: Tensor) -> None:

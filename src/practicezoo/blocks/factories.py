@@ -53,7 +53,7 @@ def check_feature_map(block: nn.Module, features: Tensor, in_channels: int) -> N
     """Raise unless ``features`` are a tensor (TypeError) of shape ``(N, in_channels, H, W)`` (ValueError)."""
     if not isinstance(features, Tensor):
         raise TypeError(f"{type(block).__name__} expects a tensor, got {type(features).__name__}")
-    if features.ndim != 4 or features.shape[1] != in_channels:  # noqa: PLR2004  # N, C, H, W
+    if features.ndim != 4 or features.shape[1] != in_channels:  # N, C, H, W
         raise ValueError(
             f"{type(block).__name__} expects an input of shape (N, {in_channels}, H, W), "
             f"got {tuple(features.shape)}"

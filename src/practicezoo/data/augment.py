@@ -54,7 +54,7 @@ class RandomShift:
         """Shift each image of a batch."""
         if not isinstance(images, Tensor):
             raise TypeError(f"images must be a tensor, got {type(images).__name__}")
-        if images.ndim != 4:  # noqa: PLR2004
+        if images.ndim != 4:
             raise ValueError(f"images must be a batch (N, C, H, W), got shape {tuple(images.shape)}")
         num_images, _, height, width = images.shape
         # every window of the padded image is one shift: (N, C, 2k + 1, 2k + 1, H, W), a view

@@ -124,7 +124,7 @@ def load_images(
     ):
         if value not in choices:
             raise ValueError(f"{argument} must be one of {', '.join(choices)}, got {value!r}")
-    from torchvision import datasets  # noqa: PLC0415  # a heavy package, imported where it is needed
+    from torchvision import datasets  # a heavy package, imported where it is needed
 
     family = getattr(datasets, TORCHVISION_NAMES[name])
     options = {"split": emnist_split} if name == "emnist" else {}

@@ -177,7 +177,7 @@ def _rows(source: Source, origin: str) -> Iterator[tuple[int, tuple[str, str]]]:
     """Rows of two, numbered from 1; ``origin`` stands before a message about one that is not."""
     rows = _csv_rows(Path(source)) if isinstance(source, str | Path) else enumerate(source, start=1)
     for number, row in rows:
-        if len(row) != 2 or isinstance(row, str):  # noqa: PLR2004
+        if len(row) != 2 or isinstance(row, str):
             raise ValueError(f"{origin}row {number}: a row must be a name and a label, got {shorten(row)}")
         yield number, (row[0], row[1])
 

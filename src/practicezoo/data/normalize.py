@@ -65,7 +65,7 @@ class NormalizeImages:
             NormalizeImages(mean=(0.5,), std=(0.5,))
         """
         _check_uint8(images)
-        if images.ndim != 4:  # noqa: PLR2004
+        if images.ndim != 4:
             raise ValueError(f"images must be (N, C, H, W), got shape {tuple(images.shape)}")
         if images.numel() == 0:
             raise ValueError(f"images must hold at least one pixel, got shape {tuple(images.shape)}")
@@ -81,7 +81,7 @@ class NormalizeImages:
     def __call__(self, images: Tensor) -> Tensor:
         """Normalise a batch, or one image."""
         _check_uint8(images)
-        num_channels = images.shape[-3] if images.ndim >= 3 else 0  # noqa: PLR2004
+        num_channels = images.shape[-3] if images.ndim >= 3 else 0
         if num_channels == 0 or len(self.mean) not in {1, num_channels}:
             raise ValueError(
                 f"images must be (N, C, H, W) or (C, H, W) with the {len(self.mean)} channels of mean, "

@@ -53,7 +53,7 @@ def synthetic_digits(num_samples: int, *, seed: int, image_size: int = 28) -> Im
     """
     if num_samples < 0:
         raise ValueError(f"num_samples must be at least 0, got {num_samples}")
-    if image_size < 8:  # noqa: PLR2004  # the glyphs have 7 rows
+    if image_size < 8:  # the glyphs have 7 rows
         raise ValueError(f"image_size must be at least 8, got {image_size}")
     generator = torch.Generator().manual_seed(seed)
     targets = torch.arange(num_samples)[torch.randperm(num_samples, generator=generator)] % NUM_CLASSES

@@ -139,7 +139,7 @@ class CSVDataset(Dataset[tuple[Tensor, Tensor]]):
         if line is None:
             return None
         fields = self._reader.split(line)
-        if len(fields) < 2:  # noqa: PLR2004  # a feature and the target
+        if len(fields) < 2:  # a feature and the target
             raise ValueError(
                 f"{self.path}: row {line.number} must have at least 2 columns, got 1 "
                 f"with the delimiter {self.delimiter!r}"

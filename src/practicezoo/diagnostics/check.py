@@ -67,8 +67,8 @@ def check(
     """
     optimizers = _check_arguments(model, loader, criterion, optimizer, val_loader)
     # what looks is loaded when it is first needed
-    from practicezoo.diagnostics.examine import examine  # noqa: PLC0415
-    from practicezoo.diagnostics.states import unchanged  # noqa: PLC0415
+    from practicezoo.diagnostics.examine import examine
+    from practicezoo.diagnostics.states import unchanged
 
     with (
         unchanged(loader, val_loader),

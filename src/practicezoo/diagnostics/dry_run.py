@@ -165,12 +165,12 @@ def copied(thing: Any, copies: dict[int, Any]) -> Any:
     """
     try:
         return copy.deepcopy(thing, copies)
-    except Exception:  # noqa: BLE001  # each kind of object has its own way to refuse
+    except Exception:  # each kind of object has its own way to refuse
         copies.clear()
     for value in _attributes(thing):
         try:
             copy.deepcopy(value)
-        except Exception:  # noqa: BLE001
+        except Exception:
             copies[id(value)] = value.detach().clone() if isinstance(value, Tensor) else copy.copy(value)
     return copy.deepcopy(thing, copies)
 

@@ -52,7 +52,7 @@ def examine(
     yield from find_order(loader)
     try:
         dry_run = DryRun.of(model, criterion, batch)
-    except Exception as error:  # noqa: BLE001  # any code of the user's may run in a copy
+    except Exception as error:  # any code of the user's may run in a copy
         yield Finding(
             "copy-fails",
             f"the program cannot be copied to try it: {one_line(error)}",
@@ -79,7 +79,7 @@ def _read(loader: Any) -> Generator[Finding, None, Any]:
     """The loader's first batch, if it is one."""
     try:
         batch = next(batches(loader), None)
-    except Exception as error:  # noqa: BLE001  # reading is the user's code
+    except Exception as error:  # reading is the user's code
         yield Finding(
             "loader-fails",
             f"the loader failed at its first batch: {one_line(error)}",
@@ -130,7 +130,7 @@ def _find_batch_of_one(dry_run: DryRun, num_samples: int, last_size: int | None)
                     "the last batch of an epoch has a single sample, for which batch norm fails",
                     "leave it out with drop_last=True, or take another batch_size",
                 )
-        except Exception:  # noqa: BLE001  # the whole batch will tell
+        except Exception:  # the whole batch will tell
             return
 
 
@@ -143,7 +143,7 @@ def _run_forward(dry_run: DryRun) -> Iterator[Finding]:
             f"an embedding in {dry_run.where()} failed: {error}",
             "give the embedding as many rows as there are ids, padding included",
         )
-    except Exception as error:  # noqa: BLE001  # the model is the user's code
+    except Exception as error:  # the model is the user's code
         where, message = dry_run.where(), one_line(error)
         dtype = next((each.dtype for each in dry_run.model.parameters() if each.is_floating_point()), None)
         if _runs_with(dry_run, dtype):
@@ -170,7 +170,7 @@ def _runs_with(dry_run: DryRun, dtype: torch.dtype | None) -> bool:
         return False
     try:
         dry_run.forward(dry_run.inputs.to(dtype))
-    except Exception:  # noqa: BLE001  # then the type is not the cause
+    except Exception:  # then the type is not the cause
         return False
     return True
 
@@ -181,7 +181,7 @@ def _run_criterion(dry_run: DryRun, targets: Tensor | None) -> Iterator[Finding]
         failure = None
         try:
             dry_run.compute_loss()
-        except Exception as error:  # noqa: BLE001  # the criterion may be the user's code
+        except Exception as error:  # the criterion may be the user's code
             failure = one_line(error)
         found = [finding for call in dry_run.loss_calls for finding in find_in_call(call, targets)]
         if failure is None:
@@ -203,7 +203,7 @@ def _run_backward(dry_run: DryRun, optimizers: Sequence[Optimizer]) -> Iterator[
         return
     try:
         yield from list(find_in_gradients(dry_run, optimizers))
-    except Exception as error:  # noqa: BLE001  # a function of the user's own may have a backward
+    except Exception as error:  # a function of the user's own may have a backward
         yield Finding(
             "backward-fails",
             f"the loss cannot be differentiated: {one_line(error)}",
@@ -216,7 +216,7 @@ def _run_evaluation(dry_run: DryRun) -> Iterator[Finding]:
         dry_run.evaluated(dry_run.inputs)
         yield from list(find_padding_read(dry_run))
         yield from list(find_constant_output(dry_run))
-    except Exception as error:  # noqa: BLE001  # the model is the user's code
+    except Exception as error:  # the model is the user's code
         yield Finding(
             "evaluation-fails",
             f"the model runs in training mode, but not in evaluation mode: {one_line(error)}",
@@ -227,7 +227,7 @@ def _run_evaluation(dry_run: DryRun) -> Iterator[Finding]:
 def _compare_labels(loader: Any, val_loader: Any) -> Iterator[Finding]:
     try:
         yield from list(find_shuffled_labels(loader, val_loader))
-    except Exception as error:  # noqa: BLE001  # reading is the user's code
+    except Exception as error:  # reading is the user's code
         yield Finding(
             "loader-fails",
             f"reading the batches to compare labels failed: {one_line(error)}",

@@ -91,7 +91,7 @@ class OperationRecorder(TorchFunctionMode):
         if name == "embedding" and all(tensors):
             _refuse_ids(first, len(second))
         if name in LOSSES and all(tensors):
-            index = keywords.get("ignore_index", args[4] if len(args) > 4 else -100)  # noqa: PLR2004
+            index = keywords.get("ignore_index", args[4] if len(args) > 4 else -100)
             self._note_loss(name, first, second, index)
         result = func(*args, **keywords)
         if name in WEIGHED and tensors[0]:
@@ -128,7 +128,7 @@ def _refuse_ids(ids: Tensor, num_rows: int) -> None:
 
 def _rectified(where: str, values: Tensor) -> Rectified:
     """The units lie in the second dimension; behind a linear layer over steps, in the last."""
-    dims = (1,) if values.ndim != 3 else (1, 2)  # noqa: PLR2004
+    dims = (1,) if values.ndim != 3 else (1, 2)
     units = [(values == 0).movedim(dim, -1).flatten(0, -2).all(dim=0) for dim in dims]
     dead = min(units, key=lambda each: float(each.float().mean()))
     return Rectified(where, dead, values.numel() // len(dead))

@@ -17,8 +17,8 @@ __all__ = ["Vertex", "backward", "known_values", "leaves_among", "nodes_behind",
 # Operations whose result follows from their operands. An operand that requires no gradient has no vertex; a
 # product saves it under the name given here, a sum does not.
 FORWARD: dict[str, tuple[Callable[..., Tensor], tuple[str, ...]]] = {
-    "AddBackward0": (lambda node, a, b: torch.add(a, b, alpha=node._saved_alpha), ("", "")),  # noqa: SLF001
-    "SubBackward0": (lambda node, a, b: torch.sub(a, b, alpha=node._saved_alpha), ("", "")),  # noqa: SLF001
+    "AddBackward0": (lambda node, a, b: torch.add(a, b, alpha=node._saved_alpha), ("", "")),
+    "SubBackward0": (lambda node, a, b: torch.sub(a, b, alpha=node._saved_alpha), ("", "")),
     "MulBackward0": (lambda _, a, b: torch.mul(a, b), ("_saved_self", "_saved_other")),
     "DivBackward0": (lambda _, a, b: torch.div(a, b), ("_saved_self", "_saved_other")),
     "MmBackward0": (lambda _, a, b: torch.mm(a, b), ("_saved_self", "_saved_mat2")),
@@ -42,18 +42,18 @@ class Vertex(NamedTuple):
     @property
     def shape(self) -> tuple[int, ...]:
         """The tensor's shape."""
-        return tuple(self.node._input_metadata[self.output_nr].shape)  # noqa: SLF001
+        return tuple(self.node._input_metadata[self.output_nr].shape)
 
     @property
     def operation(self) -> str:
         """The operation's name in lower case: "mul" of MulBackward0, "log_softmax" of LogSoftmaxBackward0."""
         name = re.sub(r"Backward\d*$", "", self.node.name().rsplit("::", maxsplit=1)[-1])
         name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-        return f"{name}[{self.output_nr}]" if len(self.node._input_metadata) > 1 else name  # noqa: SLF001
+        return f"{name}[{self.output_nr}]" if len(self.node._input_metadata) > 1 else name
 
     def full(self, fill_value: float) -> Tensor:
         """A tensor of its shape, dtype and device, filled with one value."""
-        like = self.node._input_metadata[self.output_nr]  # noqa: SLF001
+        like = self.node._input_metadata[self.output_nr]
         return torch.full(tuple(like.shape), fill_value, dtype=like.dtype, device=like.device)
 
 
@@ -128,7 +128,7 @@ def backward(root: Vertex, nodes: list[Any]) -> Backward:
     gradients = {root: root.full(1.0)}
     derivatives: dict[tuple[Vertex, Vertex], Tensor | None] = {}
     for node in nodes:
-        outputs = [Vertex(node, output_nr) for output_nr in range(len(node._input_metadata))]  # noqa: SLF001
+        outputs = [Vertex(node, output_nr) for output_nr in range(len(node._input_metadata))]
         if outputs[0].is_leaf:
             continue
         zeros = [output.full(0.0) for output in outputs]

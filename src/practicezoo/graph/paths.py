@@ -41,7 +41,7 @@ def gradient_by_paths(graph: "nx.DiGraph", source: str, target: str) -> float:
     Source:
         C. Olah, "Calculus on computational graphs: backpropagation" (2015).
     """
-    import networkx as nx  # noqa: PLC0415
+    import networkx as nx
 
     for role, node in {"source": source, "target": target}.items():
         if node not in graph:

@@ -91,7 +91,7 @@ def trace(output: Tensor, named: Mapping[str, Tensor]) -> "nx.DiGraph":
 
 
 def _graph(output: Tensor, named: Mapping[str, Tensor]) -> "nx.DiGraph":
-    import networkx as nx  # noqa: PLC0415
+    import networkx as nx
 
     root = Vertex(output.grad_fn, output.output_nr)
     nodes = nodes_behind(root.node)

@@ -50,7 +50,7 @@ def predicted_classes(outputs: Tensor, targets: Tensor) -> tuple[Tensor, int | N
         ValueError: if the shapes do not fit.
     """
     if outputs.shape == targets.shape:
-        if targets.ndim > 1 and targets.shape[1] > 2 and _is_one_hot(targets):  # noqa: PLR2004
+        if targets.ndim > 1 and targets.shape[1] > 2 and _is_one_hot(targets):
             raise ValueError("targets must be class indices, got one-hot rows: give targets.argmax(dim=1)")
         return ((outputs > 0).long(), 2) if outputs.is_floating_point() else (outputs.long(), None)
     if (

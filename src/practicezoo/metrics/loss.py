@@ -40,7 +40,7 @@ def loss_weight(criterion: Criterion, targets: Any) -> Tensor | int:
         return num_items(targets)
     if isinstance(criterion, nn.CrossEntropyLoss | nn.NLLLoss):
         if targets.is_floating_point():
-            if targets.ndim < 2:  # noqa: PLR2004  # (N, C, ...)
+            if targets.ndim < 2:  # (N, C, ...)
                 raise TypeError(
                     "targets must be class indices (int64) or class probabilities (N, C, ...), "
                     f"got {targets.dtype} of shape {tuple(targets.shape)}"

@@ -46,7 +46,7 @@ def mnist_fast(
         >>> mnist_fast()(torch.randn(2, 1, 28, 28)).shape
         torch.Size([2, 10])
     """
-    if len(channels) != 3:  # noqa: PLR2004
+    if len(channels) != 3:
         raise ValueError(f"channels must be three numbers, got {tuple(channels)}")
     first, second, third = channels
     conv = partial(ConvNormAct, padding=0, device=device, dtype=dtype)

@@ -108,7 +108,7 @@ class ImageClassifier(nn.Module):
         if not images.is_floating_point():
             raise TypeError(f"{name} expects floating-point images, got {images.dtype}: scale them first")
         expected = (self.in_channels, self.image_size, self.image_size)
-        if images.ndim != 4 or images.shape[1:] != expected:  # noqa: PLR2004  # N, C, H, W
+        if images.ndim != 4 or images.shape[1:] != expected:  # N, C, H, W
             sizes = ", ".join(map(str, expected))
             raise ValueError(f"{name} expects images of shape (N, {sizes}), got {tuple(images.shape)}")
 

@@ -105,7 +105,7 @@ def _check_inputs(model: nn.Linear, inputs: Tensor) -> None:
         raise TypeError(f"{name} expects a tensor, got {type(inputs).__name__}")
     if not inputs.is_floating_point():
         raise TypeError(f"{name} expects floating-point inputs, got {inputs.dtype}: scale them first")
-    if inputs.ndim != 2 or inputs.shape[1] != model.in_features:  # noqa: PLR2004  # N, features
+    if inputs.ndim != 2 or inputs.shape[1] != model.in_features:  # N, features
         raise ValueError(
             f"{name} expects inputs of shape (N, {model.in_features}), got {tuple(inputs.shape)}"
         )

@@ -55,7 +55,7 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         check_counts("sizes", sizes)
-        if len(sizes) < 2:  # noqa: PLR2004  # input and output
+        if len(sizes) < 2:  # input and output
             raise ValueError(f"sizes must be two or more, got {tuple(sizes)}")
         check_fraction(dropout=dropout)
         self.dropout = dropout
@@ -99,7 +99,7 @@ class MLP(nn.Module):
             raise TypeError(f"{name} expects a tensor, got {type(inputs).__name__}")
         if not inputs.is_floating_point():
             raise TypeError(f"{name} expects floating-point inputs, got {inputs.dtype}: scale them first")
-        if inputs.ndim < 2 or math.prod(inputs.shape[1:]) != self.sizes[0]:  # noqa: PLR2004  # N, ...
+        if inputs.ndim < 2 or math.prod(inputs.shape[1:]) != self.sizes[0]:  # N, ...
             raise ValueError(
                 f"{name} expects {self.sizes[0]} values in each sample, "
                 f"got an input of shape {tuple(inputs.shape)}"

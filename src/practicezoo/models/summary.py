@@ -62,7 +62,7 @@ class ModelSummary:
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         return "\n".join(
             "  ".join(
-                cell.ljust(width) if place < 3 else cell.rjust(width)  # noqa: PLR2004  # numbers to the right
+                cell.ljust(width) if place < 3 else cell.rjust(width)  # numbers to the right
                 for place, (cell, width) in enumerate(zip(row, widths, strict=True))
             )
             for row in rows
@@ -102,7 +102,7 @@ def model_summary(
         >>> summary.num_parameters
         8490
     """
-    from torch.utils.flop_counter import FlopCounterMode  # noqa: PLC0415  # it imports triton
+    from torch.utils.flop_counter import FlopCounterMode  # it imports triton
 
     shapes: dict[str, tuple[int, ...]] = {}
 

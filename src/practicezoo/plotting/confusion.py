@@ -74,7 +74,7 @@ def plot_confusion_matrix(
     if not has_numbers:
         font["fontsize"] = 7
     ax.set_yticks(range(num_classes), labels, **font)
-    if width_of(labels) > 2:  # noqa: PLR2004  # wider than a cell
+    if width_of(labels) > 2:  # wider than a cell
         font |= {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
     ax.set_xticks(range(num_classes), labels, **font)
     ax.set(xlabel="predicted", ylabel="true")
@@ -84,7 +84,7 @@ def plot_confusion_matrix(
 
 
 def _draw_cells(ax: "Axes", counts: Tensor, *, has_numbers: bool, normalize: bool) -> None:
-    from matplotlib.colors import LinearSegmentedColormap  # noqa: PLC0415
+    from matplotlib.colors import LinearSegmentedColormap
 
     shares = counts.double() / counts.sum(dim=1, keepdim=True).clamp(min=1)
     is_right = torch.eye(len(counts), dtype=torch.bool)

@@ -22,5 +22,5 @@ def needs_matplotlib() -> Iterator[None]:
 def new_axes(width: float = 6.4, height: float = 4.0) -> "Axes":
     """The axes of a new figure of this size in inches, unknown to pyplot."""
     with needs_matplotlib():
-        from matplotlib.figure import Figure  # noqa: PLC0415
+        from matplotlib.figure import Figure
     return Figure(figsize=(width, height), layout="constrained").add_subplot()

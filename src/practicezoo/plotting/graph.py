@@ -52,7 +52,7 @@ def draw_graph(graph: "nx.DiGraph", *, backward: bool = True) -> "Axes":
         >>> ax.figure.savefig("graph.png")  # doctest: +SKIP
     """
     with needs_matplotlib():
-        from matplotlib.figure import Figure  # noqa: PLC0415
+        from matplotlib.figure import Figure
     _check_graph(graph)
     figure = Figure()
     ax = figure.add_axes((0, 0, 1, 1))
@@ -83,7 +83,7 @@ def draw_graph(graph: "nx.DiGraph", *, backward: bool = True) -> "Axes":
 
 
 def _check_graph(graph: "nx.DiGraph") -> None:
-    import networkx as nx  # noqa: PLC0415
+    import networkx as nx
 
     if not isinstance(graph, nx.DiGraph):
         raise TypeError(f"graph must be a networkx.DiGraph, got {type(graph).__name__}")
@@ -146,7 +146,7 @@ def _block(lines: list["Text"]) -> Block:
 
 
 def _draw_box(ax: "Axes", center: tuple[float, float], width: float, *, kind: str, is_output: bool) -> None:
-    from matplotlib.patches import FancyBboxPatch  # noqa: PLC0415
+    from matplotlib.patches import FancyBboxPatch
 
     corner = center[0] - width / 2, center[1] - BOX_HEIGHT / 2
     rounding = BOX_HEIGHT / (2 if kind == "operation" else 8)
@@ -156,8 +156,8 @@ def _draw_box(ax: "Axes", center: tuple[float, float], width: float, *, kind: st
 
 
 def _draw_edges(ax: "Axes", arrangement: Arrangement) -> None:
-    from matplotlib.patches import FancyArrowPatch  # noqa: PLC0415
-    from matplotlib.path import Path  # noqa: PLC0415
+    from matplotlib.patches import FancyArrowPatch
+    from matplotlib.path import Path
 
     for curves in arrangement.curves.values():
         points, codes = [curves[0].start], [Path.MOVETO]

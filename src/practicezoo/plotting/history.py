@@ -134,7 +134,7 @@ def _spans(values: list[float], factor: float) -> bool:
 
 
 def _whole_epochs(ax: "Axes") -> None:
-    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415
+    from matplotlib.ticker import MaxNLocator
 
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(visible=True, alpha=0.3)

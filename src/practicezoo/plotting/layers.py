@@ -38,7 +38,7 @@ class Layers(NamedTuple):
 
 def find_layers(graph: "nx.DiGraph") -> Layers:
     """Every node as far to the right as its users allow."""
-    import networkx as nx  # noqa: PLC0415
+    import networkx as nx
 
     place: dict[str, int] = {}
     for node in reversed(list(nx.topological_sort(graph))):

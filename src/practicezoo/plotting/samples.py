@@ -187,9 +187,9 @@ def _probabilities(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
 def _as_images(samples: Tensor) -> Tensor:
     """Images (N, H, W) or (N, H, W, 3) in [0, 1], on the CPU."""
     images = samples.cpu()
-    if images.ndim == 3:  # noqa: PLR2004  # (N, H, W)
+    if images.ndim == 3:  # (N, H, W)
         images = images[:, None]
-    if images.ndim != 4 or images.shape[1] not in {1, 3}:  # noqa: PLR2004
+    if images.ndim != 4 or images.shape[1] not in {1, 3}:
         raise ValueError(
             f"samples must be images (N, 1, H, W), (N, 3, H, W) or (N, H, W), got {tuple(samples.shape)}"
         )
@@ -203,6 +203,6 @@ def _as_images(samples: Tensor) -> Tensor:
 
 
 def _percent(share: float) -> str:
-    if 0 < share < 0.01:  # noqa: PLR2004
+    if 0 < share < 0.01:
         return "<1 %"
-    return ">99 %" if 0.99 < share < 1 else f"{100 * share:.0f} %"  # noqa: PLR2004
+    return ">99 %" if 0.99 < share < 1 else f"{100 * share:.0f} %"

@@ -40,7 +40,7 @@ def legible(texts: Iterable[str]) -> tuple[list[str], dict[str, Any]]:
     else a square stands in their place.
     """
     with needs_matplotlib():
-        from matplotlib import font_manager, rcParams  # noqa: PLC0415
+        from matplotlib import font_manager, rcParams
 
     def letters(family: str) -> set[int]:
         return set(font_manager.get_font(font_manager.findfont(family)).get_charmap())

@@ -197,7 +197,7 @@ class Recipe(ABC):
     def predict(self, model: nn.Module, state: Mapping[str, Any], samples: Sequence[str]) -> list[Prediction]:
         """What the model of a checkpoint's ``state`` says of samples given on the command line."""
 
-    def setting_for(self, splits: Splits, name: str) -> Setting:  # noqa: ARG002
+    def setting_for(self, splits: Splits, name: str) -> Setting:
         """The setting for this data: a recipe may train longer on less of it."""
         return self.settings[name]
 

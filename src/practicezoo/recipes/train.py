@@ -72,7 +72,7 @@ class _Recorder(Callback):
         if is_main() and (run.epoch % self.every == 0 or run.epoch == run.epochs):
             run.history.to_csv(self.path)
             if self.prints:
-                print(epoch_line(run), flush=True)  # noqa: T201
+                print(epoch_line(run), flush=True)
 
 
 def train_recipe(
@@ -261,7 +261,7 @@ def _train(
     if CHOSEN_BY in history and experiment.plan.refit:
         epochs = _chosen(folder)["best_epoch"]
         if progress:
-            print(f"training anew on all {len(experiment.held_out):,} for {epochs} epochs", flush=True)  # noqa: T201
+            print(f"training anew on all {len(experiment.held_out):,} for {epochs} epochs", flush=True)
         model = experiment.train_anew(epochs, folder)
     elif CHOSEN_BY in history:
         model.load_state_dict(load_checkpoint(folder / BEST, map_location=experiment.device)["model"])
@@ -299,7 +299,7 @@ def _read_finished(folder: Path, facts: Mapping[str, Any], *, progress: bool) ->
     figures = json.loads((folder / RESULT).read_text(encoding="utf-8"))
     _check_same_run(folder, figures, facts)
     if progress:
-        print(f"the run in {folder} is finished", flush=True)  # noqa: T201
+        print(f"the run in {folder} is finished", flush=True)
     history = History()
     history.load_state_dict(load_checkpoint(folder / CHECKPOINT)["history"])
     depends = {*facts, "training_seconds", "seconds", "versions"}
@@ -327,9 +327,9 @@ def _announce(facts: Mapping[str, Any], experiment: Experiment, resume_from: Pat
         sizes.insert(1, f"{held_out:,} to choose the epoch")
     processes = f"{facts['processes']} processes on " if facts["processes"] > 1 else ""
     about = f"{facts['recipe']} ({facts['setting']}) on {facts['data']}, {processes}{facts['device']}"
-    print(f"{about}: {', '.join(sizes)}", flush=True)  # noqa: T201
+    print(f"{about}: {', '.join(sizes)}", flush=True)
     if resume_from is not None:
-        print(f"going on from {resume_from}", flush=True)  # noqa: T201
+        print(f"going on from {resume_from}", flush=True)
 
 
 def _check_unused(folder: Path) -> None:
@@ -350,7 +350,7 @@ def _draw_curve(history: History, path: Path, *, title: str) -> list[Path]:
     try:
         axes = history.plot(CHOSEN_BY if CHOSEN_BY in history else "train_loss")
     except ImportError as error:
-        print(f"{path.name} is left out: {error}")  # noqa: T201
+        print(f"{path.name} is left out: {error}")
         return []
     axes.set_title(title)
     figure = axes.get_figure(root=True)

@@ -114,8 +114,8 @@ def _meeting_place(timeout: float) -> dict[str, Any]:
     """
     if os.environ.get("GROUP_WORLD_SIZE") != "1":
         return {}  # restarts are not counted alike on all machines
-    from torch.distributed.distributed_c10d import PrefixStore  # noqa: PLC0415  # not in builds without it
-    from torch.distributed.rendezvous import rendezvous  # noqa: PLC0415
+    from torch.distributed.distributed_c10d import PrefixStore  # not in builds without it
+    from torch.distributed.rendezvous import rendezvous
 
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     store, own_rank, processes = next(rendezvous("env://", timeout=timedelta(seconds=timeout)))

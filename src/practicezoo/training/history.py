@@ -119,7 +119,7 @@ class History:
         Returns:
             The figure's axes.
         """
-        from practicezoo.plotting import plot_history  # noqa: PLC0415
+        from practicezoo.plotting import plot_history
 
         return plot_history(self, *names)
 

@@ -84,7 +84,7 @@ class LearningRateCurve:
         Returns:
             The figure's axes.
         """
-        from practicezoo.plotting import plot_learning_rate  # noqa: PLC0415
+        from practicezoo.plotting import plot_learning_rate
 
         return plot_learning_rate(self)
 
@@ -142,7 +142,7 @@ def find_learning_rate(
     """
     if not 0 < min_lr < max_lr < math.inf:
         raise ValueError(f"min_lr must be positive and below max_lr, got {min_lr} and {max_lr}")
-    if num_updates < 3:  # noqa: PLR2004  # a slope needs them
+    if num_updates < 3:  # a slope needs them
         raise ValueError(f"num_updates must be at least 3, got {num_updates}")
     check_restartable(loader=loader)
     step = TrainStep(model, optimizer, criterion, precision=precision, max_grad_norm=max_grad_norm)

@@ -34,7 +34,7 @@ class EpochBar:
     def __init__(self, description: str, *, total: int | None, show: bool) -> None:
         self._bar: Any = None
         if show and is_interactive():
-            from tqdm.auto import tqdm  # noqa: PLC0415
+            from tqdm.auto import tqdm
 
             layout = COUNTED if total is None else MEASURED
             self._bar = tqdm(

@@ -28,7 +28,7 @@ def find_scale(layers: Sequence[Layer], inputs: Any) -> Iterator[Finding]:
     if not layers or not any(tensor.is_floating_point() or tensor.dtype == torch.uint8 for tensor in tensors):
         return  # ids: an embedding gives them a scale
     mean, std = layers[0].mean, layers[0].std
-    if all(tensor.ndim > 2 for tensor in tensors):  # noqa: PLR2004  # images, made flat: they have one scale
+    if all(tensor.ndim > 2 for tensor in tensors):  # images, made flat: they have one scale
         mean, std = mean.mean(), (std.square().mean() + mean.var(correction=0)).sqrt()
     if not (bool((mean.abs() > MAX_SCALE).any()) or bool((std > MAX_SCALE).any())):
         return
@@ -96,7 +96,7 @@ def _is_constant(outputs: Any) -> bool:
     """Whether all rows are equal, up to rounding."""
     if not isinstance(outputs, Tensor) or not outputs.is_floating_point() or outputs.ndim == 0:
         return False
-    if len(outputs) < 2:  # noqa: PLR2004  # one row is always equal to itself
+    if len(outputs) < 2:  # one row is always equal to itself
         return False
     deviation = (outputs - outputs[:1]).abs().max()
     return bool(deviation <= 1e-6 * outputs.abs().max())

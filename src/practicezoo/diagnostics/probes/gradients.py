@@ -88,7 +88,7 @@ def _find_ratio(gradients: Gradients) -> Iterator[Finding]:
     norms = [(name, float(each.float().norm())) for name, each in gradients.of_layers if each is not None]
     # behind a last layer that starts at zero, all others get none: that is no decay
     norms = [(name, norm) for name, norm in norms if norm > 0]
-    if len(norms) < 2:  # noqa: PLR2004
+    if len(norms) < 2:
         return
     (first, first_norm), (last, last_norm) = norms[0], norms[-1]
     change = f"from {last} back to {first} the gradient's norm {{}} from {last_norm:.2g} to {first_norm:.2g}"

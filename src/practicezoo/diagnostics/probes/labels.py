@@ -91,7 +91,7 @@ def _row(inputs: Any) -> Tensor | None:
     lengths: Any = getattr(inputs, "lengths", None)
     if isinstance(inputs, PackedSequence):
         data, lengths = pad_packed_sequence(inputs, batch_first=True)
-    if not isinstance(data, Tensor) or data.ndim < 2 or data.numel() == 0:  # noqa: PLR2004
+    if not isinstance(data, Tensor) or data.ndim < 2 or data.numel() == 0:
         return None
     data = data.detach().cpu()
     if data.is_floating_point() or data.dtype == torch.uint8:
@@ -99,7 +99,7 @@ def _row(inputs: Any) -> Tensor | None:
         if lengths is not None or not row.isfinite().all():
             return None
         return row if row.shape[1] <= NUM_FEATURES else F.adaptive_avg_pool1d(row, NUM_FEATURES)
-    if data.ndim > 2 or data.is_complex():  # noqa: PLR2004
+    if data.ndim > 2 or data.is_complex():
         return None
     real = torch.ones_like(data, dtype=torch.float32)
     if isinstance(lengths, Tensor):

@@ -41,7 +41,7 @@ def find_unpicklable(loader: Any) -> Iterator[Finding]:
     ):
         try:
             _Discarding(io.BytesIO()).dump(part)
-        except Exception as error:  # noqa: BLE001  # each kind of object has its own way to refuse
+        except Exception as error:  # each kind of object has its own way to refuse
             name = getattr(part, "__qualname__", type(part).__name__)
             yield Finding(
                 code,
@@ -66,7 +66,7 @@ def find_order(loader: Any) -> Iterator[Finding]:
         return
     counts = targets.unique_consecutive(return_counts=True)[1].tolist()
     num_classes = len(targets.unique())
-    if num_classes < 2 or len(counts) > num_classes:  # noqa: PLR2004  # one class has no order
+    if num_classes < 2 or len(counts) > num_classes:  # one class has no order
         return
     # of all orders of these targets, the share that has each class in one piece
     logarithm = sum(math.lgamma(count + 1) for count in (*counts, num_classes)) - math.lgamma(sum(counts) + 1)
@@ -98,7 +98,7 @@ def all_targets(loader: Any) -> Tensor | None:
     holder = loader.dataset if isinstance(loader, DataLoader) else loader
     is_of_tensors = isinstance(holder, TensorDataset) or hasattr(holder, "num_samples")
     tensors = list(getattr(holder, "tensors", ())) if is_of_tensors else []
-    return tensors[1] if len(tensors) == 2 and isinstance(tensors[1], Tensor) else None  # noqa: PLR2004
+    return tensors[1] if len(tensors) == 2 and isinstance(tensors[1], Tensor) else None
 
 
 def _targets_in_order(loader: Any) -> Tensor | None:
@@ -119,9 +119,9 @@ def _targets_in_order(loader: Any) -> Tensor | None:
         dataset = loader.dataset
         step = max(1, len(dataset) // NUM_LOOKED_AT)
         return torch.tensor([dataset[index][1] for index in range(0, len(dataset), step)])
-    except Exception:  # noqa: BLE001  # another kind of data; if it is broken, its batch will tell
+    except Exception:  # another kind of data; if it is broken, its batch will tell
         return None
 
 
 def _is_pair(batch: Any) -> bool:
-    return isinstance(batch, tuple | list) and len(batch) == 2  # noqa: PLR2004
+    return isinstance(batch, tuple | list) and len(batch) == 2

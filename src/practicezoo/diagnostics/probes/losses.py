@@ -64,7 +64,7 @@ def _in_classes(call: LossCall, all_targets: Tensor | None) -> Iterator[Finding]
         )
     elif inputs.ndim > 1 and targets.ndim == inputs.ndim and targets.shape[1] == 1:
         yield _shapes_differ(call, "cross entropy takes one class index a sample", "targets.squeeze(1)")
-    elif inputs.ndim == 3 and targets.shape == inputs.shape[:2] != inputs.shape[::2]:  # noqa: PLR2004  # (N, T, C)
+    elif inputs.ndim == 3 and targets.shape == inputs.shape[:2] != inputs.shape[::2]:  # (N, T, C)
         yield _shapes_differ(call, "cross entropy takes the classes second", "outputs.transpose(1, 2)")
     elif targets.dtype not in {torch.int64, torch.uint8}:
         yield _type_differs(call, "cross entropy takes int64", "targets.long()")

@@ -98,7 +98,7 @@ def _find_no_logarithms(call: LossCall) -> Iterator[Finding]:
     outputs = call.inputs.detach().float()
     code, name, advice = OF_LOGARITHMS[call.kind]
     dim = 1 if outputs.ndim > 1 else 0
-    if outputs.shape[dim] < 2:  # noqa: PLR2004  # a single class is always certain
+    if outputs.shape[dim] < 2:  # a single class is always certain
         return
     wrong = bool((outputs > TOLERANCE).any())
     if call.kind == "nll":  # the divergence may be of whole images: what sums to 1 is not known
@@ -110,7 +110,7 @@ def _find_no_logarithms(call: LossCall) -> Iterator[Finding]:
 
 def are_probabilities(values: Tensor, *, tolerance: float = TOLERANCE) -> bool:
     """Whether each row has numbers from 0 to 1 that sum to 1."""
-    if values.ndim < 2:  # noqa: PLR2004
+    if values.ndim < 2:
         return False
     return bool((values >= 0).all() and ((values.sum(dim=1) - 1).abs() < tolerance).all())
 

@@ -44,7 +44,7 @@ class _HelloRecipe(Recipe):
     expected: ClassVar[Mapping[str, tuple[float, float]]] = {"accuracy": (1, 1)}
     quick = True
 
-    def read(self, options: DataOptions, *, seed: int) -> Splits:  # noqa: ARG002  # nothing to choose
+    def read(self, options: DataOptions, *, seed: int) -> Splits:  # nothing to choose
         """The word as ids, and what to answer."""
         word = encode(WORD).unsqueeze(0), encode(ANSWER).unsqueeze(0)
         return Splits(source=WORD, train=word, test=word, classes=list(ALPHABET))
@@ -53,13 +53,13 @@ class _HelloRecipe(Recipe):
         """As many characters as the alphabet has."""
         return {"num_chars": len(splits.classes), "num_classes": len(splits.classes)}
 
-    def measure(self, model: nn.Module, splits: Splits) -> dict[str, Any]:  # noqa: ARG002
+    def measure(self, model: nn.Module, splits: Splits) -> dict[str, Any]:
         """What the network answers, and the share of its characters that are right."""
         answer = respell(model, WORD)
         right = [ours == theirs for ours, theirs in zip(answer, ANSWER, strict=True)]
         return {"prediction": answer, "accuracy": sum(right) / len(right)}
 
-    def predict(self, model: nn.Module, state: Mapping[str, Any], samples: Sequence[str]) -> list[Prediction]:  # noqa: ARG002
+    def predict(self, model: nn.Module, state: Mapping[str, Any], samples: Sequence[str]) -> list[Prediction]:
         """The likeliest answer to each word."""
         return [Prediction(sample, [(respell(model, sample), None)]) for sample in samples]
 

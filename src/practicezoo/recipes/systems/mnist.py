@@ -58,7 +58,7 @@ class MnistRecipe(Recipe):
     course_data = "mnist"
     sample = "image files"
 
-    def read(self, options: DataOptions, *, seed: int) -> Splits:  # noqa: ARG002  # nothing is drawn anew
+    def read(self, options: DataOptions, *, seed: int) -> Splits:  # nothing is drawn anew
         """Whole tensors of uint8 images, normalised batch by batch."""
         name = options.dataset or self.datasets[0]
         train, test = (_images(name, split, options.root) for split in ("train", "test"))
@@ -207,8 +207,8 @@ def read_image(path: str | Path) -> Tensor:
         OSError: if the file cannot be read.
         ValueError: if it is no picture.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError  # noqa: PLC0415  # comes with torchvision
-    from torchvision.transforms.v2.functional import pil_to_tensor  # noqa: PLC0415
+    from PIL import Image, ImageOps, UnidentifiedImageError  # comes with torchvision
+    from torchvision.transforms.v2.functional import pil_to_tensor
 
     try:
         with Image.open(path) as file:
@@ -218,7 +218,7 @@ def read_image(path: str | Path) -> Tensor:
     picture = Image.alpha_composite(Image.new("RGBA", drawn.size, "white"), drawn).convert("L")
     pixels = pil_to_tensor(picture)[0]
     border = torch.cat([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    if border.float().mean() > 127:  # noqa: PLR2004
+    if border.float().mean() > 127:
         picture = ImageOps.invert(picture)
     return pil_to_tensor(ImageOps.pad(picture, (28, 28)))
 

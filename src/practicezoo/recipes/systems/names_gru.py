@@ -25,7 +25,7 @@ VALIDATION_SHARE = 0.1
 
 def drop_characters(names: PaddedSequence) -> PaddedSequence:
     """Put padding in the place of every tenth character, at random: its embedding is zero."""
-    dropped = torch.rand(names.data.shape, device=names.data.device) < 0.1  # noqa: PLR2004
+    dropped = torch.rand(names.data.shape, device=names.data.device) < 0.1
     return names._replace(data=names.data.masked_fill(dropped, CharVocab.padding_idx))
 
 
@@ -63,7 +63,7 @@ class NamesGRU(Recipe):
         ),
     }
 
-    def read(self, options: DataOptions, *, seed: int) -> Splits:  # noqa: ARG002  # nothing is drawn
+    def read(self, options: DataOptions, *, seed: int) -> Splits:  # nothing is drawn
         """The names; validation takes its tenth of each country."""
         source, train, test = _read(options)
         names, targets = train.tensors()

@@ -58,12 +58,12 @@ class _HoursRecipe(Recipe):
     quick = True
     targets: ClassVar[Sequence[float]]
 
-    def read(self, options: DataOptions, *, seed: int) -> Splits:  # noqa: ARG002  # nothing to choose
+    def read(self, options: DataOptions, *, seed: int) -> Splits:  # nothing to choose
         """The three points, to train and to measure on."""
         points = _column(HOURS), _column(self.targets)
         return Splits(source="three points", train=points, test=points, classes=[])
 
-    def model_config(self, splits: Splits) -> dict[str, Any]:  # noqa: ARG002  # always the same
+    def model_config(self, splits: Splits) -> dict[str, Any]:  # always the same
         """Nothing to set."""
         return {}
 
@@ -108,14 +108,14 @@ class LinearRegressionRecipe(_HoursRecipe):
             nn.init.constant_(parameter, 0.5)
         return model
 
-    def measure(self, model: nn.Module, splits: Splits) -> dict[str, Any]:  # noqa: ARG002
+    def measure(self, model: nn.Module, splits: Splits) -> dict[str, Any]:
         """The line, and its value at 4."""
         bias, one, four = self.outputs(model, [0.0, 1.0, 4.0])
         weight = model.get_parameter("weight").item()
         assert abs(one - bias - weight) < 1e-3 * max(1, abs(one))  # noqa: S101  # it is a line
         return {"weight": weight, "bias": bias, "prediction_at_4": four}
 
-    def predict(self, model: nn.Module, state: Mapping[str, Any], samples: Sequence[str]) -> list[Prediction]:  # noqa: ARG002
+    def predict(self, model: nn.Module, state: Mapping[str, Any], samples: Sequence[str]) -> list[Prediction]:
         """The points for so many hours."""
         outputs = self.outputs(model, [parse_number("hours", sample) for sample in samples])
         return [
@@ -149,7 +149,7 @@ class LogisticRegressionRecipe(_HoursRecipe):
         ),
     }
 
-    def measure(self, model: nn.Module, splits: Splits) -> dict[str, Any]:  # noqa: ARG002
+    def measure(self, model: nn.Module, splits: Splits) -> dict[str, Any]:
         """Where the curve crosses 0.5, and the chances of the three."""
         at_zero, *logits = self.outputs(model, [0.0, *HOURS])
         slope = logits[0] - at_zero
@@ -159,7 +159,7 @@ class LogisticRegressionRecipe(_HoursRecipe):
             **{f"chance_at_{hours:g}": chance for hours, chance in zip(HOURS, chances, strict=True)},
         }
 
-    def predict(self, model: nn.Module, state: Mapping[str, Any], samples: Sequence[str]) -> list[Prediction]:  # noqa: ARG002
+    def predict(self, model: nn.Module, state: Mapping[str, Any], samples: Sequence[str]) -> list[Prediction]:
         """The chances to pass and to fail after so many hours."""
         logits = self.outputs(model, [parse_number("hours", sample) for sample in samples])
         return [

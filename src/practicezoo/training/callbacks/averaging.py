@@ -65,7 +65,7 @@ class WeightAveraging(Callback):
         self._average = get_ema_multi_avg_fn(decay)
 
     @torch.no_grad()
-    def on_step_end(self, run: Run, result: StepResult) -> None:  # noqa: ARG002  # the hook's signature
+    def on_step_end(self, run: Run, result: StepResult) -> None:  # the hook's signature
         """Let the new weights flow into the average; nothing is read from the device."""
         if run.model is not self._model:
             raise ValueError("model must be the one that is trained, got another one")

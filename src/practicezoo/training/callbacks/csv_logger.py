@@ -57,7 +57,7 @@ class CSVLogger(Callback):
         self._place: int | None = None  # of a resumed run's rows, from its checkpoint
         self._loaded: int | None = None
 
-    def on_step_end(self, run: Run, result: StepResult) -> None:  # noqa: ARG002  # the hook's signature
+    def on_step_end(self, run: Run, result: StepResult) -> None:  # the hook's signature
         """Look, in the first update, at what the file holds."""
         if is_main():
             self._begin(run)

@@ -85,7 +85,7 @@ class TensorBoardLogger(Callback):
 
 def _summary_writer() -> "type[SummaryWriter]":
     try:
-        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415
+        from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise ImportError(
             'TensorBoardLogger needs tensorboard: pip install "practicezoo[tensorboard]"'

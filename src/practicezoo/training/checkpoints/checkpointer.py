@@ -93,7 +93,7 @@ class Checkpointer(Callback):
         self.mode: Mode = mode
         self.extra = dict(extra or {})
 
-    def on_step_end(self, run: Run, result: StepResult) -> None:  # noqa: ARG002
+    def on_step_end(self, run: Run, result: StepResult) -> None:
         """Write a checkpoint if it is time."""
         if self.every != "epoch" and run.num_updates % self.every == 0:
             self._save_newest(run)
