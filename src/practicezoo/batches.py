@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-__all__ = ["move_to", "num_items", "split_batch"]
+__all__ = ["check_loaders", "move_to", "no_batch", "num_items", "split_batch"]
 
 
 def move_to(data: Any, device: torch.device | str) -> Any:
@@ -59,3 +59,15 @@ def num_items(targets: Any) -> int:
     if isinstance(targets, tuple | list) and targets:
         return num_items(targets[0])
     raise TypeError(f"targets must be a tensor or a collection of tensors, got {type(targets).__name__}")
+
+
+def check_loaders(**loaders: Any) -> None:
+    """Raise TypeError for the first loader that is tensors rather than batches of them."""
+    for argument, loader in loaders.items():
+        if isinstance(loader, tuple) and loader and all(isinstance(part, Tensor) for part in loader):
+            raise TypeError(f"{argument} must give batches, as a TensorLoader of them does, got tensors")
+
+
+def no_batch() -> ValueError:
+    """The error for a loader that gave no batch."""
+    return ValueError("loader must give at least one batch, got none")

@@ -28,6 +28,7 @@ def run_through(stopping: EarlyStopping, values: list[float], *, name: str = "va
         stopping.on_epoch_end(run)
         if run.should_stop:
             break
+    stopping.on_run_end(run)
     return run
 
 

@@ -11,11 +11,11 @@ from torch.optim.lr_scheduler import StepLR
 from torch.utils.data import DataLoader, Sampler, TensorDataset
 
 from practicezoo import PaddedSequence, TensorLoader
-from practicezoo.metrics.running_mean import RunningMean
 from practicezoo.training import (
     Accuracy,
     Callback,
     EarlyStopping,
+    Run,
     TrainStep,
     evaluate,
     fit,
@@ -436,13 +436,12 @@ class TestProgress:
 
     def test_the_bar_shows_loss_and_rate(self, capfd, monkeypatch):
         monkeypatch.setattr(progress, "is_interactive", lambda: True)
-        with progress.EpochBar("epoch 1/1", total=2, show=True) as bar:
+        run = Run(mlp(), None, epochs=1, epoch=1, train_loader=range(2))
+        with progress.EpochBar(run, show=True) as bar:
             bar._bar.mininterval = 0
-            losses = RunningMean()
-            losses.add(torch.tensor(1.5), 4)
-            bar.advance(4, losses)
-            losses.add(torch.tensor(1.5), 4)
-            bar.advance(4, losses)
+            for _ in range(2):
+                run.losses.add(torch.tensor(1.5), 4)
+                bar.advance(4)
         assert re.search(r"epoch 1/1.*2/2.*loss 1\.5000, [\d,]+ items/s", capfd.readouterr().err)
 
     def test_interactive_is_a_terminal_or_a_notebook(self, monkeypatch):

@@ -384,7 +384,7 @@ class TestCheckpointer:
         assert state["history"][monitor] == history[monitor][: best.epoch]
         assert state["extra"] == {"note": "mine"}
 
-    def test_it_is_called_after_the_others(self, tmp_path):
+    def test_it_saves_the_others_state_of_the_same_moment(self, tmp_path):
         class Counter(Callback):
             count = 0
 
@@ -396,7 +396,7 @@ class TestCheckpointer:
 
         train(tmp_path, callbacks=[Checkpointer(tmp_path), Counter()])
         state = load_checkpoint(tmp_path / "update-00000028.pt")
-        assert state["callbacks"] == [["Counter", {"count": 28}], ["Checkpointer", None]]
+        assert state["callbacks"] == [["Checkpointer", None], ["Counter", {"count": 28}]]
 
     def test_a_loss_that_is_no_number_is_not_saved(self, tmp_path):
         batches = split(*classes(NUM_ITEMS), BATCH_SIZE)
@@ -722,7 +722,7 @@ except OSError as error:
         [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True
     )
     assert ran.stdout.startswith(f"{tmp_path / 'update-00000003.pt'} could not be written: ")
-    assert "raised by the callback Checkpointer.on_epoch_end" in ran.stdout
+    assert "raised by the callback Checkpointer.on_checkpoint" in ran.stdout
     assert names(tmp_path) == ["update-00000001.pt", "update-00000002.pt"]
     assert load_checkpoint(tmp_path / "update-00000002.pt")["progress"]["finished_epochs"] == 2
 

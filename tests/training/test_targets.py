@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.optim import SGD
 
-from practicezoo.metrics.targets import compute_loss, move_targets
+from practicezoo.metrics.loss import WeightedLoss
 from practicezoo.training import Accuracy, TrainStep, evaluate, evaluation, fit, loss_weight, step
 from training.toys import HostReads
 
@@ -87,7 +87,7 @@ def test_a_large_batch_names_the_first():
     targets = torch.ones(100_000, dtype=torch.long)
     targets[[77_777, 99_999]] = torch.tensor([11, 12])
     with pytest.raises(ValueError, match=r"targets must lie in \[0, 10\), got 11 at index 77777"):
-        compute_loss(nn.CrossEntropyLoss(), torch.zeros(100_000, 10), targets)
+        WeightedLoss(nn.CrossEntropyLoss()).part(torch.zeros(100_000, 10), targets, 1)
 
 
 @every_criterion
@@ -96,7 +96,7 @@ def test_targets_are_checked_before_they_leave_the_cpu(criterion, targets, messa
     targets = torch.tensor(targets)
     outputs = torch.zeros(len(targets), 10, *targets.shape[1:], device=META)
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        move_targets(criterion, outputs, targets, META)
+        WeightedLoss(criterion).move_targets(outputs, targets, META)
 
 
 @pytest.mark.parametrize("measure", ["train", "evaluate"])
@@ -124,20 +124,24 @@ def test_a_model_elsewhere_gets_checked_targets(measure, monkeypatch):
     ],
 )
 def test_what_is_right_or_no_class_index_moves_as_it_is(criterion, targets):
-    moved = move_targets(criterion, torch.zeros(len(targets), 10, device=META), targets, META)
+    moved = WeightedLoss(criterion).move_targets(torch.zeros(len(targets), 10, device=META), targets, META)
     assert (moved[0] if isinstance(moved, list) else moved).device == META
 
 
 def test_what_is_elsewhere_already_is_not_read():
     targets = torch.zeros(4, dtype=torch.long, device=META)  # has no values to read
-    assert move_targets(nn.CrossEntropyLoss(), torch.zeros(4, 10, device=META), targets, META) is targets
+    assert (
+        WeightedLoss(nn.CrossEntropyLoss()).move_targets(torch.zeros(4, 10, device=META), targets, META)
+        is targets
+    )
 
 
 def test_right_targets_cost_no_look_on_the_cpu():
     outputs, targets = torch.zeros(4, 10), torch.arange(4)
     with HostReads() as reads:
         criterion = nn.CrossEntropyLoss()
-        compute_loss(criterion, outputs, move_targets(criterion, outputs, targets, torch.device("cpu")))
+        loss = WeightedLoss(criterion)
+        loss.part(outputs, loss.move_targets(outputs, targets, torch.device("cpu")), 4)
     assert reads.count == 0
 
 
@@ -146,7 +150,7 @@ def test_other_errors_stay_as_they_are():
         return outputs[len(outputs)]
 
     with pytest.raises(IndexError, match="index 4 is out of bounds") as caught:
-        compute_loss(criterion, torch.zeros(4, 10), torch.full((4,), 12))
+        WeightedLoss(criterion).part(torch.zeros(4, 10), torch.full((4,), 12), 1)
     assert caught.value.__cause__ is None
 
 
@@ -179,7 +183,7 @@ def test_targets_of_floats_that_are_no_probabilities(criterion, way):
 )
 def test_what_torch_says_clearly_is_left_to_torch(criterion, outputs, targets, message):
     with pytest.raises((RuntimeError, ValueError, UserWarning), match=message):
-        compute_loss(criterion, torch.zeros(outputs), targets)
+        WeightedLoss(criterion).part(torch.zeros(outputs), targets, 1)
 
 
 def test_accuracy_counts_a_target_that_is_no_class_as_wrong():

@@ -1,17 +1,170 @@
-"""What a batch's loss weighs among other batches: sums and counts behind a mean."""
+"""A criterion that knows what its mean divides by, so that batches of any size add up to one.
+
+This is the only file that looks at a criterion's type or ``reduction``.
+"""
 
 import copy
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from practicezoo.batches import move_to, num_items
 
-__all__ = ["Criterion", "as_sum", "loss_total", "loss_weight", "weighted"]
+__all__ = ["Criterion", "LossPart", "WeightedLoss", "loss_weight", "weighted"]
 
 Criterion: TypeAlias = Callable[[Any, Any], Tensor]
+
+SMALLEST_TOTAL = 1e-30  # where nothing counts a share of the loss is zero, not NaN
+
+
+class LossPart(NamedTuple):
+    """The criterion's value for one of several batches.
+
+    Attributes:
+        objective: what to differentiate: the gradients of all parts add up to the gradient of the whole.
+        value: the criterion's value, detached.
+        weight: what the batch weighs among the others.
+        is_sum: whether ``value`` is a sum over items rather than a mean.
+    """
+
+    objective: Tensor
+    value: Tensor
+    weight: Tensor | int
+    is_sum: bool
+
+    @property
+    def loss_sum(self) -> Tensor:
+        """The sum over the batch's items behind ``value``."""
+        return _widened(self.value) if self.is_sum else weighted(self.value, self.weight)
+
+
+class WeightedLoss:
+    """A criterion together with the law by which its values for several batches are put together.
+
+    A mean over items cannot be had from means over batches without knowing what each divides by:
+    :meth:`weight` tells that, and :meth:`part` gives what a batch adds to the whole.
+
+    Args:
+        criterion: called with outputs and targets, returns a scalar.
+    """
+
+    def __init__(self, criterion: Criterion) -> None:
+        self.criterion = criterion
+        self._reduction = getattr(criterion, "reduction", None)
+        self._counts_classes = isinstance(criterion, nn.CrossEntropyLoss | nn.NLLLoss)
+        self._summed = self._as_sum() if self._counts_classes and self._reduction == "mean" else None
+
+    def weight(self, targets: Any) -> Tensor | int:
+        """What the mean over ``targets`` divides by; see :func:`loss_weight`."""
+        if not isinstance(targets, Tensor) or self._reduction in {"sum", "batchmean"}:
+            return num_items(targets)
+        return self._count_classes(targets) if self._counts_classes else targets.numel()
+
+    def part(
+        self, outputs: Any, targets: Any, weight: Tensor | int, *, of: Tensor | float | None = None
+    ) -> LossPart:
+        """What a batch contributes.
+
+        Args:
+            outputs: of the model.
+            targets: on the outputs' device.
+            weight: of this batch, from :meth:`weight`.
+            of: the weights of all batches together; None if this batch is the whole. Then the objective is
+                the criterion's own value, bit for bit what a loop written by hand differentiates.
+
+        Raises:
+            ValueError: if the criterion returns no scalar, or torch finds a class index out of range (it
+                looks on the CPU only).
+        """
+        is_sum = self._reduction == "sum"
+        if of is None or is_sum:
+            value = self._compute(self.criterion, outputs, targets)
+            return LossPart(value, value.detach(), weight, is_sum)
+        if self._summed is not None:
+            value = self._compute(self._summed, outputs, targets)
+            objective = value / torch.as_tensor(of).clamp(min=SMALLEST_TOTAL)
+            return LossPart(objective, value.detach(), weight, is_sum=True)
+        value = self._compute(self.criterion, outputs, targets)
+        return LossPart(value * weight / of, value.detach(), weight, is_sum=False)
+
+    @staticmethod
+    def mean(parts: Sequence[LossPart]) -> Tensor:
+        """The mean loss over the items of all parts."""
+        if len(parts) == 1 and not parts[0].is_sum:
+            return parts[0].value
+        loss_sums, weights = [part.loss_sum for part in parts], [part.weight for part in parts]
+        return sum(loss_sums[1:], start=loss_sums[0]) / sum(weights[1:], start=weights[0])
+
+    def move_targets(self, outputs: Any, targets: Any, device: torch.device) -> Any:
+        """``targets`` on ``device``, where ``outputs`` are.
+
+        On a GPU an index that is no class ends in an assertion that leaves the whole process without the
+        device, so class indices that come from the CPU are checked before they go there. Those that already
+        live on the GPU are not read back: that would make every step wait.
+
+        Raises:
+            ValueError: if class indices leave the CPU and one is out of range.
+        """
+        if (
+            self._counts_classes
+            and isinstance(targets, Tensor)
+            and targets.device.type == "cpu"
+            and device.type != "cpu"
+            and not targets.is_floating_point()
+            and outputs.ndim > 1
+            and (wrong := self._out_of_range(targets, outputs.shape[1]))
+        ):
+            raise wrong
+        return move_to(targets, device)
+
+    def _compute(self, criterion: Criterion, outputs: Any, targets: Any) -> Tensor:
+        try:
+            value = criterion(outputs, targets)
+        except IndexError as error:  # torch's own message names neither value nor place
+            if str(error).startswith("Target ") and (wrong := self._out_of_range(targets, outputs.shape[1])):
+                raise wrong from error
+            raise
+        if value.ndim > 0:
+            raise ValueError(f"criterion must return a scalar, got shape {tuple(value.shape)}")
+        return value
+
+    def _as_sum(self) -> Criterion:
+        """Cross entropy summed rather than averaged: its mean has no gradient where no target counts."""
+        summed: Any = copy.copy(self.criterion)
+        summed.reduction = "sum"
+        return summed
+
+    def _count_classes(self, targets: Tensor) -> Tensor | int:
+        """The weight of class indices that are not ignored, or the number of class probabilities."""
+        criterion: Any = self.criterion
+        if targets.is_floating_point():
+            if targets.ndim < 2:  # (N, C, ...)
+                raise TypeError(
+                    "targets must be class indices (int64) or class probabilities (N, C, ...), "
+                    f"got {targets.dtype} of shape {tuple(targets.shape)}"
+                )
+            return targets.numel() // targets.shape[1]
+        counted = targets != criterion.ignore_index
+        if criterion.weight is None:
+            return counted.count_nonzero()
+        # no index leads beyond the weights: the criterion is the one to refuse it
+        indices = targets.clamp(0, len(criterion.weight) - 1)
+        indices, counted = move_to((indices, counted), criterion.weight.device)
+        return torch.sum(criterion.weight[indices].mul(counted))
+
+    def _out_of_range(self, targets: Tensor, num_classes: int) -> ValueError | None:
+        """The error for the first class index that is neither a class nor ignored."""
+        ignore_index = getattr(self.criterion, "ignore_index", -100)  # torch's default
+        wrong = ((targets < 0) | (targets >= num_classes)) & (targets != ignore_index)
+        if not wrong.any():
+            return None
+        place = tuple(wrong.nonzero()[0].tolist())
+        shown = place if len(place) > 1 else place[0]
+        return ValueError(
+            f"targets must lie in [0, {num_classes}), got {int(targets[place])} at index {shown}"
+        )
 
 
 def loss_weight(criterion: Criterion, targets: Any) -> Tensor | int:
@@ -36,32 +189,7 @@ def loss_weight(criterion: Criterion, targets: Any) -> Tensor | int:
         >>> loss_weight(nn.MSELoss(), torch.zeros(4, 2))
         8
     """
-    if not isinstance(targets, Tensor) or getattr(criterion, "reduction", None) in {"sum", "batchmean"}:
-        return num_items(targets)
-    if isinstance(criterion, nn.CrossEntropyLoss | nn.NLLLoss):
-        if targets.is_floating_point():
-            if targets.ndim < 2:  # (N, C, ...)
-                raise TypeError(
-                    "targets must be class indices (int64) or class probabilities (N, C, ...), "
-                    f"got {targets.dtype} of shape {tuple(targets.shape)}"
-                )
-            return targets.numel() // targets.shape[1]
-        counted = targets != criterion.ignore_index
-        class_weights = criterion.weight
-        if class_weights is None:
-            return counted.count_nonzero()
-        # no index leads beyond the weights: the criterion is the one to refuse it
-        indices = targets.clamp(0, len(class_weights) - 1)
-        indices, counted = move_to((indices, counted), class_weights.device)
-        return class_weights[indices].mul(counted).sum()
-    return targets.numel()
-
-
-def loss_total(criterion: Criterion, loss: Tensor, weight: Tensor | int) -> Tensor:
-    """The sum over a batch's items behind ``loss``, the criterion's value for the batch."""
-    if getattr(criterion, "reduction", None) == "sum":
-        return _widened(loss)
-    return weighted(loss, weight)
+    return WeightedLoss(criterion).weight(targets)
 
 
 def weighted(mean: Tensor, weight: Tensor | float) -> Tensor:
@@ -76,12 +204,3 @@ def weighted(mean: Tensor, weight: Tensor | float) -> Tensor:
 def _widened(loss: Tensor) -> Tensor:
     """A loss in float32 at least: a sum in bfloat16 soon stops growing."""
     return loss.float() if loss.dtype in {torch.bfloat16, torch.float16} else loss
-
-
-def as_sum(criterion: Criterion) -> Criterion | None:
-    """Cross entropy summed rather than averaged: its mean has no gradient where no target counts."""
-    if not isinstance(criterion, nn.CrossEntropyLoss | nn.NLLLoss) or criterion.reduction != "mean":
-        return None
-    summed = copy.copy(criterion)
-    summed.reduction = "sum"
-    return summed

@@ -35,8 +35,7 @@ from practicezoo.training.checkpoints.folder import (
     newest_checkpoint,
     remove_checkpoints,
 )
-from practicezoo.training.loop import epoch_line
-from practicezoo.training.progress import is_interactive
+from practicezoo.training.progress import epoch_line, is_interactive
 
 __all__ = ["TrainResult", "load_trained", "train_recipe"]
 

@@ -9,15 +9,14 @@ from torch import Tensor, nn
 from torch.utils.data import DistributedSampler
 
 from practicezoo.arguments import check_instances
-from practicezoo.batches import move_to, split_batch
-from practicezoo.metrics.loss import Criterion, loss_total, loss_weight
+from practicezoo.batches import move_to, no_batch, split_batch
+from practicezoo.metrics.loss import Criterion, WeightedLoss
 from practicezoo.metrics.metric import Metric
-from practicezoo.metrics.targets import compute_loss, move_targets
 from practicezoo.runtime.collectives import sum_over_ranks
 from practicezoo.runtime.device import device_of
 from practicezoo.runtime.loaders import loader_parts
 from practicezoo.runtime.precision import Precision, autocast, check_precision
-from practicezoo.training.replica import unwrap
+from practicezoo.training.replica import without_exchange
 
 __all__ = ["evaluate", "evaluation_mode"]
 
@@ -70,13 +69,14 @@ def evaluate(
         raise ValueError("criterion or metrics must be given, got neither")
     if criterion is not None and "loss" in metrics:
         raise ValueError("metrics must not be named 'loss' beside a criterion")
-    model = unwrap(model)
+    model = without_exchange(model)
     _check_counts_once(loader)
     device = device_of(model)
     for metric in metrics.values():
         metric.reset()
         if hasattr(metric, "to"):
             metric.to(device)
+    loss = None if criterion is None else WeightedLoss(criterion)
     loss_sum: Tensor | float = 0.0
     weight: Tensor | float = 0
     num_batches: Tensor | float = 0
@@ -85,21 +85,19 @@ def evaluate(
             inputs, targets = split_batch(batch)
             with autocast(device, precision):
                 outputs = model(move_to(inputs, device))
-                if criterion is None:
+                if loss is None:
                     targets = move_to(targets, device)
                 else:
-                    targets = move_targets(criterion, outputs, targets, device)
-                    batch_weight = loss_weight(criterion, targets)
-                    loss = compute_loss(criterion, outputs, targets)
-                    part = loss_total(criterion, loss, batch_weight)
-                    loss_sum, weight = loss_sum + part, weight + batch_weight
+                    targets = loss.move_targets(outputs, targets, device)
+                    part = loss.part(outputs, targets, loss.weight(targets))
+                    loss_sum, weight = loss_sum + part.loss_sum, weight + part.weight
             for metric in metrics.values():
                 metric.update(outputs, targets)
             num_batches += 1
     loss_sum, weight, num_batches = sum_over_ranks(loss_sum, weight, num_batches)
     if num_batches == 0:
-        raise ValueError("loader must give at least one batch, got none")
-    results = {} if criterion is None else {"loss": float(loss_sum / weight)}
+        raise no_batch()
+    results = {} if loss is None else {"loss": float(loss_sum / weight)}
     return results | {name: float(metric.compute()) for name, metric in metrics.items()}
 
 

@@ -10,6 +10,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from practicezoo.arguments import check_restartable
+from practicezoo.batches import no_batch
 from practicezoo.metrics.loss import Criterion
 from practicezoo.runtime.collectives import sum_over_ranks
 from practicezoo.runtime.precision import Precision
@@ -206,4 +207,4 @@ def _endless(loader: Iterable[Any]) -> Iterator[Any]:
             is_empty = False
             yield batch
         if is_empty:
-            raise ValueError("loader must give at least one batch, got none")
+            raise no_batch()

@@ -1,7 +1,6 @@
 """The training loop: a generator of updates, and ``fit`` around it."""
 
 import math
-import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,30 +9,29 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from practicezoo.arguments import as_list, check_count, check_instances
+from practicezoo.arguments import check_count
+from practicezoo.batches import check_loaders, no_batch
 from practicezoo.metrics.loss import Criterion
 from practicezoo.metrics.metric import Metric
-from practicezoo.runtime.collectives import any_rank, broadcast_tensors, check_equal_lengths, sum_over_ranks
+from practicezoo.runtime.collectives import (
+    any_rank,
+    broadcast_tensors,
+    check_equal_lengths,
+    sum_over_ranks,
+)
 from practicezoo.runtime.loaders import loader_parts
 from practicezoo.runtime.precision import Precision
 from practicezoo.runtime.processes import is_main
-from practicezoo.training.callbacks.callback import Callback
-from practicezoo.training.callbacks.early_stopping import EarlyStopping
-from practicezoo.training.checkpoints.checkpointer import Checkpointer
+from practicezoo.training.callbacks.callback import Callback, CallbackList
 from practicezoo.training.checkpoints.resume import check_folders, resume
-from practicezoo.training.evaluation import evaluate
 from practicezoo.training.history import History
 from practicezoo.training.progress import EpochBar
 from practicezoo.training.run import Run
-from practicezoo.training.schedules import (
-    Interval,
-    check_interval,
-    is_per_epoch,
-    step_after_epoch,
-)
+from practicezoo.training.schedules import Interval, Schedules
 from practicezoo.training.step import StepResult, TrainStep
+from practicezoo.training.validation import Validation
 
-__all__ = ["epoch_line", "fit", "train_epoch"]
+__all__ = ["fit", "train_epoch"]
 
 LOSS_CHECK_EVERY = 50  # updates between looks at the loss: rare enough not to make a GPU wait
 
@@ -66,7 +64,7 @@ def train_epoch(step: TrainStep, loader: Iterable[Any], accumulate: int = 1) -> 
     """
     check_count(accumulate=accumulate)
     if (yield from _updates(step, loader, accumulate)) == 0:
-        raise _no_batch()
+        raise no_batch()
 
 
 def _updates(step: TrainStep, loader: Iterable[Any], accumulate: int) -> Generator[StepResult, None, int]:
@@ -161,153 +159,78 @@ def fit(
         True
     """
     check_count(epochs=epochs, accumulate=accumulate)
-    _check_watchers(callbacks, metrics, has_validation=val_loader is not None)
-    if metrics and val_loader is None:
-        raise ValueError(f"metrics are measured on val_loader, which must be given for {', '.join(metrics)}")
-    for name, loader in (("train_loader", train_loader), ("val_loader", val_loader)):
-        if isinstance(loader, tuple) and loader and all(isinstance(part, Tensor) for part in loader):
-            raise TypeError(f"{name} must give batches, as a TensorLoader of them does, got tensors")
-    check_interval(lr_scheduler_interval)
-    schedulers = as_list(lr_scheduler)
-    per_epoch = [each for each in schedulers if is_per_epoch(each, lr_scheduler_interval)]
+    check_loaders(train_loader=train_loader, val_loader=val_loader)
+    validation = Validation(val_loader, metrics)
+    watchers = CallbackList(callbacks)
+    watchers.check_monitors(
+        ["train_loss", "learning_rate", "seconds", *validation.names],
+        hint="" if validation.names else "; val_loader is not given",
+    )
+    schedules = Schedules(lr_scheduler, lr_scheduler_interval)
     step = TrainStep(
         model,
         optimizer,
         criterion,
-        lr_scheduler=[each for each in schedulers if each not in per_epoch],
+        lr_scheduler=schedules.of_updates,
         precision=precision,
         max_grad_norm=max_grad_norm,
     )
-    # a checkpoint holds the state of the others at the same moment
-    checkpointers = [callback for callback in callbacks if isinstance(callback, Checkpointer)]
-    callbacks = [*(callback for callback in callbacks if callback not in checkpointers), *checkpointers]
-    model = step.model
     run = Run(
-        model,
+        step.model,
         step,
         epochs,
         train_loader=train_loader,
         accumulate=accumulate,
-        lr_schedulers=schedulers,
-        callbacks=callbacks,
+        lr_schedulers=schedules.all,
+        callbacks=watchers.callbacks,
     )
     if resume_from is not None:
         resume(run, resume_from)
     check_folders(run)
-    while run.epoch_updates or (run.epoch < epochs and not run.should_stop):
-        run.epoch += 1
-        started = time.perf_counter() - run.seconds
-        _set_epoch(train_loader, run.epoch)
-        bar_shows = progress and is_main()
-        with EpochBar(f"epoch {run.epoch}/{epochs}", total=_updates_left(run), show=bar_shows) as bar:
-            values = {"train_loss": _train(run, bar, started), "learning_rate": step.learning_rate}
-            if val_loader is not None:
-                values |= _measure(run, val_loader, metrics)
-            values["seconds"] = time.perf_counter() - started
-            step_after_epoch(per_epoch, values)
+    watchers.call("on_run_start", run)
+    while not run.is_finished:
+        run.begin_epoch()
+        with EpochBar(run, show=progress and is_main()) as bar:
+            values = {"train_loss": _train(run, watchers, bar), "learning_rate": step.learning_rate}
+            values |= validation.measure(run)
+            values["seconds"] = run.seconds
+            schedules.step_after_epoch(values)
             run.end_epoch(values)
-            bar.finish(epoch_line(run))
+            bar.finish()
+        run.should_stop = any_rank(run.should_stop)  # what was set on one rank while it trained
+        watchers.call("on_epoch_end", run)
         run.should_stop = any_rank(run.should_stop)
-        for checkpointer in checkpointers:  # before a callback may put other weights back
-            _call(checkpointer, "save_best", run)
-        for callback in callbacks:
-            _call(callback, "on_epoch_end", run)
-            run.should_stop = any_rank(run.should_stop)  # the next one is to do the same on every rank
+        watchers.call("on_checkpoint", run)
+    watchers.call("on_run_end", run)
     return run.history
 
 
-def _check_watchers(
-    callbacks: Sequence[Callback], metrics: Mapping[str, Metric] | None, *, has_validation: bool
-) -> None:
-    """Raise an error for callbacks and metrics that would fail only when the first epoch has been trained."""
-    if not isinstance(callbacks, list | tuple):
-        raise TypeError(f"callbacks must be a list of callbacks, got {type(callbacks).__name__}")
-    if metrics is not None and not isinstance(metrics, Mapping):
-        raise TypeError(f"metrics must be a dict of metrics by name, got {type(metrics).__name__}")
-    measured = ["val_loss", *(f"val_{name}" for name in metrics or ())] if has_validation else []
-    names = ["train_loss", "learning_rate", "seconds", *measured]
-    for callback in callbacks:
-        check_instances(callbacks=callback)
-        monitor = getattr(callback, "monitor", None) or "train_loss"
-        if isinstance(callback, EarlyStopping | Checkpointer) and monitor not in names:
-            missing = "" if has_validation else "; val_loader is not given"
-            raise ValueError(
-                f"{type(callback).__name__}'s monitor must be one of {', '.join(names)}, "
-                f"got {monitor!r}{missing}"
-            )
-
-
-def epoch_line(run: Run) -> str:
-    """The last epoch's values in one line."""
-    shown = {name: value for name, value in run.history.last().items() if name != "seconds"}
-    values = "  ".join(f"{name} {value:.4g}" for name, value in shown.items())
-    number = f"{run.epoch:>{len(str(run.epochs))}}/{run.epochs}"
-    return f"epoch {number}  {values}  {run.history['seconds'][-1]:.1f} s"
-
-
-def _train(run: Run, bar: EpochBar, started: float) -> float:
+def _train(run: Run, watchers: CallbackList, bar: EpochBar) -> float:
     """Train one epoch, or what is left of it; returns the mean loss over its items."""
+    _set_epoch(run.train_loader, run.epoch)
     checked = run.epoch_updates
     for result in _updates(run.step, run.batches(), run.accumulate):
         run.losses.add(result.loss, result.weight)
         run.num_updates += 1
         run.epoch_updates += 1
-        run.seconds = time.perf_counter() - started
-        for callback in run.callbacks:
-            _call(callback, "on_step_end", run, result)
+        watchers.call("on_step_end", run, result)
+        watchers.call("on_checkpoint", run)
         if run.epoch_updates % LOSS_CHECK_EVERY == 0:
-            _totals(run, checked + 1)
+            _read_loss(run, checked + 1)
             checked = run.epoch_updates
-        bar.advance(result.num_items, run.losses)
+        bar.advance(result.num_items)
     if run.epoch_updates == 0:
-        raise _no_batch()
-    loss_sum, weight = _totals(run, checked + 1)
+        raise no_batch()
+    loss_sum, weight = _read_loss(run, checked + 1)
     return float(loss_sum / weight)
 
 
-def _measure(run: Run, val_loader: Iterable[Any], metrics: Mapping[str, Metric] | None) -> dict[str, float]:
-    step = run.step
-    measured = evaluate(
-        run.model, val_loader, criterion=step.criterion, metrics=metrics, precision=step.precision
-    )
-    if not math.isfinite(measured["loss"]):
-        raise _divergence("val_loss", measured["loss"], run, f"after update {run.num_updates}")
-    return {f"val_{name}": value for name, value in measured.items()}
-
-
-def _totals(run: Run, first: int) -> tuple[Tensor | float, Tensor | float]:
-    """All ranks' losses and weights so far; FloatingPointError on each rank if one's is no number."""
+def _read_loss(run: Run, first: int) -> tuple[Tensor | float, Tensor | float]:
+    """The losses and weights so far of all ranks; FloatingPointError on each if one's is not finite."""
     loss_sum, weight = sum_over_ranks(*run.losses.totals())
     if not math.isfinite(loss_sum):
-        when = f"between updates {first} and {run.epoch_updates}"
-        raise _divergence("the loss", float(loss_sum), run, when)
+        raise run.divergence("the loss", float(loss_sum), f"between updates {first} and {run.epoch_updates}")
     return loss_sum, weight
-
-
-def _no_batch() -> ValueError:
-    return ValueError("loader must give at least one batch, got none")
-
-
-def _divergence(what: str, value: float, run: Run, when: str) -> FloatingPointError:
-    return FloatingPointError(
-        f"{what} became {value} in epoch {run.epoch}, {when}, at learning rate "
-        f"{run.step.learning_rate:.3g}: try a smaller learning rate or max_grad_norm"
-    )
-
-
-def _call(callback: Callback, hook: str, *arguments: Any) -> None:
-    try:
-        getattr(callback, hook)(*arguments)
-    except Exception as error:
-        error.add_note(f"raised by the callback {type(callback).__name__}.{hook}")
-        raise
-
-
-def _updates_left(run: Run) -> int | None:
-    try:
-        return math.ceil(len(run.train_loader) / run.accumulate) - run.epoch_updates  # type: ignore[arg-type]
-    except TypeError:  # an iterable without a length
-        return None
 
 
 def _set_epoch(loader: Any, epoch: int) -> None:

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from practicezoo.batches import move_to
+from practicezoo.batches import move_to, no_batch
 from practicezoo.runtime.device import device_of
 from practicezoo.runtime.precision import Precision, autocast, check_precision
 from practicezoo.training.evaluation import evaluation_mode
-from practicezoo.training.replica import unwrap
+from practicezoo.training.replica import without_exchange
 
 __all__ = ["predict"]
 
@@ -41,7 +41,7 @@ def predict(model: nn.Module, loader: Iterable[Any], *, precision: Precision = "
         torch.Size([3, 3])
     """
     check_precision(precision)
-    model = unwrap(model)
+    model = without_exchange(model)
     device = device_of(model)
     collected = []
     with evaluation_mode(model):
@@ -49,7 +49,7 @@ def predict(model: nn.Module, loader: Iterable[Any], *, precision: Precision = "
             with autocast(device, precision):
                 collected.append(move_to(model(move_to(_inputs(batch), device)), "cpu"))
     if not collected:
-        raise ValueError("loader must give at least one batch, got none")
+        raise no_batch()
     return _concatenate(collected)
 
 

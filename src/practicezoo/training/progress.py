@@ -5,9 +5,9 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-from practicezoo.metrics.running_mean import RunningMean
+from practicezoo.training.run import Run
 
-__all__ = ["EpochBar", "is_interactive"]
+__all__ = ["EpochBar", "epoch_line", "is_interactive"]
 
 # tqdm's own, without its rate: items per second say more than updates
 MEASURED = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
@@ -26,19 +26,22 @@ class EpochBar:
     """The updates of an epoch as a bar, with the loss so far and the items per second.
 
     Args:
-        description: stands before the bar.
-        total: updates in the epoch, or None if nobody knows.
+        run: the run that is in the epoch.
         show: whether to draw at all.
     """
 
-    def __init__(self, description: str, *, total: int | None, show: bool) -> None:
+    def __init__(self, run: Run, *, show: bool) -> None:
+        self._run = run
         self._bar: Any = None
         if show and is_interactive():
             from tqdm.auto import tqdm
 
-            layout = COUNTED if total is None else MEASURED
             self._bar = tqdm(
-                desc=description, total=total, leave=False, dynamic_ncols=True, bar_format=layout
+                desc=f"epoch {run.epoch}/{run.epochs}",
+                total=run.num_updates_left(),
+                leave=False,
+                dynamic_ncols=True,
+                bar_format=COUNTED if run.num_updates_left() is None else MEASURED,
             )
         self._num_items = 0
         self._started = self._drawn = time.perf_counter()
@@ -52,7 +55,7 @@ class EpochBar:
         if self._bar is not None:
             self._bar.close()
 
-    def advance(self, num_items: int, losses: RunningMean) -> None:
+    def advance(self, num_items: int) -> None:
         """Count an update in; the loss is read only when the bar is drawn, about ten times a second."""
         if self._bar is None:
             return
@@ -61,12 +64,20 @@ class EpochBar:
         now = time.perf_counter()
         if now - self._drawn >= self._bar.mininterval:  # tqdm's update() would draw before the loss is known
             rate = self._num_items / (now - self._started)
-            loss_sum, weight = losses.totals()
+            loss_sum, weight = self._run.losses.totals()
             self._bar.set_postfix_str(f"loss {float(loss_sum / weight):.4f}, {rate:,.0f} items/s")
             self._drawn = now
 
-    def finish(self, line: str) -> None:
-        """Remove the bar and leave ``line`` in its place."""
+    def finish(self) -> None:
+        """Remove the bar and leave the epoch's values in its place."""
         if self._bar is not None:
             self._bar.close()
-            self._bar.write(line)
+            self._bar.write(epoch_line(self._run))
+
+
+def epoch_line(run: Run) -> str:
+    """The last epoch's values in one line."""
+    shown = {name: value for name, value in run.history.last().items() if name != "seconds"}
+    values = "  ".join(f"{name} {value:.4g}" for name, value in shown.items())
+    number = f"{run.epoch:>{len(str(run.epochs))}}/{run.epochs}"
+    return f"epoch {number}  {values}  {run.history['seconds'][-1]:.1f} s"

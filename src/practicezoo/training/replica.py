@@ -1,70 +1,113 @@
-"""The model as one of several ranks calls it."""
+"""The model as it is called on one of several ranks."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Any
+from contextlib import contextmanager
 
 import torch
-from torch import distributed, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DataParallel, DistributedDataParallel
 
+from practicezoo.runtime.collectives import broadcast_tensors
 from practicezoo.runtime.processes import rank, world_size
 
-__all__ = ["average_gradients", "check_gradients", "is_sharded", "no_sync", "replicate", "unwrap"]
+__all__ = ["Replica", "is_sharded", "unwrap", "without_exchange"]
 
 
-def replicate(module: nn.Module) -> nn.Module:
-    """``module`` as it is called in training: in step with its copies on the other ranks.
+class Replica:
+    """A model that is trained in step with its copies on the other ranks; alone, the model itself.
 
-    That is a DistributedDataParallel around it, or the module itself if this process is alone, there is
-    nothing to train in it, or it is wrapped or sharded (``fully_shard``) already.
+    On several ranks it is called through DistributedDataParallel, unless it is wrapped or sharded
+    (``fully_shard``) already or has nothing to train. Gradients are all-reduced once in an update, and a
+    criterion's own parameters are kept alike as well.
+
+    Args:
+        model: any module, wrapped or not.
+        criterion: what it is trained with.
+
+    Attributes:
+        model: the user's own module, without any wrapper.
+        local: what to call where no gradients are exchanged; compiled, if the model is.
+        world_size: how many ranks there are.
     """
-    is_joined = isinstance(module, DistributedDataParallel) or is_sharded(module)
-    if world_size() == 1 or is_joined or not any(part.requires_grad for part in module.parameters()):
-        return module
-    return DistributedDataParallel(module)
+
+    def __init__(self, model: nn.Module, criterion: object) -> None:
+        self.model = unwrap(model)
+        self.local = without_exchange(model)
+        self.world_size = world_size()
+        is_joined = isinstance(model, DistributedDataParallel) or is_sharded(model)
+        is_trained = any(parameter.requires_grad for parameter in model.parameters())
+        wraps = self.world_size > 1 and not is_joined and is_trained
+        self._called = DistributedDataParallel(model) if wraps else model
+        self._others = list(criterion.parameters()) if isinstance(criterion, nn.Module) else []
+        broadcast_tensors(self._others)
+
+    def __call__(self, inputs: object) -> object:
+        """The model's outputs."""
+        return self._called(inputs)
+
+    @contextmanager
+    def exchange(self, enabled: bool) -> Iterator[None]:
+        """Backward passes inside all-reduce the gradients on this rank, or keep them for the last pass."""
+        if enabled or self.world_size == 1:
+            yield
+        elif isinstance(self._called, DistributedDataParallel):
+            with self._called.no_sync():
+                yield
+        elif is_sharded(self._called):
+            self._called.set_requires_gradient_sync(False)  # type: ignore[operator]  # a method of FSDP's
+            try:
+                yield
+            finally:
+                self._called.set_requires_gradient_sync(True)  # type: ignore[operator]
+        else:
+            yield
+
+    def scaled(self, objective: Tensor) -> Tensor:
+        """The objective times the number of ranks: what is all-reduced comes out as a mean over them."""
+        return objective if self.world_size == 1 else objective * self.world_size
+
+    def finish_gradients(self) -> None:
+        """Complete an update's gradients after the last backward pass.
+
+        Raises:
+            ValueError: if a parameter got no gradient on this rank: DistributedDataParallel has not
+                all-reduced the others then. One that was told to look for such parameters is trusted.
+        """
+        if self.world_size == 1:
+            return
+        self._check_complete()
+        for parameter in self._others:
+            if parameter.requires_grad:
+                gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+                distributed.all_reduce(gradient)
+                parameter.grad = gradient / self.world_size
+
+    def _check_complete(self) -> None:
+        if not isinstance(self._called, DistributedDataParallel) or self._called.find_unused_parameters:
+            return
+        for name, parameter in self._called.module.named_parameters():
+            if parameter.requires_grad and parameter.grad is None:
+                raise ValueError(
+                    f"every parameter must get a gradient on every rank, got none for {name} on rank "
+                    f"{rank()}: give the model wrapped in "
+                    "DistributedDataParallel(model, find_unused_parameters=True)"
+                )
 
 
-def unwrap(module: nn.Module) -> nn.Module:
-    """The module inside a DistributedDataParallel; any other as it is."""
-    return module.module if isinstance(module, DistributedDataParallel) else module
+def unwrap(model: nn.Module) -> nn.Module:
+    """The user's own module inside wrappers of ``torch.compile``, DataParallel and the distributed one."""
+    while True:
+        if isinstance(model, DataParallel | DistributedDataParallel):
+            model = model.module
+        elif isinstance(inner := vars(model).get("_modules", {}).get("_orig_mod"), nn.Module):
+            model = inner
+        else:
+            return model
 
 
-@contextmanager
-def no_sync(*modules: Any) -> Iterator[None]:
-    """Keep gradients to this rank meanwhile; the first backward pass afterwards joins them all."""
-    with ExitStack() as stack:
-        for module in modules:
-            if isinstance(module, DistributedDataParallel):
-                stack.enter_context(module.no_sync())
-            elif is_sharded(module):
-                module.set_requires_gradient_sync(False)
-                stack.callback(module.set_requires_gradient_sync, True)
-        yield
-
-
-def check_gradients(replica: nn.Module) -> None:
-    """Raise ValueError for a parameter without a gradient: DistributedDataParallel has not joined the others.
-
-    One that was told to look for such parameters is trusted.
-    """
-    if not isinstance(replica, DistributedDataParallel) or replica.find_unused_parameters:
-        return
-    for name, parameter in replica.module.named_parameters():
-        if parameter.requires_grad and parameter.grad is None:
-            raise ValueError(
-                f"every parameter must get a gradient on every rank, got none for {name} on rank {rank()}: "
-                "give the model wrapped in DistributedDataParallel(model, find_unused_parameters=True)"
-            )
-
-
-def average_gradients(criterion: object) -> None:
-    """Replace the gradients of a criterion's own parameters by their mean over ranks."""
-    for parameter in criterion.parameters() if isinstance(criterion, nn.Module) else ():
-        if parameter.requires_grad:
-            gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-            distributed.all_reduce(gradient)
-            parameter.grad = gradient / world_size()
+def without_exchange(model: nn.Module) -> nn.Module:
+    """The module inside a DistributedDataParallel, which may run without the other ranks; else as it is."""
+    return model.module if isinstance(model, DistributedDataParallel) else model
 
 
 def is_sharded(module: object) -> bool:

@@ -1,5 +1,7 @@
 """The state of a running ``fit``: what callbacks see, and what a checkpoint keeps."""
 
+import math
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,7 +38,6 @@ class Run:
         callbacks: what watches the run.
         epoch_updates: updates done in the current epoch; 0 when the epoch has ended.
         losses: the current epoch's losses so far.
-        seconds: what the current epoch took before the run was resumed.
         run_id: tells the checkpoints of this run, resumed or not, from those of others.
     """
 
@@ -53,15 +54,47 @@ class Run:
     callbacks: Sequence[Any] = ()
     epoch_updates: int = 0
     losses: RunningMean = field(default_factory=RunningMean)
-    seconds: float = 0.0
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    _seconds_before: float = field(default=0.0, init=False, repr=False)
+    _started: float | None = field(default=None, init=False, repr=False)
     _epoch_start: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
     _resumed_at: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether no epoch, and none begun before a resume, is left to train."""
+        return self.epoch_updates == 0 and (self.epoch >= self.epochs or self.should_stop)
+
+    @property
+    def seconds(self) -> float:
+        """What the current epoch has taken, the time before a resume included."""
+        return self._seconds_before + (0.0 if self._started is None else time.perf_counter() - self._started)
+
+    def begin_epoch(self) -> None:
+        """Count the next epoch, or the one that a resumed run was in; its clock starts."""
+        self.epoch += 1
+        self._started = time.perf_counter()
+
     def end_epoch(self, values: Mapping[str, float]) -> None:
-        """Take the epoch's values into the history; what counts within an epoch begins anew."""
+        """Append the epoch's values to the history; what is counted within an epoch is reset."""
         self.history.append(values)
-        self.epoch_updates, self.losses, self.seconds = 0, RunningMean(), 0.0
+        self.epoch_updates, self.losses = 0, RunningMean()
+        self._seconds_before, self._started = 0.0, None
+
+    def num_updates_left(self) -> int | None:
+        """The updates that are left of the current epoch; None for a loader without a length."""
+        try:
+            num_batches = len(self.train_loader)  # type: ignore[arg-type]
+        except TypeError:
+            return None
+        return math.ceil(num_batches / self.accumulate) - self.epoch_updates
+
+    def divergence(self, name: str, value: float, when: str) -> FloatingPointError:
+        """The error for a loss that is NaN or infinite."""
+        return FloatingPointError(
+            f"{name} became {value} in epoch {self.epoch}, {when}, at learning rate "
+            f"{self.step.learning_rate:.3g}: try a smaller learning rate or max_grad_norm"
+        )
 
     def batches(self) -> Iterable[Any]:
         """The epoch's batches; of an epoch that is resumed those that were left, the same ones."""
@@ -120,7 +153,7 @@ class Run:
         _load("model", self.model, state["model"])
         _load("criterion", self.step.criterion, state["criterion"])
         _load("scaler", self.step.scaler, state["scaler"])
-        for name, parts in self._several().items():
+        for name, parts in self._lists().items():
             for part, (_, part_state) in zip(parts, state[name], strict=True):
                 _load(name, part, part_state)
         waiting: dict[str, list[Any]] = {}
@@ -136,12 +169,12 @@ class Run:
         self.epoch_updates, self.num_updates = progress["epoch_updates"], progress["num_updates"]
         self.should_stop = progress["should_stop"]
         own = state["ranks"][rank()]
-        self.losses, self.seconds = RunningMean(*own["losses"]), own["seconds"]
+        self.losses, self._seconds_before = RunningMean(*own["losses"]), own["seconds"]
         self._epoch_start, self._resumed_at = own["epoch_start"], own["now"]
         set_order_state(self.train_loader, self._resumed_at)
 
-    def _several(self) -> dict[str, Sequence[Any]]:
-        """What there may be several of, by the name in the state."""
+    def _lists(self) -> dict[str, Sequence[Any]]:
+        """Optimizers and schedulers, by the name in the state."""
         return {"optimizers": self.step.optimizers, "lr_schedulers": self.lr_schedulers}
 
     def _check_fits(self, state: Mapping[str, Any]) -> None:
@@ -155,7 +188,7 @@ class Run:
             raise ValueError(
                 f"epochs must be at least {progress['finished_epochs']}, which are done, got {self.epochs}"
             )
-        for name, parts in self._several().items():
+        for name, parts in self._lists().items():
             before, now = [kind for kind, _ in state[name]], [type(part).__name__ for part in parts]
             if before != now:
                 raise ValueError(

@@ -1,7 +1,6 @@
 """One optimizer update from a list of micro-batches."""
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +11,11 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from practicezoo.arguments import as_list, check_instances
 from practicezoo.batches import move_to, num_items, split_batch
-from practicezoo.metrics.loss import Criterion, as_sum, loss_total, loss_weight, weighted
-from practicezoo.metrics.targets import compute_loss, move_targets
-from practicezoo.runtime.collectives import broadcast_tensors, sum_over_ranks
+from practicezoo.metrics.loss import Criterion, LossPart, WeightedLoss, weighted
+from practicezoo.runtime.collectives import sum_over_ranks
 from practicezoo.runtime.device import device_of, raise_mmap_threshold
 from practicezoo.runtime.precision import Precision, autocast, check_precision
-from practicezoo.runtime.processes import world_size
-from practicezoo.training.replica import average_gradients, check_gradients, no_sync, replicate, unwrap
+from practicezoo.training.replica import Replica
 from practicezoo.training.schedules import check_needs_no_value
 
 __all__ = ["StepResult", "TrainStep"]
@@ -52,12 +49,15 @@ class TrainStep:
     """Updates a model once from a list of micro-batches, as if they were one batch.
 
     The gradient is that of the criterion on all items together: a micro-batch weighs as much as its
-    share of what the criterion's mean divides by (see :func:`loss_weight`). Memory is needed for one
+    part of what the criterion's mean divides by (see :func:`loss_weight`). Memory is needed for one
     micro-batch at a time.
 
     Over several processes (see :func:`distributed_context`) the micro-batches of all ranks are one batch, by
     the same law: the model is called through DistributedDataParallel, and gradients are exchanged with the
     last micro-batch. A model that is wrapped, or sharded by ``fully_shard``, is taken as it is.
+
+    The first step on the CPU raises glibc's threshold for giving freed memory back to the system, which makes
+    later steps faster in the whole process.
 
     ``torch.optim.LBFGS`` evaluates loss and gradient several times in an update: each time on all
     micro-batches, so batch norm and dropout see each evaluation. What is reported is the first one, the loss
@@ -103,47 +103,46 @@ class TrainStep:
     ) -> None:
         check_precision(precision)
         check_instances(criterion=criterion, optimizer=optimizer, lr_scheduler=lr_scheduler)
-        self.optimizers = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer)
-        self._evaluates_again = any(isinstance(each, LBFGS) for each in self.optimizers)
-        if self._evaluates_again:
+        self.optimizers = as_list(optimizer)
+        self._searches = any(isinstance(each, LBFGS) for each in self.optimizers)
+        if self._searches:
             _check_alone(self.optimizers, precision, max_grad_norm)
-        if precision == "fp16" and device_of(model).type != "cuda":
-            raise ValueError(f"precision 'fp16' needs a model on CUDA, got one on {device_of(model)}")
+        device = device_of(model)
+        if precision == "fp16" and device.type != "cuda":
+            raise ValueError(f"precision 'fp16' needs a model on CUDA, got one on {device}")
         if max_grad_norm is not None and not max_grad_norm > 0:
             raise ValueError(f"max_grad_norm must be positive, got {max_grad_norm}")
-        self.model = unwrap(model)
         self.criterion = criterion
-        self._check_optimizers()
-        self._world_size = world_size()
-        self._replica = replicate(model)
-        if isinstance(criterion, nn.Module):
-            broadcast_tensors(criterion.parameters())
-        self._parameter = next(model.parameters(), torch.empty(0))
         self.lr_schedulers = as_list(lr_scheduler)
-        check_needs_no_value(self.lr_schedulers)
-        self.precision = precision
+        self.precision: Precision = precision
         self.max_grad_norm = max_grad_norm
-        self._sum_criterion = as_sum(criterion)
+        check_needs_no_value(self.lr_schedulers)
+        _check_parameters(self.optimizers, model, criterion)
+        self.replica = Replica(model, criterion)
+        self.model = self.replica.model
         self.scaler = torch.amp.GradScaler("cuda", enabled=precision == "fp16")
-        if device_of(model).type == "cpu":
+        self._loss = WeightedLoss(criterion)
+        self._parameter = next(model.parameters(), torch.empty(0))  # says where the model is now
+        if device.type == "cpu":
             raise_mmap_threshold()
 
     def __call__(self, micro_batches: Sequence[Any]) -> StepResult:
         """Update the model once from ``micro_batches``, each a pair of inputs and targets."""
         if not micro_batches:
             raise ValueError("micro_batches must hold at least one batch, got none")
-        pairs = [split_batch(batch) for batch in micro_batches]
-        weights = [loss_weight(self.criterion, targets) for _, targets in pairs]
+        batches = [split_batch(batch) for batch in micro_batches]
+        weights = [self._loss.weight(targets) for _, targets in batches]
         weight = sum(weights[1:], start=weights[0])
         (total,) = sum_over_ranks(weight)
-        if self._evaluates_again:
-            loss, grad_norm = self._search(pairs, weights, total), None
+        of = total if len(batches) > 1 or self.replica.world_size > 1 else None
+        if self._searches:
+            parts, grad_norm = self._search(batches, weights, of), None
         else:
-            loss = self._differentiate(pairs, weights, total)
+            parts = self._differentiate(batches, weights, of)
             grad_norm = self._clip()
             self._update()
-        num_items_seen = sum(num_items(targets) for _, targets in pairs)
-        return StepResult(loss, weight, num_items_seen, grad_norm)
+        count = sum(num_items(targets) for _, targets in batches)
+        return StepResult(self._loss.mean(parts), weight, count, grad_norm)
 
     @property
     def learning_rate(self) -> float:
@@ -152,78 +151,48 @@ class TrainStep:
 
     def _differentiate(
         self,
-        pairs: Sequence[tuple[Any, Any]],
+        batches: Sequence[tuple[Any, Any]],
         weights: Sequence[Tensor | int],
-        total: Tensor | float,
-        objective: list[Tensor] | None = None,
-    ) -> Tensor:
-        """Fill the gradients anew; returns the mean loss over items, its shares go to ``objective``."""
+        of: Tensor | float | None,
+    ) -> list[LossPart]:
+        """Compute the gradients; returns the batches' parts of the loss."""
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
-        is_whole = len(pairs) == 1 and self._world_size == 1
-        criterion = self.criterion if is_whole else self._sum_criterion or self.criterion
-        losses = []
-        for number, ((inputs, targets), weight) in enumerate(zip(pairs, weights, strict=True), start=1):
-            is_last = number == len(pairs)  # the ranks' gradients meet once, when all are there
-            with nullcontext() if is_last else no_sync(self._replica):
-                loss = self._loss(criterion, inputs, targets)
-                share = loss if is_whole else self._share(criterion, loss, weight, total)
-                self.scaler.scale(share if self._world_size == 1 else share * self._world_size).backward()
-            losses.append(loss.detach())
-            if objective is not None:
-                objective.append(share.detach())
-        if self._world_size > 1:  # what came out is the mean over ranks of world_size times each one's share
-            check_gradients(self._replica)
-            average_gradients(self.criterion)
-        return _mean(criterion, losses, weights)
+        parts = []
+        for number, ((inputs, targets), weight) in enumerate(zip(batches, weights, strict=True), start=1):
+            with self.replica.exchange(number == len(batches)):
+                part = self._forward(inputs, targets, weight, of)
+                self.scaler.scale(self.replica.scaled(part.objective)).backward()
+            parts.append(part._replace(objective=part.objective.detach()))  # the graph may go
+        self.replica.finish_gradients()
+        return parts
+
+    def _forward(
+        self, inputs: Any, targets: Any, weight: Tensor | int, of: Tensor | float | None
+    ) -> LossPart:
+        device = self._parameter.device
+        with autocast(device, self.precision):
+            outputs = self.replica(move_to(inputs, device))
+            targets = self._loss.move_targets(outputs, targets, device)
+            return self._loss.part(outputs, targets, weight, of=of)
 
     def _search(
-        self, pairs: Sequence[tuple[Any, Any]], weights: Sequence[Tensor | int], total: Tensor | float
-    ) -> Tensor:
-        """Let LBFGS evaluate as often as it likes; returns the first evaluation's mean loss over items."""
-        losses = []
+        self,
+        batches: Sequence[tuple[Any, Any]],
+        weights: Sequence[Tensor | int],
+        of: Tensor | float | None,
+    ) -> list[LossPart]:
+        """Let LBFGS evaluate as often as it likes; returns the parts of the first evaluation."""
+        evaluations = []
 
         def closure() -> Tensor | float:
-            objective: list[Tensor] = []
-            losses.append(self._differentiate(pairs, weights, total, objective))
-            (value,) = sum_over_ranks(sum(objective[1:], start=objective[0]))
+            parts = self._differentiate(batches, weights, of)
+            evaluations.append(parts)
+            (value,) = sum_over_ranks(sum(part.objective for part in parts))
             return value
 
         self._update(closure)
-        return losses[0]
-
-    def _loss(self, criterion: Criterion, inputs: Any, targets: Any) -> Tensor:
-        """The criterion's value for a micro-batch."""
-        device = self._parameter.device
-        with autocast(device, self.precision):
-            outputs = self._replica(move_to(inputs, device))
-            loss = compute_loss(criterion, outputs, move_targets(criterion, outputs, targets, device))
-        if loss.ndim > 0:
-            raise ValueError(f"criterion must return a scalar, got shape {tuple(loss.shape)}")
-        return loss
-
-    def _share(
-        self, criterion: Criterion, loss: Tensor, weight: Tensor | int, total: Tensor | float
-    ) -> Tensor:
-        """A micro-batch's share of the update's loss."""
-        if getattr(self.criterion, "reduction", None) == "sum":
-            return loss
-        if criterion is self._sum_criterion:
-            return loss / torch.as_tensor(total).clamp(min=1e-30)  # nothing counted: zero, not NaN
-        return loss * weight / total
-
-    def _check_optimizers(self) -> None:
-        """Raise ValueError for an optimizer whose updates would change nothing here."""
-        modules = (part for part in (self.model, self.criterion) if isinstance(part, nn.Module))
-        ours = {parameter for module in modules for parameter in module.parameters()}
-        for optimizer in self.optimizers:
-            if ours.isdisjoint(
-                parameter for group in optimizer.param_groups for parameter in group["params"]
-            ):
-                raise ValueError(
-                    "optimizer must hold parameters of the model, got none of them: make it from this model, "
-                    "after its last change (such as reset_head)"
-                )
+        return evaluations[0]
 
     def _clip(self) -> Tensor | None:
         if self.max_grad_norm is None:
@@ -231,8 +200,7 @@ class TrainStep:
         for optimizer in self.optimizers:
             self.scaler.unscale_(optimizer)
         # only what is updated: other gradients are never cleared, and would grow from step to step
-        groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
-        parameters = [parameter for group in groups for parameter in group["params"]]
+        parameters = [parameter for optimizer in self.optimizers for parameter in _parameters_of(optimizer)]
         norm = nn.utils.clip_grad_norm_(parameters, self.max_grad_norm)
         return norm.full_tensor() if hasattr(norm, "full_tensor") else norm  # of a sharded model
 
@@ -249,12 +217,20 @@ class TrainStep:
                 scheduler.step()
 
 
-def _mean(criterion: Criterion, losses: Sequence[Tensor], weights: Sequence[Tensor | int]) -> Tensor:
-    """The mean over items of the criterion's values for micro-batches."""
-    if len(losses) == 1 and getattr(criterion, "reduction", None) != "sum":
-        return losses[0]
-    totals = [loss_total(criterion, *each) for each in zip(losses, weights, strict=True)]
-    return sum(totals[1:], start=totals[0]) / sum(weights[1:], start=weights[0])
+def _parameters_of(optimizer: Optimizer) -> list[nn.Parameter]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def _check_parameters(optimizers: Sequence[Optimizer], model: nn.Module, criterion: object) -> None:
+    """Raise ValueError for an optimizer whose updates would change nothing here."""
+    modules = [part for part in (model, criterion) if isinstance(part, nn.Module)]
+    ours = {parameter for module in modules for parameter in module.parameters()}
+    for optimizer in optimizers:
+        if ours.isdisjoint(_parameters_of(optimizer)):
+            raise ValueError(
+                "optimizer must hold parameters of the model, got none of them: make it from this model, "
+                "after its last change (such as reset_head)"
+            )
 
 
 def _check_alone(optimizers: Sequence[Optimizer], precision: str, max_grad_norm: float | None) -> None:

@@ -35,8 +35,7 @@ class WeightAveraging(Callback):
     Args:
         model: the model that is to be trained.
         decay: how much of the average stays in an update; 0 gives the last weights.
-        copy_back: whether the model gets the averaged weights when the run ends, stopped early or not. Put
-            the callback behind others that may stop the run, so that it sees their stop.
+        copy_back: whether the model gets the averaged weights when the run ends, stopped early or not.
 
     Attributes:
         averaged: a module like the model, on its device, in evaluation mode: evaluate, predict with and
@@ -81,9 +80,9 @@ class WeightAveraging(Callback):
             ours.copy_(theirs)
         self.num_updates += 1
 
-    def on_epoch_end(self, run: Run) -> None:
-        """Give the model the averaged weights if the run ends here and they are wanted."""
-        if self.copy_back and (run.should_stop or run.epoch == run.epochs):
+    def on_run_end(self, run: Run) -> None:
+        """Give the model the averaged weights if they are wanted."""
+        if self.copy_back:
             run.model.load_state_dict(self.averaged.state_dict())
 
     def state_dict(self) -> dict[str, Any]:

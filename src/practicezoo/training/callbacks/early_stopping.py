@@ -22,7 +22,7 @@ class EarlyStopping(Callback):
         min_delta: an improvement must be greater than this.
         mode: "min", "max", or "auto"; see :meth:`History.best`.
         restore_best: whether the model gets the best epoch's weights back when the run ends, stopped
-            early or not. Put it behind other callbacks that may stop the run, so that it sees their stop.
+            early or not.
 
     Attributes:
         best_epoch: the best epoch so far, from 1; 0 before the first.
@@ -35,6 +35,8 @@ class EarlyStopping(Callback):
     Example:
         >>> stopping = EarlyStopping("val_accuracy", patience=3, restore_best=True)
     """
+
+    monitor: str
 
     def __init__(
         self,
@@ -59,14 +61,17 @@ class EarlyStopping(Callback):
         self._best_weights: dict[str, object] | None = None
 
     def on_epoch_end(self, run: Run) -> None:
-        """Compare this epoch with the best one; stop the run or restore its weights when due."""
+        """Compare this epoch with the best one; stop the run when due."""
         value = run.history[self.monitor][-1]
         if run.epoch == 1 or self.best_epoch == 0 or self._improved(value):
             self.best_epoch, self.best_value = run.epoch, value
             if self.restore_best:
                 self._best_weights = copy.deepcopy(run.model.state_dict())
         run.should_stop = run.should_stop or run.epoch - self.best_epoch >= self.patience
-        if self._best_weights is not None and (run.should_stop or run.epoch == run.epochs):
+
+    def on_run_end(self, run: Run) -> None:
+        """Give the model the best epoch's weights back, if that is wanted."""
+        if self._best_weights is not None:
             run.model.load_state_dict(self._best_weights)
 
     def state_dict(self) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from practicezoo.training.callbacks.callback import Callback
 from practicezoo.training.checkpoints.file import save_checkpoint
 from practicezoo.training.checkpoints.folder import BEST, PREFIX, leftovers, number_of, numbered
 from practicezoo.training.run import Run
-from practicezoo.training.step import StepResult
 
 __all__ = ["Checkpointer"]
 
@@ -93,20 +92,16 @@ class Checkpointer(Callback):
         self.mode: Mode = mode
         self.extra = dict(extra or {})
 
-    def on_step_end(self, run: Run, result: StepResult) -> None:
+    def on_checkpoint(self, run: Run) -> None:
         """Write a checkpoint if it is time."""
-        if self.every != "epoch" and run.num_updates % self.every == 0:
-            self._save_newest(run)
-
-    def save_best(self, run: Run) -> None:
-        """Write ``best.pt`` if the epoch is the best; ``fit`` calls it before the callbacks' epoch hooks."""
-        if broadcast_object(self._is_best(run)):
+        epoch_ended = run.epoch_updates == 0
+        if epoch_ended and broadcast_object(self._is_best(run)):
             self._save(run, BEST)
-
-    def on_epoch_end(self, run: Run) -> None:
-        """Write a checkpoint if it is time."""
-        is_last = run.should_stop or run.epoch == run.epochs
-        if self.every == "epoch" or is_last or run.num_updates % self.every == 0:
+        if self.every == "epoch":
+            is_due = epoch_ended
+        else:
+            is_due = run.num_updates % self.every == 0 or (epoch_ended and run.is_finished)
+        if is_due:
             self._save_newest(run)
 
     def _is_best(self, run: Run) -> bool:

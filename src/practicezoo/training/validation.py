@@ -1,0 +1,54 @@
+"""What ``fit`` measures after each epoch."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from practicezoo.metrics.metric import Metric
+from practicezoo.training.evaluation import evaluate
+from practicezoo.training.run import Run
+
+__all__ = ["Validation"]
+
+
+class Validation:
+    """The loss and metrics of a validation loader; nothing without one.
+
+    Args:
+        loader: gives pairs of inputs and targets, or None.
+        metrics: what to measure beside the loss, by name.
+
+    Attributes:
+        names: of the values, as they stand in the history.
+
+    Raises:
+        TypeError: if ``metrics`` is not a dict.
+        ValueError: if metrics come without a loader.
+    """
+
+    def __init__(self, loader: Iterable[Any] | None, metrics: Mapping[str, Metric] | None) -> None:
+        if metrics is not None and not isinstance(metrics, Mapping):
+            raise TypeError(f"metrics must be a dict of metrics by name, got {type(metrics).__name__}")
+        if metrics and loader is None:
+            raise ValueError(
+                f"metrics are measured on val_loader, which must be given for {', '.join(metrics)}"
+            )
+        self.loader = loader
+        self.metrics = metrics
+        self.names = [] if loader is None else ["val_loss", *(f"val_{name}" for name in metrics or ())]
+
+    def measure(self, run: Run) -> dict[str, float]:
+        """The values of the model as it is now."""
+        if self.loader is None:
+            return {}
+        step = run.step
+        measured = evaluate(
+            step.replica.local,
+            self.loader,
+            criterion=step.criterion,
+            metrics=self.metrics,
+            precision=step.precision,
+        )
+        if not math.isfinite(measured["loss"]):
+            raise run.divergence("val_loss", measured["loss"], f"after update {run.num_updates}")
+        return {f"val_{name}": value for name, value in measured.items()}
