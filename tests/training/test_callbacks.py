@@ -57,7 +57,7 @@ def test_stops_when_patience_ends(values, settings, last, best):
 
 
 @pytest.mark.parametrize(
-    ("name", "best"), [("val_accuracy", 3), ("val_loss", 1), ("top1_error", 1), ("loss_of_face", 3)]
+    ("name", "best"), [("val_accuracy", 3), ("val_loss", 1), ("top1_error", 1), ("val_MAE", 1), ("val_F1", 3)]
 )
 def test_the_name_tells_which_way_is_better(name, best):
     stopping = EarlyStopping(name)

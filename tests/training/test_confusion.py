@@ -50,11 +50,16 @@ def test_is_torchmetrics():
             torch.zeros(4, 3),
             torch.eye(3)[[0, 1, 2, 1]],
             {},
-            "targets must be class indices, got one-hot rows",
+            "has two readings",
         ),
         (torch.zeros(3, 1), torch.zeros(3), {}, r"outputs must be logits .* got \(3, 1\) and \(3,\)"),
         (torch.zeros(3, 4), torch.zeros(2), {}, r"outputs must be logits .* got \(3, 4\) and \(2,\)"),
-        (torch.zeros(0, 4), torch.zeros(0), {}, "targets must hold at least one class index, got none"),
+        (
+            torch.zeros(0, 4),
+            torch.zeros(0, dtype=torch.long),
+            {},
+            "targets must hold at least one class index, got none",
+        ),
         (
             torch.zeros(2, 4),
             torch.tensor([0, 4]),

@@ -116,11 +116,11 @@ class TestEvaluate:
 
         class Watch(nn.Linear):
             def forward(self, inputs):
-                seen.append((self.training, torch.is_inference_mode_enabled()))
+                seen.append((self.training, torch.is_grad_enabled()))
                 return super().forward(inputs)
 
         evaluate(Watch(5, 3), [classes()], metrics={"accuracy": Accuracy()})
-        assert seen == [(False, True)]
+        assert seen == [(False, False)]
 
     def test_training_flags_are_given_back(self):
         model = half_frozen()
@@ -139,7 +139,7 @@ class TestEvaluate:
             with pytest.raises(OSError, match="the disk is gone"):
                 measure()
             assert training_flags(model) == before
-            assert not torch.is_inference_mode_enabled()
+            assert torch.is_grad_enabled()
 
     def test_nothing_of_the_model_changes(self):
         model = mlp().train()
@@ -198,7 +198,9 @@ class TestEvaluate:
             evaluate(mlp(), [], criterion=nn.CrossEntropyLoss())
 
     def test_batch_that_is_no_pair(self):
-        with pytest.raises(TypeError, match=r"a batch must be a plain pair \(inputs, targets\), got Tensor"):
+        with pytest.raises(
+            TypeError, match=r"a batch must be a plain pair \(inputs, targets\), or a dict .*, got Tensor"
+        ):
             evaluate(mlp(), [torch.zeros(2, 5)], criterion=nn.CrossEntropyLoss())
 
     @pytest.mark.parametrize("measure", [evaluate, predict])

@@ -111,7 +111,9 @@ class TestTrainEpoch:
         ],
     )
     def test_batch_that_is_no_pair(self, batch):
-        with pytest.raises(TypeError, match=r"a batch must be a plain pair \(inputs, targets\), got"):
+        with pytest.raises(
+            TypeError, match=r"a batch must be a plain pair \(inputs, targets\), or a dict of these two, got"
+        ):
             next(train_epoch(step_for(mlp()), [batch]))
 
 
@@ -128,7 +130,8 @@ class TestFit:
         optimizers = [optimizer(model.parameters(), lr=0.05) for model in (ours, theirs)]
         schedulers = [StepLR(member, 5, gamma=0.5) for member in optimizers]
         torch.manual_seed(1)
-        fit_for(ours, loader(), epochs=3, optimizer=optimizers[0], lr_scheduler=schedulers[0])
+        settings = {"lr_scheduler": schedulers[0], "lr_scheduler_interval": "update"}
+        fit_for(ours, loader(), epochs=3, optimizer=optimizers[0], **settings)
         torch.manual_seed(1)
         batches = loader()
         for _ in range(3):
@@ -189,7 +192,11 @@ class TestFit:
         assert min(history["seconds"]) > 0
         assert list(fit_for(model, [classes()])) == ["train_loss", "learning_rate", "seconds"]
 
-    def test_learning_rate_is_the_one_at_the_epochs_end(self):
+    @pytest.mark.parametrize(
+        ("interval", "rates"),
+        [("auto", [1, 1 / 2]), ("epoch", [1, 1 / 2]), ("update", [2**-2, 2**-5])],
+    )
+    def test_learning_rate_is_that_of_the_epochs_last_update(self, interval, rates):
         model = mlp()
         optimizer = SGD(model.parameters(), lr=1.0)
         history = fit_for(
@@ -198,8 +205,9 @@ class TestFit:
             epochs=2,
             optimizer=optimizer,
             lr_scheduler=StepLR(optimizer, 1, gamma=0.5),
+            lr_scheduler_interval=interval,
         )
-        assert history["learning_rate"] == [2**-3, 2**-6]
+        assert history["learning_rate"] == rates
 
     def test_validation_measures_the_trained_model(self):
         model, metrics = mlp(), {"accuracy": Accuracy()}
@@ -268,7 +276,7 @@ class TestFit:
 
     def test_several_optimizers_and_clipping_reach_the_step(self):
         model, recorder = mlp(), Recorder()
-        optimizers = [SGD(model[0].parameters(), lr=0.25), Adam(model[4].parameters())]
+        optimizers = [SGD(model[:2].parameters(), lr=0.25), Adam(model[4].parameters())]
         history = fit_for(model, [classes()], optimizer=optimizers, max_grad_norm=1.0, callbacks=[recorder])
         assert history["learning_rate"] == [0.25]
         assert recorder.results[0].grad_norm > 0
@@ -524,7 +532,9 @@ class TestErrors:
             )
 
     def test_batch_that_is_no_pair(self):
-        with pytest.raises(TypeError, match=r"a batch must be a plain pair \(inputs, targets\), got Tensor"):
+        with pytest.raises(
+            TypeError, match=r"a batch must be a plain pair \(inputs, targets\), or a dict .*, got Tensor"
+        ):
             fit_for(mlp(), DataLoader(Rows()))
 
     def test_settings_are_checked_before_training(self):

@@ -545,6 +545,7 @@ class TestWhatDoesNotFit:
 
     def test_another_model(self, folder):
         model = nn.Linear(5, 3)
+        optimizer = AdamW(model.parameters(), lr=0.1)
         with pytest.raises(
             ValueError, match=r"cannot go on from .*: model must fit the state that was saved: "
         ):
@@ -552,9 +553,9 @@ class TestWhatDoesNotFit:
                 model,
                 LOADERS["tensors"](),
                 criterion=nn.CrossEntropyLoss(),
-                optimizer=AdamW(model.parameters(), lr=0.1),
+                optimizer=optimizer,
                 epochs=1,
-                lr_scheduler=one_cycle(AdamW(model.parameters(), lr=0.1), 1),
+                lr_scheduler=one_cycle(optimizer, 1),
                 resume_from=folder,
             )
 

@@ -396,11 +396,14 @@ class TestErrors:
             ([torch.zeros(2, 5)], "list of 1"),
             (PaddedSequence(torch.zeros(2, 5), torch.tensor([5, 5])), "PaddedSequence"),
             (nn.utils.rnn.pack_sequence([torch.zeros(2, 5)]), "PackedSequence"),
-            ({"inputs": 1, "targets": 2}, "dict"),
+            ({"inputs": 1, "labels": 2}, "dict with the keys inputs, labels: let the loader's collate_fn"),
         ],
     )
     def test_batch_that_is_no_pair(self, batch, got):
-        with pytest.raises(TypeError, match=rf"a batch must be a plain pair \(inputs, targets\), got {got}"):
+        with pytest.raises(
+            TypeError,
+            match=rf"a batch must be a plain pair \(inputs, targets\), or a dict of these two, got {got}",
+        ):
             self.make()([batch])
 
     def test_a_micro_batch_that_is_no_pair_changes_nothing(self):

@@ -3,72 +3,70 @@
 import torch
 from torch import Tensor
 
+from practicezoo.metrics.decisions import decide
+
 __all__ = ["check_classes", "confusion_matrix", "predicted_classes"]
 
 
-def confusion_matrix(outputs: Tensor, targets: Tensor, *, num_classes: int | None = None) -> Tensor:
+def confusion_matrix(
+    outputs: Tensor, targets: Tensor, *, num_classes: int | None = None, threshold: float | None = None
+) -> Tensor:
     """Count the targets of each class by the class that was predicted for them.
 
+    Outputs are read as :class:`~practicezoo.Accuracy` reads them; indices of predicted classes are taken as
+    well.
+
     Args:
-        outputs: logits, or indices of predicted classes.
+        outputs: scores, or indices of predicted classes (integers).
         targets: indices of the true classes.
-        num_classes: how many classes there are; default: as many as there are logits, or as the indices need.
+        num_classes: how many classes there are; default: as many as there are scores, or as the indices need.
+        threshold: as in :class:`~practicezoo.Accuracy`.
 
     Shape:
-        - outputs: logits ``(N, C, ...)``; for two classes also logits of the targets' shape; or class indices
-          of the targets' shape
+        - outputs: scores ``(N, C, ...)``; binary logits ``(N,)`` or ``(N, 1)``; or class indices of the
+          targets' shape
         - targets: ``(N, ...)``
         - the result: ``(C, C)``, int64, a row for each true class, a column for each predicted one
 
     Raises:
-        ValueError: if the shapes do not fit, there is no target, ``num_classes`` is not the number of logits,
-            or an index is no class.
+        TypeError: if the targets are not integers where scores of several classes are given.
+        ValueError: if the shapes do not fit or have two readings, there is no target, ``num_classes`` is not
+            the number of scores, or an index is no class.
 
     Example:
         >>> confusion_matrix(torch.tensor([0, 1, 1]), torch.tensor([0, 0, 1]))
         tensor([[1, 1],
                 [0, 1]])
     """
-    predicted, num_logits = predicted_classes(outputs, targets)
-    predicted, targets = predicted.flatten().cpu(), targets.flatten().cpu().long()
+    predicted, num_scores = predicted_classes(outputs, targets, threshold=threshold)
+    predicted, targets = predicted.flatten().cpu(), targets.flatten().cpu()
     if len(targets) == 0:
         raise ValueError("targets must hold at least one class index, got none")
+    if not bool((targets == targets.long()).all()):
+        raise ValueError("targets must be class indices, got fractions")
+    targets = targets.long()
     if num_classes is None:
-        num_classes = num_logits or int(torch.maximum(predicted, targets).max()) + 1
-    elif num_classes != (num_logits or num_classes):
-        raise ValueError(f"num_classes must be {num_logits}, as there are logits, got {num_classes}")
+        num_classes = num_scores or int(torch.maximum(predicted, targets).max()) + 1
+    elif num_classes != (num_scores or num_classes):
+        raise ValueError(f"num_classes must be {num_scores}, as there are logits, got {num_classes}")
     check_classes("outputs", predicted, num_classes)
     check_classes("targets", targets, num_classes)
     counts = torch.bincount(targets * num_classes + predicted, minlength=num_classes**2)
     return counts.reshape(num_classes, num_classes)
 
 
-def predicted_classes(outputs: Tensor, targets: Tensor) -> tuple[Tensor, int | None]:
-    """The index of the likeliest class for each target, and how many classes there are logits for.
+def predicted_classes(
+    outputs: Tensor, targets: Tensor, *, threshold: float | None = None
+) -> tuple[Tensor, int | None]:
+    """The class that is predicted for each target, and how many classes there are scores for.
 
     Raises:
         ValueError: if the shapes do not fit.
     """
-    if outputs.shape == targets.shape:
-        if targets.ndim > 1 and targets.shape[1] > 2 and _is_one_hot(targets):
-            raise ValueError("targets must be class indices, got one-hot rows: give targets.argmax(dim=1)")
-        return ((outputs > 0).long(), 2) if outputs.is_floating_point() else (outputs.long(), None)
-    if (
-        outputs.ndim == targets.ndim + 1
-        and outputs.shape[1] > 1
-        and outputs.shape[:1] + outputs.shape[2:] == targets.shape
-    ):
-        return outputs.argmax(dim=1), outputs.shape[1]
-    raise ValueError(
-        "outputs must be logits (N, C, ...) with C > 1 for targets (N, ...), "
-        f"or have the targets' shape; got {tuple(outputs.shape)} and {tuple(targets.shape)}"
-    )
-
-
-def _is_one_hot(targets: Tensor) -> bool:
-    """Whether each row has one 1 among zeros."""
-    is_binary = ((targets == 0) | (targets == 1)).all()
-    return len(targets) > 0 and bool(is_binary and (targets.sum(dim=1) == 1).all())
+    if outputs.shape == targets.shape and not outputs.is_floating_point() and not targets.is_floating_point():
+        return outputs.long(), None
+    decision = decide(outputs, targets, threshold=threshold)
+    return decision.predicted, decision.num_classes
 
 
 def check_classes(argument: str, indices: Tensor, num_classes: int) -> None:

@@ -1,31 +1,107 @@
-"""Which of two values of a measure is better."""
+"""Which of two values of a measure is better: the higher or the lower one."""
 
-from typing import TYPE_CHECKING, Literal
+import re
+from collections.abc import Mapping
+from typing import Literal, get_args
 
-if TYPE_CHECKING:
-    pass
-
-__all__ = ["Mode", "better", "check_mode", "smaller_is_better"]
-
-SMALLER_IS_BETTER = ("loss", "error", "mae", "mse", "rmse", "perplexity")
-
+__all__ = ["Direction", "Mode", "better", "check_mode", "direction_of", "known_direction"]
 
 Mode = Literal["auto", "min", "max"]
+Direction = Literal["min", "max"]
+
+# last words of names, in lower case; all else has no direction that is known
+LOWER = frozenset(
+    [
+        "loss",
+        "error",
+        "mae",
+        "mse",
+        "rmse",
+        "mape",
+        "smape",
+        "msle",
+        "perplexity",
+        "entropy",
+        "nll",
+        "bce",
+        "wer",
+        "cer",
+        "seconds",
+        "hinge",
+        "brier",
+        "ece",
+    ]
+)
+HIGHER = frozenset(
+    [
+        "accuracy",
+        "acc",
+        "precision",
+        "recall",
+        "f1",
+        "fbeta",
+        "auc",
+        "auroc",
+        "auprc",
+        "ap",
+        "map",
+        "iou",
+        "miou",
+        "dice",
+        "jaccard",
+        "bleu",
+        "rouge",
+        "r2",
+        "kappa",
+        "mcc",
+        "specificity",
+        "sensitivity",
+        "psnr",
+        "ssim",
+    ]
+)
 
 
-def better(value: float, than: float, name: str, *, mode: Mode = "auto") -> bool:
-    """Whether ``value`` of the measure ``name`` is better than another; see :meth:`History.best`."""
+def direction_of(
+    name: str, *, mode: Mode = "auto", known: Mapping[str, Direction] | None = None
+) -> Direction:
+    """Whether the lower ("min") or the higher ("max") value of a measure is better.
+
+    Args:
+        name: the measure's name in the history.
+        mode: what the user said; "auto" for nothing.
+        known: directions of measures, from their ``higher_is_better``.
+
+    Raises:
+        ValueError: if ``mode`` is unknown, or "auto" and the direction is not known.
+    """
     check_mode(mode)
-    smaller = mode == "min" or (mode == "auto" and smaller_is_better(name))
-    return value < than if smaller else value > than
+    if mode != "auto":
+        return mode
+    direction = (known or {}).get(name) or known_direction(name)
+    if direction is None:
+        raise ValueError(
+            f"mode must be 'min' or 'max' for {name!r}, whose name does not tell whether lower is better, "
+            "got 'auto'"
+        )
+    return direction
 
 
-def smaller_is_better(name: str) -> bool:
-    """Whether a measure of that name is one to make small."""
-    return name.endswith(SMALLER_IS_BETTER)
+def known_direction(name: str) -> Direction | None:
+    """The direction that a name tells, by its last word and without regard to case; None if it tells none."""
+    words = [word for word in re.split(r"[^a-z0-9]+", name.lower()) if not word.isdecimal()]
+    last = words[-1] if words else ""
+    if last in LOWER or last.endswith(("loss", "error")):
+        return "min"
+    return "max" if last in HIGHER or last.endswith(("accuracy", "precision", "recall")) else None
+
+
+def better(value: float, than: float, direction: Direction) -> bool:
+    """Whether ``value`` is better than another."""
+    return value < than if direction == "min" else value > than
 
 
 def check_mode(mode: str) -> None:
     """Raise ValueError if ``mode`` is unknown."""
-    if mode not in {"auto", "min", "max"}:
+    if mode not in get_args(Mode):
         raise ValueError(f"mode must be 'auto', 'min' or 'max', got {mode!r}")

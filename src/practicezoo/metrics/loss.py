@@ -43,6 +43,9 @@ class LossPart(NamedTuple):
 class WeightedLoss:
     """A criterion together with the law by which its values for several batches are put together.
 
+    Only torch's own loss classes are taken apart. A function, and a class of the user's, also one derived
+    from torch's, is called as it is and taken for a mean over the elements of the targets.
+
     A mean over items cannot be had from means over batches without knowing what each divides by:
     :meth:`weight` tells that, and :meth:`part` gives what a batch adds to the whole.
 
@@ -52,14 +55,16 @@ class WeightedLoss:
 
     def __init__(self, criterion: Criterion) -> None:
         self.criterion = criterion
-        self._reduction = getattr(criterion, "reduction", None)
-        self._counts_classes = isinstance(criterion, nn.CrossEntropyLoss | nn.NLLLoss)
+        # a class of the user's may do anything with what it inherits: it is called as it is
+        is_torchs_own = type(criterion).__module__ == nn.MSELoss.__module__
+        self._reduction = getattr(criterion, "reduction", None) if is_torchs_own else None
+        self._counts_classes = type(criterion) in {nn.CrossEntropyLoss, nn.NLLLoss}
         self._summed = self._as_sum() if self._counts_classes and self._reduction == "mean" else None
 
-    def weight(self, targets: Any) -> Tensor | int:
+    def weight(self, targets: Any, *, inputs: Any = None) -> Tensor | int:
         """What the mean over ``targets`` divides by; see :func:`loss_weight`."""
         if not isinstance(targets, Tensor) or self._reduction in {"sum", "batchmean"}:
-            return num_items(targets)
+            return num_items(targets, beside=inputs)
         return self._count_classes(targets) if self._counts_classes else targets.numel()
 
     def part(
@@ -80,6 +85,8 @@ class WeightedLoss:
         """
         is_sum = self._reduction == "sum"
         if of is None or is_sum:
+            if self._counts_classes:
+                self._guard_gradient(outputs, weight)
             value = self._compute(self.criterion, outputs, targets)
             return LossPart(value, value.detach(), weight, is_sum)
         if self._summed is not None:
@@ -126,9 +133,28 @@ class WeightedLoss:
             if str(error).startswith("Target ") and (wrong := self._out_of_range(targets, outputs.shape[1])):
                 raise wrong from error
             raise
+        except RuntimeError as error:
+            if "with class probabilities, got" in str(
+                error
+            ):  # torch's name for integers of the logits' shape
+                raise TypeError(
+                    "targets must be class indices, got one-hot integers: give targets.argmax(dim=1), or "
+                    "targets.float() as class probabilities"
+                ) from error
+            raise
+        if not isinstance(value, Tensor):
+            raise TypeError(f"criterion must return a scalar tensor, got {type(value).__name__}")
         if value.ndim > 0:
             raise ValueError(f"criterion must return a scalar, got shape {tuple(value.shape)}")
         return value
+
+    def _guard_gradient(self, outputs: Any, weight: Tensor | int) -> None:
+        """Make the gradient zero, not NaN, where all class weights are zero; without a look at the device."""
+        if getattr(self.criterion, "weight", None) is None or not isinstance(weight, Tensor):
+            return
+        if isinstance(outputs, Tensor) and outputs.requires_grad:
+            counts = (weight > 0).to(outputs.device)
+            outputs.register_hook(lambda gradient: torch.where(counts, gradient, 0.0))
 
     def _as_sum(self) -> Criterion:
         """Cross entropy summed rather than averaged: its mean has no gradient where no target counts."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from itertools import cycle
 from typing import TYPE_CHECKING
 
-from practicezoo.metrics.direction import smaller_is_better
+from practicezoo.metrics.direction import known_direction
 from practicezoo.plotting.extra import new_axes
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ def plot_history(history: "History", *names: str, ax: "Axes | None" = None) -> "
     for name in names:
         marker = "." if len(history) <= MAX_MARKERS else ""
         (line,) = ax.plot(history.epochs, history[name], marker=marker, label=name)
+        if (history.directions.get(name) or known_direction(name)) is None:
+            continue  # none of the values is the best
         best = history.best(name)
         ax.plot(*best, marker="o", markersize=9, fillstyle="none", color=line.get_color())
         ax.annotate(
@@ -62,7 +64,7 @@ def plot_history(history: "History", *names: str, ax: "Axes | None" = None) -> "
             color=line.get_color(),
         )
     values = [value for name in names for value in history[name] if math.isfinite(value)]
-    if all(map(smaller_is_better, names)) and _spans(values, 100):
+    if all(known_direction(name) == "min" for name in names) and _spans(values, 100):
         ax.set_yscale("log")
     kinds = {name.rsplit("_", maxsplit=1)[-1] for name in names}
     ax.set(xlabel="epoch", ylabel=names[0] if len(names) == 1 else "/".join(sorted(kinds)))
@@ -110,7 +112,7 @@ def plot_histories(
         raise ValueError("histories must have at least one epoch to draw, got none")
     values = [value for history in drawn.values() for value in history[name] if math.isfinite(value)]
     by_last_value = sorted(drawn, key=lambda label: drawn[label][name][-1])
-    if not smaller_is_better(name):
+    if known_direction(name) == "max":
         by_last_value.reverse()
     # solid and dashed in turn, so that a curve shows under one that covers it; twenty looks in all
     styles = cycle([*["-", "--"] * 5, *["--", "-"] * 5])

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.utils.data import DistributedSampler
 
 from practicezoo.arguments import check_instances
-from practicezoo.batches import move_to, no_batch, split_batch
+from practicezoo.batches import ModelCall, check_loaders, move_to, no_batch, split_batch
 from practicezoo.metrics.loss import Criterion, WeightedLoss
-from practicezoo.metrics.metric import Metric
+from practicezoo.metrics.metric import Metric, as_metrics, check_reads_logits, values_of
 from practicezoo.runtime.collectives import sum_over_ranks
 from practicezoo.runtime.device import device_of
 from practicezoo.runtime.loaders import loader_parts
@@ -42,7 +42,9 @@ def evaluate(
         model: any module; batches follow its device.
         loader: gives pairs of inputs and targets.
         criterion: called with outputs and targets; its mean is reported as "loss".
-        metrics: objects with ``update(outputs, targets)``, ``compute()`` and ``reset()``, by name.
+        metrics: by name, objects with ``update(outputs, targets)``, ``compute()`` and ``reset()``, or
+            functions of outputs and targets, which are averaged over items. A vector's values are reported
+            as "NAME_0" and so on, a dict's as "NAME_KEY".
         precision: "fp32", or "bf16" / "fp16" for autocast.
 
     Returns:
@@ -62,20 +64,18 @@ def evaluate(
         {'accuracy': 1.0}
     """
     check_precision(precision)
-    metrics = metrics or {}
     check_instances(criterion=criterion)
-    check_instances(**metrics)
-    if criterion is None and not metrics:
+    check_loaders(loader=loader)
+    device = device_of(model)
+    measures = as_metrics(metrics, device)
+    check_reads_logits(criterion, measures)
+    if criterion is None and not measures:
         raise ValueError("criterion or metrics must be given, got neither")
-    if criterion is not None and "loss" in metrics:
+    if criterion is not None and "loss" in measures:
         raise ValueError("metrics must not be named 'loss' beside a criterion")
     model = without_exchange(model)
     _check_counts_once(loader)
-    device = device_of(model)
-    for metric in metrics.values():
-        metric.reset()
-        if hasattr(metric, "to"):
-            metric.to(device)
+    call = ModelCall(model)
     loss = None if criterion is None else WeightedLoss(criterion)
     loss_sum: Tensor | float = 0.0
     weight: Tensor | float = 0
@@ -84,21 +84,40 @@ def evaluate(
         for batch in loader:
             inputs, targets = split_batch(batch)
             with autocast(device, precision):
-                outputs = model(move_to(inputs, device))
+                outputs = call(move_to(inputs, device))
                 if loss is None:
                     targets = move_to(targets, device)
                 else:
                     targets = loss.move_targets(outputs, targets, device)
-                    part = loss.part(outputs, targets, loss.weight(targets))
+                    part = loss.part(outputs, targets, loss.weight(targets, inputs=inputs))
                     loss_sum, weight = loss_sum + part.loss_sum, weight + part.weight
-            for metric in metrics.values():
-                metric.update(outputs, targets)
+            for name, metric in measures.items():
+                _update(name, metric, outputs, targets)
             num_batches += 1
     loss_sum, weight, num_batches = sum_over_ranks(loss_sum, weight, num_batches)
     if num_batches == 0:
         raise no_batch()
-    results = {} if loss is None else {"loss": float(loss_sum / weight)}
-    return results | {name: float(metric.compute()) for name, metric in metrics.items()}
+    results = {}
+    if loss is not None:
+        if weight == 0:
+            raise ValueError(
+                "criterion must count at least one target, got none: each is ignored or has a weight of 0"
+            )
+        results["loss"] = float(loss_sum / weight)
+    for name, metric in measures.items():
+        results |= values_of(name, metric)
+    return results
+
+
+def _update(name: str, metric: Metric, outputs: Any, targets: Any) -> None:
+    try:
+        metric.update(outputs, targets)
+    except Exception as error:
+        what = type(outputs).__name__ + (
+            f" of shape {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else ""
+        )
+        error.add_note(f"raised by the metric {name!r}, which got outputs of type {what}")
+        raise
 
 
 @contextmanager
@@ -107,7 +126,7 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
     flags = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
-        with torch.inference_mode():
+        with torch.no_grad():  # inference tensors could not be trained with afterwards
             yield
     finally:
         for module, training in flags:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from practicezoo.metrics.direction import Mode, better
+from practicezoo.metrics.direction import Direction, Mode, better, direction_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,6 +37,7 @@ class History:
     """
 
     def __init__(self) -> None:
+        self.directions: dict[str, Direction] = {}  # of metrics that tell them
         self._columns: dict[str, list[float]] = {}
         self._num_epochs = 0
 
@@ -88,20 +89,25 @@ class History:
 
         Args:
             name: what to compare.
-            mode: "min", "max", or "auto": the least for names that end in loss, error, mae, mse, rmse or
-                perplexity, else the greatest.
+            mode: "min", "max", or "auto": what the metric's ``higher_is_better`` says, else the name's last
+                word, such as loss, error, MAE (lower is better) or accuracy, F1, AUROC (higher is better).
 
         Raises:
             KeyError: if the history has no such values.
-            ValueError: if all of them are NaN.
+            ValueError: if all of them are NaN, or ``mode`` is "auto" and neither metric nor name tells.
         """
+        direction = self.direction(name, mode=mode)
         best: Best | None = None
         for epoch, value in zip(self.epochs, self[name], strict=True):
-            if not math.isnan(value) and (best is None or better(value, best.value, name, mode=mode)):
+            if not math.isnan(value) and (best is None or better(value, best.value, direction)):
                 best = Best(epoch, value)
         if best is None:
             raise ValueError(f"{name} must have a value other than NaN, got {self[name]}")
         return best
+
+    def direction(self, name: str, *, mode: Mode = "auto") -> Direction:
+        """Whether the lower or the higher value of ``name`` is better; see :meth:`best`."""
+        return direction_of(name, mode=mode, known=self.directions)
 
     def to_csv(self, path: str | Path) -> None:
         """Write a table with a row for each epoch; values keep all their digits."""

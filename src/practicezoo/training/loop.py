@@ -1,6 +1,7 @@
 """The training loop: a generator of updates, and ``fit`` around it."""
 
 import math
+import warnings
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from practicezoo.training.history import History
 from practicezoo.training.progress import EpochBar
 from practicezoo.training.run import Run
 from practicezoo.training.schedules import Interval, Schedules
-from practicezoo.training.step import StepResult, TrainStep
+from practicezoo.training.step import StepResult, TrainStep, parameters_of
 from practicezoo.training.validation import Validation
 
 __all__ = ["fit", "train_epoch"]
@@ -70,7 +71,7 @@ def train_epoch(step: TrainStep, loader: Iterable[Any], accumulate: int = 1) -> 
 def _updates(step: TrainStep, loader: Iterable[Any], accumulate: int) -> Generator[StepResult, None, int]:
     """An update for each window of batches; returns their number."""
     check_equal_lengths(loader)
-    step.model.train()
+    step.train_mode()
     window: list[Any] = []
     num_updates = 0
     for batch in loader:
@@ -96,7 +97,8 @@ def fit(
     val_loader: Iterable[Any] | None = None,
     metrics: Mapping[str, Metric] | None = None,
     lr_scheduler: LRScheduler | Sequence[LRScheduler] | None = None,
-    lr_scheduler_interval: Interval = "update",
+    lr_scheduler_interval: Interval = "auto",
+    lr_scheduler_monitor: str | None = None,
     precision: Precision = "fp32",
     accumulate: int = 1,
     max_grad_norm: float | None = None,
@@ -115,10 +117,12 @@ def fit(
         epochs: how many times to go through the loader.
         val_loader: measured after each epoch: the loss, and the metrics.
         metrics: what else to measure on ``val_loader``, by name.
-        lr_scheduler: one schedule, or several.
-        lr_scheduler_interval: whether schedules are stepped after each "update" or each "epoch". A
-            ``ReduceLROnPlateau`` is stepped after each epoch in any case, with the epoch's "val_loss"
-            ("train_loss" without a ``val_loader``).
+        lr_scheduler: one scheduler, or several.
+        lr_scheduler_interval: whether schedulers step after each "update" or each "epoch". "auto" follows
+            torch's documentation: OneCycleLR and CyclicLR step after each update, all others after each
+            epoch. A ``ReduceLROnPlateau`` steps after each epoch in any case.
+        lr_scheduler_monitor: the history's value for ``ReduceLROnPlateau``; default: "val_loss", or
+            "train_loss" without a ``val_loader``.
         precision: "fp32", "bf16" or "fp16"; see :class:`TrainStep`.
         accumulate: batches in an update; equal to one batch of them all (batch norm and dropout, which
             look at a batch or draw random numbers, still see each by itself).
@@ -131,7 +135,7 @@ def fit(
 
     Returns:
         The history, with "train_loss" (mean over the epoch's items, as they were trained),
-        "learning_rate" (at the epoch's end), "seconds" (of training and measuring), and "val_loss"
+        "learning_rate" (of the epoch's last update), "seconds" (of training and measuring), and "val_loss"
         and "val_NAME" for each metric if there is a ``val_loader``.
 
     Raises:
@@ -166,15 +170,18 @@ def fit(
         ["train_loss", "learning_rate", "seconds", *validation.names],
         hint="" if validation.names else "; val_loader is not given",
     )
-    schedules = Schedules(lr_scheduler, lr_scheduler_interval)
-    step = TrainStep(
-        model,
-        optimizer,
-        criterion,
-        lr_scheduler=schedules.of_updates,
-        precision=precision,
-        max_grad_norm=max_grad_norm,
+    step = TrainStep(model, optimizer, criterion, precision=precision, max_grad_norm=max_grad_norm)
+    validation.check_criterion(criterion)
+    schedules = Schedules(
+        lr_scheduler,
+        lr_scheduler_interval,
+        optimizers=step.optimizers,
+        epochs=epochs,
+        monitor=lr_scheduler_monitor,
+        names=["train_loss", *validation.names],
+        directions=validation.directions,
     )
+    step.lr_schedulers = schedules.of_updates
     run = Run(
         step.model,
         step,
@@ -182,19 +189,23 @@ def fit(
         train_loader=train_loader,
         accumulate=accumulate,
         lr_schedulers=schedules.all,
+        lr_scheduler_interval=lr_scheduler_interval,
         callbacks=watchers.callbacks,
     )
+    run.history.directions |= validation.directions
     if resume_from is not None:
         resume(run, resume_from)
     check_folders(run)
+    schedules.check_length(run.num_updates_in_all())
+    _warn_of_missed_parameters(step)
     watchers.call("on_run_start", run)
     while not run.is_finished:
         run.begin_epoch()
         with EpochBar(run, show=progress and is_main()) as bar:
-            values = {"train_loss": _train(run, watchers, bar), "learning_rate": step.learning_rate}
+            values = {"train_loss": _train(run, watchers, bar), "learning_rate": step.last_learning_rate}
             values |= validation.measure(run)
             values["seconds"] = run.seconds
-            schedules.step_after_epoch(values)
+            schedules.step_after_epoch(values, is_last=run.epoch == epochs)
             run.end_epoch(values)
             bar.finish()
         run.should_stop = any_rank(run.should_stop)  # what was set on one rank while it trained
@@ -203,6 +214,23 @@ def fit(
         watchers.call("on_checkpoint", run)
     watchers.call("on_run_end", run)
     return run.history
+
+
+def _warn_of_missed_parameters(step: TrainStep) -> None:
+    """Warn of parameters that get gradients and that no optimizer changes."""
+    held = {parameter for optimizer in step.optimizers for parameter in parameters_of(optimizer)}
+    names = [
+        name
+        for name, parameter in step.model.named_parameters()
+        if parameter.requires_grad and parameter not in held
+    ]
+    if names:
+        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        warnings.warn(
+            f"no optimizer has {shown}, so they stay as they are: make the optimizer after the model's last "
+            "change, or freeze(...) what is not to be trained",
+            stacklevel=3,
+        )
 
 
 def _train(run: Run, watchers: CallbackList, bar: EpochBar) -> float:

@@ -5,12 +5,13 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.nn.parallel import DataParallel, DistributedDataParallel
+from torch.nn.parallel import DistributedDataParallel
 
+from practicezoo.batches import ModelCall, unwrap
 from practicezoo.runtime.collectives import broadcast_tensors
 from practicezoo.runtime.processes import rank, world_size
 
-__all__ = ["Replica", "is_sharded", "unwrap", "without_exchange"]
+__all__ = ["Replica", "is_sharded", "without_exchange"]
 
 
 class Replica:
@@ -38,12 +39,13 @@ class Replica:
         is_trained = any(parameter.requires_grad for parameter in model.parameters())
         wraps = self.world_size > 1 and not is_joined and is_trained
         self._called = DistributedDataParallel(model) if wraps else model
+        self._call = ModelCall(self._called)
         self._others = list(criterion.parameters()) if isinstance(criterion, nn.Module) else []
         broadcast_tensors(self._others)
 
     def __call__(self, inputs: object) -> object:
         """The model's outputs."""
-        return self._called(inputs)
+        return self._call(inputs)
 
     @contextmanager
     def exchange(self, enabled: bool) -> Iterator[None]:
@@ -92,17 +94,6 @@ class Replica:
                     f"{rank()}: give the model wrapped in "
                     "DistributedDataParallel(model, find_unused_parameters=True)"
                 )
-
-
-def unwrap(model: nn.Module) -> nn.Module:
-    """The user's own module inside wrappers of ``torch.compile``, DataParallel and the distributed one."""
-    while True:
-        if isinstance(model, DataParallel | DistributedDataParallel):
-            model = model.module
-        elif isinstance(inner := vars(model).get("_modules", {}).get("_orig_mod"), nn.Module):
-            model = inner
-        else:
-            return model
 
 
 def without_exchange(model: nn.Module) -> nn.Module:

@@ -34,7 +34,8 @@ class Run:
         should_stop: set it to end the run after this epoch.
         train_loader: gives the batches.
         accumulate: batches in an update.
-        lr_schedulers: all schedules, those of updates and those of epochs.
+        lr_schedulers: all schedulers, those of updates and those of epochs.
+        lr_scheduler_interval: when they step.
         callbacks: what watches the run.
         epoch_updates: updates done in the current epoch; 0 when the epoch has ended.
         losses: the current epoch's losses so far.
@@ -51,6 +52,7 @@ class Run:
     train_loader: Iterable[Any] = ()
     accumulate: int = 1
     lr_schedulers: Sequence[LRScheduler] = ()
+    lr_scheduler_interval: str = "auto"
     callbacks: Sequence[Any] = ()
     epoch_updates: int = 0
     losses: RunningMean = field(default_factory=RunningMean)
@@ -81,13 +83,18 @@ class Run:
         self.epoch_updates, self.losses = 0, RunningMean()
         self._seconds_before, self._started = 0.0, None
 
-    def num_updates_left(self) -> int | None:
-        """The updates that are left of the current epoch; None for a loader without a length."""
+    def num_updates_in_all(self) -> int | None:
+        """The updates of the whole run; None for a loader without a length."""
         try:
             num_batches = len(self.train_loader)  # type: ignore[arg-type]
         except TypeError:
             return None
-        return math.ceil(num_batches / self.accumulate) - self.epoch_updates
+        return self.epochs * math.ceil(num_batches / self.accumulate)
+
+    def num_updates_left(self) -> int | None:
+        """The updates that are left of the current epoch; None for a loader without a length."""
+        in_all = self.num_updates_in_all()
+        return None if in_all is None else in_all // self.epochs - self.epoch_updates
 
     def divergence(self, name: str, value: float, when: str) -> FloatingPointError:
         """The error for a loss that is NaN or infinite."""
@@ -127,6 +134,7 @@ class Run:
                 "epoch_updates": self.epoch_updates,
                 "num_updates": self.num_updates,
                 "accumulate": self.accumulate,
+                "lr_scheduler_interval": self.lr_scheduler_interval,
                 "should_stop": any_rank(self.should_stop),
             },
             "ranks": all_gather_objects(
@@ -182,6 +190,11 @@ class Run:
         progress = state["progress"]
         if progress["accumulate"] != self.accumulate:
             raise ValueError(f"accumulate must be {progress['accumulate']} as before, got {self.accumulate}")
+        interval = progress.get("lr_scheduler_interval", self.lr_scheduler_interval)
+        if state["lr_schedulers"] and interval != self.lr_scheduler_interval:
+            raise ValueError(
+                f"lr_scheduler_interval must be {interval!r} as before, got {self.lr_scheduler_interval!r}"
+            )
         if len(state["ranks"]) != world_size():
             raise ValueError(f"there must be {len(state['ranks'])} processes as before, got {world_size()}")
         if progress["finished_epochs"] > self.epochs:

@@ -14,11 +14,12 @@ from practicezoo.batches import move_to, num_items, split_batch
 from practicezoo.metrics.loss import Criterion, LossPart, WeightedLoss, weighted
 from practicezoo.runtime.collectives import sum_over_ranks
 from practicezoo.runtime.device import device_of, raise_mmap_threshold
+from practicezoo.runtime.freezing import frozen_modules, train_all_but
 from practicezoo.runtime.precision import Precision, autocast, check_precision
 from practicezoo.training.replica import Replica
-from practicezoo.training.schedules import check_needs_no_value
+from practicezoo.training.schedules import as_schedulers, check_needs_no_value
 
-__all__ = ["StepResult", "TrainStep"]
+__all__ = ["StepResult", "TrainStep", "parameters_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +103,10 @@ class TrainStep:
         max_grad_norm: float | None = None,
     ) -> None:
         check_precision(precision)
-        check_instances(criterion=criterion, optimizer=optimizer, lr_scheduler=lr_scheduler)
-        self.optimizers = as_list(optimizer)
+        check_instances(criterion=criterion, optimizer=optimizer)
+        self.optimizers = _as_optimizers(optimizer)
+        if not callable(criterion):
+            raise TypeError(f"criterion must be a function of outputs and targets, got {criterion!r}")
         self._searches = any(isinstance(each, LBFGS) for each in self.optimizers)
         if self._searches:
             _check_alone(self.optimizers, precision, max_grad_norm)
@@ -113,7 +116,7 @@ class TrainStep:
         if max_grad_norm is not None and not max_grad_norm > 0:
             raise ValueError(f"max_grad_norm must be positive, got {max_grad_norm}")
         self.criterion = criterion
-        self.lr_schedulers = as_list(lr_scheduler)
+        self.lr_schedulers = as_schedulers(lr_scheduler, self.optimizers)
         self.precision: Precision = precision
         self.max_grad_norm = max_grad_norm
         check_needs_no_value(self.lr_schedulers)
@@ -121,7 +124,9 @@ class TrainStep:
         self.replica = Replica(model, criterion)
         self.model = self.replica.model
         self.scaler = torch.amp.GradScaler("cuda", enabled=precision == "fp16")
+        self.last_learning_rate = self.learning_rate  # of the last update, before its scheduler
         self._loss = WeightedLoss(criterion)
+        self._frozen = frozen_modules(self.model)
         self._parameter = next(model.parameters(), torch.empty(0))  # says where the model is now
         if device.type == "cpu":
             raise_mmap_threshold()
@@ -131,7 +136,8 @@ class TrainStep:
         if not micro_batches:
             raise ValueError("micro_batches must hold at least one batch, got none")
         batches = [split_batch(batch) for batch in micro_batches]
-        weights = [self._loss.weight(targets) for _, targets in batches]
+        self.last_learning_rate = self.learning_rate
+        weights = [self._loss.weight(targets, inputs=inputs) for inputs, targets in batches]
         weight = sum(weights[1:], start=weights[0])
         (total,) = sum_over_ranks(weight)
         of = total if len(batches) > 1 or self.replica.world_size > 1 else None
@@ -141,8 +147,12 @@ class TrainStep:
             parts = self._differentiate(batches, weights, of)
             grad_norm = self._clip()
             self._update()
-        count = sum(num_items(targets) for _, targets in batches)
+        count = sum(num_items(targets, beside=inputs) for inputs, targets in batches)
         return StepResult(self._loss.mean(parts), weight, count, grad_norm)
+
+    def train_mode(self) -> None:
+        """Set the model to training mode, but for what is frozen."""
+        train_all_but(self.model, self._frozen)
 
     @property
     def learning_rate(self) -> float:
@@ -200,7 +210,7 @@ class TrainStep:
         for optimizer in self.optimizers:
             self.scaler.unscale_(optimizer)
         # only what is updated: other gradients are never cleared, and would grow from step to step
-        parameters = [parameter for optimizer in self.optimizers for parameter in _parameters_of(optimizer)]
+        parameters = [parameter for optimizer in self.optimizers for parameter in parameters_of(optimizer)]
         norm = nn.utils.clip_grad_norm_(parameters, self.max_grad_norm)
         return norm.full_tensor() if hasattr(norm, "full_tensor") else norm  # of a sharded model
 
@@ -217,7 +227,18 @@ class TrainStep:
                 scheduler.step()
 
 
-def _parameters_of(optimizer: Optimizer) -> list[nn.Parameter]:
+def _as_optimizers(optimizer: Optimizer | Sequence[Optimizer]) -> list[Optimizer]:
+    optimizers = as_list(optimizer)
+    for each in optimizers:
+        if not isinstance(each, Optimizer):
+            raise TypeError(f"optimizer must be a torch.optim.Optimizer or a list of them, got {each!r}")
+    if not optimizers:
+        raise ValueError(f"optimizer must be at least one optimizer, got {optimizer!r}")
+    return optimizers
+
+
+def parameters_of(optimizer: Optimizer) -> list[nn.Parameter]:
+    """The parameters that an optimizer updates."""
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
@@ -226,7 +247,7 @@ def _check_parameters(optimizers: Sequence[Optimizer], model: nn.Module, criteri
     modules = [part for part in (model, criterion) if isinstance(part, nn.Module)]
     ours = {parameter for module in modules for parameter in module.parameters()}
     for optimizer in optimizers:
-        if ours.isdisjoint(_parameters_of(optimizer)):
+        if ours.isdisjoint(parameters_of(optimizer)):
             raise ValueError(
                 "optimizer must hold parameters of the model, got none of them: make it from this model, "
                 "after its last change (such as reset_head)"

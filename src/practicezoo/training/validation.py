@@ -4,7 +4,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from practicezoo.metrics.metric import Metric
+from practicezoo.metrics.direction import Direction
+from practicezoo.metrics.metric import Metric, as_metrics, check_reads_logits
 from practicezoo.training.evaluation import evaluate
 from practicezoo.training.run import Run
 
@@ -20,6 +21,7 @@ class Validation:
 
     Attributes:
         names: of the values, as they stand in the history.
+        directions: whether lower or higher is better, of the metrics that tell it.
 
     Raises:
         TypeError: if ``metrics`` is not a dict.
@@ -27,15 +29,23 @@ class Validation:
     """
 
     def __init__(self, loader: Iterable[Any] | None, metrics: Mapping[str, Metric] | None) -> None:
-        if metrics is not None and not isinstance(metrics, Mapping):
-            raise TypeError(f"metrics must be a dict of metrics by name, got {type(metrics).__name__}")
+        as_metrics(metrics)  # what is none is refused before anything is trained
         if metrics and loader is None:
             raise ValueError(
                 f"metrics are measured on val_loader, which must be given for {', '.join(metrics)}"
             )
         self.loader = loader
         self.metrics = metrics
+        self.directions: dict[str, Direction] = {
+            f"val_{name}": "max" if higher else "min"
+            for name, metric in (metrics or {}).items()
+            if (higher := getattr(metric, "higher_is_better", None)) is not None
+        }
         self.names = [] if loader is None else ["val_loss", *(f"val_{name}" for name in metrics or ())]
+
+    def check_criterion(self, criterion: object) -> None:
+        """Raise ValueError for a metric that takes the criterion's probabilities for logits."""
+        check_reads_logits(criterion, self.metrics or {})
 
     def measure(self, run: Run) -> dict[str, float]:
         """The values of the model as it is now."""

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from practicezoo.arguments import check_fraction
+from practicezoo.batches import unwrap
 from practicezoo.runtime.device import device_of
 from practicezoo.training.callbacks.callback import Callback
-from practicezoo.training.replica import unwrap
 from practicezoo.training.run import Run
 from practicezoo.training.step import StepResult
 

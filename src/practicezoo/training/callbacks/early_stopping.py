@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from practicezoo.arguments import check_count
-from practicezoo.metrics.direction import Mode, better, check_mode
+from practicezoo.metrics.direction import Direction, Mode, better, check_mode
 from practicezoo.training.callbacks.callback import Callback
 from practicezoo.training.run import Run
 
@@ -29,8 +29,8 @@ class EarlyStopping(Callback):
         best_value: its value.
 
     Raises:
-        ValueError: if ``patience`` is below 1 or ``min_delta`` is negative.
-        KeyError: if the history has no ``monitor``.
+        ValueError: if ``patience`` is below 1 or ``min_delta`` is negative, or, before the first epoch, if
+            ``monitor`` is not measured, or its direction is not known and ``mode`` is "auto".
 
     Example:
         >>> stopping = EarlyStopping("val_accuracy", patience=3, restore_best=True)
@@ -60,10 +60,18 @@ class EarlyStopping(Callback):
         self.best_value = float("nan")
         self._best_weights: dict[str, object] | None = None
 
+    def on_run_start(self, run: Run) -> None:
+        """Find out whether lower or higher is better, before anything is trained."""
+        run.history.direction(self.monitor, mode=self.mode)
+
     def on_epoch_end(self, run: Run) -> None:
         """Compare this epoch with the best one; stop the run when due."""
         value = run.history[self.monitor][-1]
-        if run.epoch == 1 or self.best_epoch == 0 or self._improved(value):
+        if (
+            run.epoch == 1
+            or self.best_epoch == 0
+            or self._improved(value, run.history.direction(self.monitor, mode=self.mode))
+        ):
             self.best_epoch, self.best_value = run.epoch, value
             if self.restore_best:
                 self._best_weights = copy.deepcopy(run.model.state_dict())
@@ -87,8 +95,8 @@ class EarlyStopping(Callback):
         self.best_epoch, self.best_value = state["best_epoch"], state["best_value"]
         self._best_weights = state["best_weights"]
 
-    def _improved(self, value: float) -> bool:
+    def _improved(self, value: float, direction: Direction) -> bool:
         if math.isnan(self.best_value):  # any number is better
             return not math.isnan(value)
-        gains = better(value, self.best_value, self.monitor, mode=self.mode)
+        gains = better(value, self.best_value, direction)
         return gains and abs(value - self.best_value) > self.min_delta

@@ -92,6 +92,11 @@ class Checkpointer(Callback):
         self.mode: Mode = mode
         self.extra = dict(extra or {})
 
+    def on_run_start(self, run: Run) -> None:
+        """Find out whether lower or higher is better, before anything is trained."""
+        if self.monitor is not None:
+            run.history.direction(self.monitor, mode=self.mode)
+
     def on_checkpoint(self, run: Run) -> None:
         """Write a checkpoint if it is time."""
         epoch_ended = run.epoch_updates == 0
