@@ -86,7 +86,7 @@ def test_a_prediction_ranks_all_countries_and_ignores_the_company(trained):
 def test_validation_names_come_from_train_and_leave_it():
     recipe = get_recipe("names_gru")
     splits = recipe.load(DataOptions(), seed=0)
-    mask = hold_out(splits.train[1], share=recipe.settings["tuned"].held_out, seed=0)
+    mask = hold_out(splits.train[1], fraction=recipe.settings["tuned"].held_out, seed=0)
     kept, held_out = (
         {tuple(row[:length].tolist()) for row, length in zip(*splits.part(mask)[0], strict=True)}
         for mask in (~mask, mask)

@@ -89,7 +89,7 @@ def test_interrupted_and_resumed(name, settings, moments, tmp_path, interrupt):
 
 
 def test_a_finished_run_leaves_its_own_files_alone_and_is_not_trained_again(tmp_path, capsys, interrupt):
-    first = train("names_gru", tmp_path, resume=True, epochs=1)  # nothing to go on from: it begins
+    first = train("names_gru", tmp_path, resume=True, epochs=1)  # nothing to resume from: it starts
     files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert set(files) == {"history.csv", "curve.png", "checkpoint.pt", "result.json"}
     interrupt(1)
@@ -104,12 +104,12 @@ def test_a_finished_run_leaves_its_own_files_alone_and_is_not_trained_again(tmp_
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"setting": "course"}, "setting must be 'tuned' to go on with the run in .*, got 'course'"),
-        ({"seed": 1}, "seed must be 0 to go on with the run in .*, got 1"),
-        ({"epochs": 4}, "epochs must be 2 to go on with the run in .*, got 4"),
+        ({"setting": "course"}, "setting must be 'tuned' to resume the run in .*, got 'course'"),
+        ({"seed": 1}, "seed must be 0 to resume the run in .*, got 1"),
+        ({"epochs": 4}, "epochs must be 2 to resume the run in .*, got 4"),
     ],
 )
-def test_another_run_is_not_gone_on_with(settings, message, finished, tmp_path, interrupt):
+def test_another_run_is_not_resumed(settings, message, finished, tmp_path, interrupt):
     interrupt(None if finished else 41)
     if finished:
         train("names_gru", tmp_path, epochs=2)
@@ -145,7 +145,7 @@ def test_a_damaged_checkpoint_is_one_line_and_the_one_before_is_used(tmp_path, c
     printed = capsys.readouterr()
     (line,) = printed.err.splitlines()
     assert line.startswith(f"practicezoo: {newest} is damaged")
-    assert f"going on from {tmp_path}" in printed.out
+    assert f"resuming from {tmp_path}" in printed.out
     assert main([*arguments, "--out", str(tmp_path / "whole")]) == 0
     assert same(tmp_path, tmp_path / "whole")
 

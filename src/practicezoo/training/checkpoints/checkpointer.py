@@ -1,4 +1,4 @@
-"""Checkpoints of a run while it trains, and going on from the newest good one."""
+"""Checkpoints of a run while it trains."""
 
 import math
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from practicezoo.runtime.collectives import any_rank, broadcast_object
 from practicezoo.runtime.processes import is_main
 from practicezoo.training.callbacks.callback import Callback
 from practicezoo.training.checkpoints.file import save_checkpoint
-from practicezoo.training.checkpoints.folder import BEST, PREFIX, leftovers, number_of, numbered
+from practicezoo.training.checkpoints.folder import CheckpointFolder
 from practicezoo.training.run import Run
 from practicezoo.training.step import StepResult
 
@@ -21,9 +21,9 @@ __all__ = ["Checkpointer"]
 
 
 class Checkpointer(Callback):
-    """Writes the whole state of a run, so that a killed run goes on as if nothing had happened.
+    """Writes the whole state of a run, so that a killed run can be resumed as if nothing had happened.
 
-    A file ``update-00001234.pt`` holds the model, the optimizers, schedules and scaler, the place within the
+    A file ``update-00001234.pt`` holds the model, the optimizers, schedulers and scaler, the place within the
     epoch, the history, the callbacks that have a ``state_dict``, and the random states of Python, NumPy,
     torch and the loader. Give the folder to ``fit(..., resume_from=folder)`` and the run that was killed ends
     with the same weights, to the bit on the CPU, as one that was not. (Three and more processes add their
@@ -72,7 +72,7 @@ class Checkpointer(Callback):
 
     def __init__(
         self,
-        folder: str | Path,
+        folder: str | Path | CheckpointFolder,
         *,
         every: int | Literal["epoch"] = "epoch",
         keep: int = 3,
@@ -86,12 +86,17 @@ class Checkpointer(Callback):
             check_count(every=every)
         check_count(keep=keep)
         check_mode(mode)
-        self.folder = Path(folder)
+        self.checkpoints = folder if isinstance(folder, CheckpointFolder) else CheckpointFolder(folder)
         self.every = every
         self.keep = keep
         self.monitor = monitor
         self.mode: Mode = mode
         self.extra = dict(extra or {})
+
+    @property
+    def folder(self) -> Path:
+        """Where the files go."""
+        return self.checkpoints.path
 
     def on_step_end(self, run: Run, result: StepResult) -> None:
         """Write a checkpoint if it is time."""
@@ -101,7 +106,7 @@ class Checkpointer(Callback):
     def save_best(self, run: Run) -> None:
         """Write ``best.pt`` if the epoch is the best; ``fit`` calls it before the callbacks' epoch hooks."""
         if broadcast_object(self._is_best(run)):
-            self._save(run, BEST)
+            self._save(run, self.checkpoints.best)
 
     def on_epoch_end(self, run: Run) -> None:
         """Write a checkpoint if it is time."""
@@ -115,22 +120,18 @@ class Checkpointer(Callback):
         return run.history.best(self.monitor, mode=self.mode).epoch == run.epoch
 
     def _save_newest(self, run: Run) -> None:
-        self._save(run, f"{PREFIX}{run.num_updates:08d}.pt")
-        if not is_main():
-            return
-        files = numbered(self.folder)
-        # those of later updates are damaged, or check_folders would have refused them
-        newest = [path for path in files if number_of(path) <= run.num_updates][-self.keep :]
-        for path in {*files, *leftovers(self.folder)} - {*newest}:
-            path.unlink(missing_ok=True)
+        self._save(run, self.checkpoints.file(run.num_updates))
+        if is_main():
+            # those of later updates are damaged, or check_folders would have refused them
+            self.checkpoints.prune(keep=self.keep, num_updates=run.num_updates)
 
-    def _save(self, run: Run, name: str) -> None:
+    def _save(self, run: Run, path: Path) -> None:
         if any_rank(not _is_finite(run)):
             return  # the next look at the loss ends the run, and what was good stays
         state = run.state_dict()
         if is_main():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            save_checkpoint(self.folder / name, {**state, "extra": self.extra})
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_checkpoint(path, {**state, "extra": self.extra})
 
 
 def _is_finite(run: Run) -> bool:
