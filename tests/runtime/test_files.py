@@ -32,9 +32,14 @@ def test_the_old_content_stays_until_the_end(path):
 @pytest.mark.parametrize("error", [OSError("no space left on device"), KeyboardInterrupt()])
 def test_after_an_error_the_old_file_is_all_there_is(path, error):
     path.write_bytes(b"old")
-    with pytest.raises(type(error)), write_whole(path) as file:
-        file.write(b"half")
-        raise error
+
+    def fail():
+        with write_whole(path) as file:
+            file.write(b"half")
+            raise error
+
+    with pytest.raises(type(error)):
+        fail()
     assert path.read_bytes() == b"old"
     assert list(path.parent.iterdir()) == [path]
 
