@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "diagnostics": BASE | {"metrics", "runtime", "training"},
     "recipes": BASE
     | {"blocks", "data", "diagnostics", "graph", "metrics", "models", "plotting", "runtime", "training"},
-    "cli": {"recipes", "training"},
+    "cli": {"arguments", "recipes", "runtime"},
     "__main__": {"cli"},
 }
 LAZY_ONLY = {("training", "plotting")}  # a History draws itself, when it is asked to

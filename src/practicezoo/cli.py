@@ -4,15 +4,15 @@ import argparse
 import dataclasses
 import io
 import json
-import os
 import re
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import practicezoo
+from practicezoo.arguments import check_count
 from practicezoo.recipes import (
     DataOptions,
     check_recipe,
@@ -22,7 +22,8 @@ from practicezoo.recipes import (
     reproduce,
     train_recipe,
 )
-from practicezoo.training.checkpoints.folder import has_checkpoints
+from practicezoo.recipes.run_folder import RunFolder
+from practicezoo.runtime.processes import launched_rank
 
 __all__ = ["main"]
 
@@ -59,13 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return BAD_INPUT
 
 
-def _speaks() -> bool:
-    """Whether this process prints: of those that torchrun started, rank 0."""
-    return os.environ.get("RANK", "0") == "0"
-
-
 def _complain(line: str) -> None:
-    if _speaks():
+    if launched_rank() == 0:
         print(line, file=sys.stderr)
 
 
@@ -110,7 +106,7 @@ def _check(options: argparse.Namespace) -> int:
 def _train(options: argparse.Namespace) -> None:
     recipe = get_recipe(options.name)
     if options.resume and options.out is None:
-        raise ValueError("--resume must come with --out DIR, the folder of the run to go on with")
+        raise ValueError("--resume must come with --out DIR, the folder of the run to resume")
     folder = options.out or _free_folder(Path("runs") / recipe.name)
     try:
         result = train_recipe(
@@ -124,10 +120,10 @@ def _train(options: argparse.Namespace) -> None:
             resume=options.resume,
         )
     except KeyboardInterrupt:
-        if has_checkpoints(folder):
-            _complain(f"\nto go on, give the same command with --out {folder} --resume")
+        if RunFolder(folder).stage in {"unfinished", "trained"}:
+            _complain(f"\nto resume, give the same command with --out {folder} --resume")
         raise
-    if not _speaks():
+    if launched_rank() != 0:
         return
     for name, value in result.measured.items():
         print(f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {value}")
@@ -155,14 +151,15 @@ def _listed(classes: Sequence[str]) -> str:
 
 
 def _predict(options: argparse.Namespace) -> None:
+    check_count(top=options.top)
     recipe = get_recipe(options.name)
     model, state = load_trained(recipe, options.checkpoint, device=options.device)
     predictions = recipe.predict(model, state, options.samples)
     width = max(len(sample) for sample in options.samples)
     for prediction in predictions:
         likeliest = "  ".join(
-            label if share is None else f"{label} {share:6.1%}"
-            for label, share in prediction.ranking[: options.top]
+            label if probability is None else f"{label} {probability:6.1%}"
+            for label, probability in prediction.ranking[: options.top]
         )
         print(f"{prediction.sample:<{width}}  {likeliest}")
 
@@ -207,70 +204,55 @@ def _free_folder(folder: Path) -> Path:
     return candidate
 
 
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {number}")
-    return number
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="practicezoo", description=practicezoo.__doc__)
     parser.add_argument("--version", action="version", version=f"practicezoo {practicezoo.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    commands.add_parser("list", help="show all recipes").set_defaults(run=_list)
+    # what several commands take
+    name, device, data, own_data, start, checkpoint = (
+        argparse.ArgumentParser(add_help=False) for _ in range(6)
+    )
+    name.add_argument("name", metavar="NAME", help="a recipe, as `list` shows it")
+    device.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps; default: auto")
+    data.add_argument("--data", type=Path, metavar="DIR", help="data root; default: $PRACTICEZOO_DATA")
+    own_data.add_argument("--dataset", metavar="SET", help="one that `info` shows")
+    own_data.add_argument("--train-csv", type=Path, metavar="FILE", help="your own names: name,label rows")
+    own_data.add_argument("--test-csv", type=Path, metavar="FILE", help="the test file that goes with it")
+    start.add_argument(
+        "--setting",
+        default="tuned",
+        metavar="S",
+        help="tuned, course, or another that `info` shows; default: tuned",
+    )
+    start.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+    checkpoint.add_argument("--checkpoint", type=Path, required=True, metavar="FILE", help="written by train")
 
-    info = commands.add_parser("info", help="show one recipe: its data, settings and the course's result")
-    info.set_defaults(run=_info)
+    def command(
+        run: Callable[[argparse.Namespace], int | None], about: str, *parents: argparse.ArgumentParser
+    ) -> argparse.ArgumentParser:
+        added = commands.add_parser(run.__name__.removeprefix("_"), help=about, parents=parents)
+        added.set_defaults(run=run)
+        return added
 
-    check = commands.add_parser("check", help="look for mistakes in a recipe before it trains")
-    check.set_defaults(run=_check)
-
-    train = commands.add_parser("train", help="train a recipe, from nothing to a measured checkpoint")
-    train.set_defaults(run=_train)
-    for command in (check, train):
-        command.add_argument(
-            "--setting",
-            default="tuned",
-            metavar="S",
-            help="tuned, course, or another that `info` shows; default: tuned",
-        )
-        command.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+    command(_list, "show all recipes")
+    command(_info, "show one recipe: its data, settings and the course's result", name)
+    command(_check, "look for mistakes in a recipe before it trains", name, start, device, data, own_data)
+    train = command(
+        _train, "train a recipe, from nothing to a measured checkpoint", name, start, device, data, own_data
+    )
     train.add_argument("--epochs", type=int, metavar="N", help="instead of the setting's")
     train.add_argument("--out", type=Path, metavar="DIR", help="default: runs/NAME, numbered if it exists")
-    train.add_argument(
-        "--resume", action="store_true", help="go on with the run in --out DIR, if there is one"
-    )
-
-    evaluate = commands.add_parser("evaluate", help="measure a checkpoint on the test data")
-    evaluate.set_defaults(run=_evaluate)
-    predict = commands.add_parser("predict", help="ask a checkpoint about samples of your own")
-    predict.set_defaults(run=_predict)
-
-    reproduce = commands.add_parser("reproduce", help="train as the course does; compare with its results")
-    reproduce.set_defaults(run=_reproduce)
-    reproduce.add_argument("names", nargs="*", metavar="NAME", help="default: every system of the course")
-    reproduce.add_argument("--quick", action="store_true", help="without names: those that take seconds")
-    reproduce.add_argument("--json", type=Path, metavar="FILE", help="write the table there as well")
-
-    for command in (info, check, train, evaluate, predict):
-        command.add_argument("name", metavar="NAME", help="a recipe, as `list` shows it")
-    for command in (evaluate, predict):
-        command.add_argument(
-            "--checkpoint", type=Path, required=True, metavar="FILE", help="written by train"
-        )
-    for command in (check, train, evaluate, predict, reproduce):
-        command.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps; default: auto")
-    for command in (check, train, evaluate, reproduce):
-        command.add_argument("--data", type=Path, metavar="DIR", help="data root; default: $PRACTICEZOO_DATA")
-    for command in (check, train, evaluate):
-        command.add_argument("--dataset", metavar="SET", help="one that `info` shows")
-        command.add_argument("--train-csv", type=Path, metavar="FILE", help="your own names: name,label rows")
-        command.add_argument("--test-csv", type=Path, metavar="FILE", help="the test file that goes with it")
+    train.add_argument("--resume", action="store_true", help="resume the run in --out DIR, if there is one")
+    command(_evaluate, "measure a checkpoint on the test data", name, checkpoint, device, data, own_data)
+    predict = command(_predict, "ask a checkpoint about samples of your own", name, checkpoint, device)
     predict.add_argument(
         "samples", nargs="+", metavar="SAMPLE", help="names, image files, words, hours: see `info`"
     )
     predict._negative_number_matcher = re.compile(r"-[.\d]")  # noqa: SLF001  # a row "-0.3,0.5" is no option
-    predict.add_argument("--top", type=_positive, default=3, metavar="K", help="labels to show; default: 3")
+    predict.add_argument("--top", type=int, default=3, metavar="K", help="labels to show; default: 3")
+    reproduce = command(_reproduce, "train as the course does; compare with its results", device, data)
+    reproduce.add_argument("names", nargs="*", metavar="NAME", help="default: every system of the course")
+    reproduce.add_argument("--quick", action="store_true", help="without names: those that take seconds")
+    reproduce.add_argument("--json", type=Path, metavar="FILE", help="write the table there as well")
     return parser

@@ -227,6 +227,14 @@ def test_reproduce_does_not_train_on_other_data_than_the_courses():
     assert row.reason == "the course's figures are for course names, got mini names"
 
 
+def test_reproduce_reads_each_data_set_once(monkeypatch):
+    recipe, reads = type(get_recipe("hello_rnn")), []
+    read = recipe.read
+    monkeypatch.setattr(recipe, "read", lambda *args, **kwargs: reads.append(1) or read(*args, **kwargs))
+    (row,) = reproduce(["hello_rnn"], device="cpu")
+    assert (row.verdict, len(reads)) == ("agrees", 1)
+
+
 def test_reproduce_refuses_an_unknown_name(capsys):
     assert main(["reproduce", "mnist_cn"]) == 2
     assert "name must be one of graph, linear_regression_by_hand" in capsys.readouterr().err

@@ -86,7 +86,7 @@ def test_a_prediction_ranks_all_countries_and_ignores_the_company(trained):
 def test_validation_names_come_from_train_and_leave_it():
     recipe = get_recipe("names_gru")
     splits = recipe.load(DataOptions(), seed=0)
-    mask = hold_out(splits.train[1], share=recipe.settings["tuned"].held_out, seed=0)
+    mask = hold_out(splits.train[1], fraction=recipe.settings["tuned"].held_out, seed=0)
     kept, held_out = (
         {tuple(row[:length].tolist()) for row, length in zip(*splits.part(mask)[0], strict=True)}
         for mask in (~mask, mask)
@@ -190,13 +190,10 @@ def test_an_unknown_country_in_the_test_file(tmp_path):
 
 
 def test_a_loss_that_becomes_nan_keeps_the_checkpoints_from_before(tmp_path, monkeypatch):
-    updates_of_an_epoch = 40  # 1,275 names in batches of 32
     setting = dataclasses.replace(
         NamesGRU.settings["course"],
         optimizer=lambda parameters: SGD(parameters, lr=0.1),
-        lr_scheduler=lambda optimizer, _: LambdaLR(
-            optimizer, lambda update: 1.0 if update < updates_of_an_epoch else 1e38
-        ),
+        lr_scheduler=lambda optimizer, _: LambdaLR(optimizer, lambda epoch: 1.0 if epoch < 1 else 1e38),
     )
     monkeypatch.setattr(NamesGRU, "settings", {"course": setting})
     message = r"the loss became nan in epoch 2, between updates 1 and 40, at learning rate 1e\+37"

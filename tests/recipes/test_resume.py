@@ -13,6 +13,8 @@ import torch
 
 from practicezoo.cli import main
 from practicezoo.recipes import DataOptions, get_recipe, train_recipe
+from practicezoo.recipes.run_folder import RunFolder
+from practicezoo.recipes.systems.names_gru import NamesGRU
 from practicezoo.training import Callback, load_checkpoint
 from practicezoo.training.loop import fit
 
@@ -89,7 +91,7 @@ def test_interrupted_and_resumed(name, settings, moments, tmp_path, interrupt):
 
 
 def test_a_finished_run_leaves_its_own_files_alone_and_is_not_trained_again(tmp_path, capsys, interrupt):
-    first = train("names_gru", tmp_path, resume=True, epochs=1)  # nothing to go on from: it begins
+    first = train("names_gru", tmp_path, resume=True, epochs=1)  # nothing to resume from: it starts
     files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert set(files) == {"history.csv", "curve.png", "checkpoint.pt", "result.json"}
     interrupt(1)
@@ -104,12 +106,12 @@ def test_a_finished_run_leaves_its_own_files_alone_and_is_not_trained_again(tmp_
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"setting": "course"}, "setting must be 'tuned' to go on with the run in .*, got 'course'"),
-        ({"seed": 1}, "seed must be 0 to go on with the run in .*, got 1"),
-        ({"epochs": 4}, "epochs must be 2 to go on with the run in .*, got 4"),
+        ({"setting": "course"}, "setting must be 'tuned' to resume the run in .*, got 'course'"),
+        ({"seed": 1}, "seed must be 0 to resume the run in .*, got 1"),
+        ({"epochs": 4}, "epochs must be 2 to resume the run in .*, got 4"),
     ],
 )
-def test_another_run_is_not_gone_on_with(settings, message, finished, tmp_path, interrupt):
+def test_another_run_is_not_resumed(settings, message, finished, tmp_path, interrupt):
     interrupt(None if finished else 41)
     if finished:
         train("names_gru", tmp_path, epochs=2)
@@ -145,9 +147,82 @@ def test_a_damaged_checkpoint_is_one_line_and_the_one_before_is_used(tmp_path, c
     printed = capsys.readouterr()
     (line,) = printed.err.splitlines()
     assert line.startswith(f"practicezoo: {newest} is damaged")
-    assert f"going on from {tmp_path}" in printed.out
+    assert f"resuming from {tmp_path}" in printed.out
     assert main([*arguments, "--out", str(tmp_path / "whole")]) == 0
     assert same(tmp_path, tmp_path / "whole")
+
+
+def test_a_figure_that_cannot_be_drawn_is_a_line_and_the_run_is_finished(tmp_path, monkeypatch, capsys):
+    def fail(*arguments):
+        raise RuntimeError("no canvas\nno trace")
+
+    monkeypatch.setattr("practicezoo.training.History.plot", fail)
+    result = train("names_gru", tmp_path, epochs=1)
+    assert capsys.readouterr().err == "curve.png is left out: no canvas\n"
+    assert {path.name for path in tmp_path.iterdir()} == {"history.csv", "checkpoint.pt", "result.json"}
+    assert [path.name for path in result.files] == ["history.csv", "checkpoint.pt", "result.json"]
+
+
+def test_a_figure_that_cannot_be_written_leaves_no_half(tmp_path, monkeypatch, capsys):
+    def fail(self, file, **settings):
+        file.write(b"half")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", fail)
+    train("names_gru", tmp_path, epochs=1)
+    assert capsys.readouterr().err == "curve.png is left out: no space left on device\n"
+    assert not any("curve" in path.name for path in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("setting", ["course", "tuned"])
+def test_after_a_failed_measurement_the_trained_state_is_measured(setting, tmp_path, monkeypatch, interrupt):
+    train("names_gru", tmp_path / "whole", setting=setting, epochs=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(NamesGRU, "measure", lambda *_: (_ for _ in ()).throw(OSError("the disk is gone")))
+        with pytest.raises(OSError, match="the disk is gone"):
+            train("names_gru", tmp_path / "parts", setting=setting, epochs=2)
+    assert RunFolder(tmp_path / "parts").stage == "trained"
+    with pytest.raises(FileExistsError, match="must not hold a run already: resume it"):
+        train("names_gru", tmp_path / "parts", setting=setting, epochs=2)
+    with pytest.raises(ValueError, match=r"seed must be 0 to resume the run in .*, got 1"):
+        train("names_gru", tmp_path / "parts", setting=setting, epochs=2, seed=1, resume=True)
+    monkeypatch.setattr("practicezoo.recipes.experiment.fit", None)  # nothing is left to train
+    result = train("names_gru", tmp_path / "parts", setting=setting, epochs=2, resume=True)
+    assert same(tmp_path / "parts", tmp_path / "whole")
+    assert {path.name for path in (tmp_path / "parts").iterdir()} == {path.name for path in result.files}
+
+
+def test_the_newest_checkpoint_is_read_once_at_a_resume(tmp_path, monkeypatch, interrupt):
+    interrupted_run(tmp_path, interrupt)
+    newest = max(tmp_path.glob("update-*.pt"))
+    read = []
+
+    def counted(path, **settings):
+        read.append(path)
+        return load_checkpoint(path, **settings)
+
+    for module in ("checkpoints.folder", "checkpoints.resume"):
+        monkeypatch.setattr(f"practicezoo.training.{module}.load_checkpoint", counted)
+    for module in ("train", "run_folder"):
+        monkeypatch.setattr(f"practicezoo.recipes.{module}.load_checkpoint", counted)
+    train("names_gru", tmp_path, setting="course", resume=True)
+    assert read == [newest, tmp_path / "best.pt"]
+
+
+def test_a_run_killed_before_its_first_checkpoint_leaves_no_rows(tmp_path):
+    (tmp_path / "history.csv").write_text("epoch,loss\n1,0.5\n")
+    result = train("linear_regression", tmp_path, setting="course", epochs=1500, resume=True)
+    rows = (tmp_path / "history.csv").read_text().splitlines()
+    assert len(rows) == 1 + 1500 == 1 + len(result.history)
+
+
+def test_a_process_killed_as_it_finished_is_tidied_up_by_the_next(tmp_path):
+    train("names_gru", tmp_path, epochs=1)
+    leftovers = [tmp_path / name for name in ("update-00000001.pt", ".result.json.x.tmp", "best.pt")]
+    for path in leftovers:
+        path.touch()
+    train("names_gru", tmp_path, epochs=1, resume=True)
+    assert not any(path.exists() for path in leftovers)
 
 
 def test_resume_without_a_folder(tmp_path, monkeypatch, capsys):

@@ -93,6 +93,22 @@ class TestCSVLogger:
             go_on(run, values, logger, until=epoch)
             assert rows(path) == expected(values, *range(1, epoch + 1))
 
+    def test_rows_of_several_epochs_are_written_at_once(self, path):
+        values, other = values_of(1), values_of(2)
+        go_on(run_of(other), other, CSVLogger(path))
+        logger = CSVLogger(path, every=3)
+        run = run_of(values, epochs=8)
+        for epoch, written in enumerate([0, 0, 3, 3, 3, 6, 6, 8], start=1):
+            go_on(run, values, logger, until=epoch)
+            assert rows(path)[4:] == expected(values, *range(1, written + 1))
+        resumed = run_of(values, finished=4, epochs=8)  # the table had come further than the checkpoint
+        go_on(resumed, values, CSVLogger(path, every=3), until=8)
+        assert rows(path) == [*expected(other, 1, 2, 3, 4), *expected(values, *range(1, 9))]
+
+    def test_every_below_one(self, path):
+        with pytest.raises(ValueError, match="every must be at least 1, got 0"):
+            CSVLogger(path, every=0)
+
     def test_a_fresh_run_writes_below_the_others(self, path):
         first, second, third = map(values_of, (1, 2, 3))
         logger = CSVLogger(path)

@@ -520,7 +520,7 @@ class TestWhatDoesNotFit:
     def test_fewer_epochs_than_are_done(self, tmp_path):
         train(tmp_path)
         with pytest.raises(
-            ValueError, match=r"cannot go on from .*: epochs must be at least 4, which are done"
+            ValueError, match=r"cannot resume from .*: epochs must be at least 4, which are done"
         ):
             train(tmp_path, epochs=2, lr_scheduler=None)
 
@@ -547,7 +547,7 @@ class TestWhatDoesNotFit:
         model = nn.Linear(5, 3)
         optimizer = AdamW(model.parameters(), lr=0.1)
         with pytest.raises(
-            ValueError, match=r"cannot go on from .*: model must fit the state that was saved: "
+            ValueError, match=r"cannot resume from .*: model must fit the state that was saved: "
         ):
             fit(
                 model,
@@ -561,13 +561,13 @@ class TestWhatDoesNotFit:
 
     def test_a_file_that_is_no_runs(self, tmp_path):
         save_checkpoint(tmp_path / "model.pt", {"weights": torch.zeros(2)})
-        with pytest.raises(ValueError, match=r"cannot go on from .*model\.pt: it holds no run's state"):
+        with pytest.raises(ValueError, match=r"cannot resume from .*model\.pt: it holds no run's state"):
             train(tmp_path / "run", resume_from=tmp_path / "model.pt")
         with pytest.raises(FileNotFoundError, match=r"missing\.pt"):
             train(tmp_path / "run", resume_from=tmp_path / "missing.pt")
 
     def test_a_typo_in_the_folder_is_noticed(self, folder):
-        message = "nothing to resume from in .*typo, so the run begins anew; its checkpoints go to .*new"
+        message = "nothing to resume from in .*typo, so the run starts at the first epoch; its .* go to .*new"
         with pytest.warns(UserWarning, match=message):
             train(folder, callbacks=[Checkpointer(folder / "new")], resume_from=folder / "typo")
 

@@ -5,7 +5,8 @@ from practicezoo.recipes.recipe import DataOptions, Prediction, Recipe, Setting,
 from practicezoo.recipes.registry import get_recipe, list_recipes
 from practicezoo.recipes.reproduce import Reproduced, reproduce
 from practicezoo.recipes.systems.regression import regress_by_hand
-from practicezoo.recipes.train import TrainResult, load_trained, train_recipe
+from practicezoo.recipes.train import TrainResult, train_recipe
+from practicezoo.recipes.trained import load_trained
 
 __all__ = [
     "DataOptions",

@@ -19,11 +19,11 @@ from practicezoo.runtime.collectives import main_process_first
 from practicezoo.runtime.processes import rank, world_size
 from practicezoo.sequences import PaddedSequence
 from practicezoo.training import Accuracy, Callback, Checkpointer, History, fit, seed_everything
+from practicezoo.training.checkpoints.folder import CheckpointFolder
 
-__all__ = ["CHOSEN_BY", "REFIT", "Experiment", "prepare"]
+__all__ = ["CHOSEN_BY", "Experiment", "prepare"]
 
 CHOSEN_BY = "val_accuracy"
-REFIT = "refit"  # the folder of the second training's checkpoints
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ class Experiment:
     """A recipe's network, its data and how it trains."""
 
     recipe: Recipe
-    plan: Setting
+    setting: Setting
+    setting_name: str
     splits: Splits
     config: Mapping[str, Any]
     held_out: Tensor
@@ -40,39 +41,49 @@ class Experiment:
 
     def train(
         self,
-        folder: Path,
+        checkpoints: CheckpointFolder,
         callbacks: Sequence[Callback],
         *,
         extra: Mapping[str, Any],
-        resume_from: Path | None,
         progress: bool,
     ) -> tuple[nn.Module, History]:
-        """Train from the seed on, or from ``resume_from``; the last epoch's network.
+        """Train from the seed on, or from the newest of the checkpoints; the last epoch's network.
 
-        Checkpoints go to ``folder``, with ``extra`` in them; the best epoch's stays, if one is to be chosen.
+        The checkpoints have ``extra`` in them; the best epoch's stays, if one is to be chosen.
         """
         monitor = CHOSEN_BY if self.held_out.any() else None
         return self._fit(
             self.splits.part(~self.held_out),
-            self.plan,
+            self.setting,
             val_loader=self.val_loader(),
-            callbacks=[*callbacks, self._checkpointer(folder, monitor=monitor, extra=extra)],
-            resume_from=resume_from,
+            callbacks=[*callbacks, self._checkpointer(checkpoints, monitor=monitor, extra=extra)],
+            resume_from=checkpoints.path,
             progress=progress,
         )
 
-    def train_anew(self, epochs: int, folder: Path) -> nn.Module:
-        """Train from the seed on, on all training data; goes on where an earlier call was interrupted."""
-        folder = folder / REFIT
+    def refit(self, epochs: int, checkpoints: CheckpointFolder) -> nn.Module:
+        """Train from the seed on, or from the newest of the checkpoints, on all training data."""
         model, _ = self._fit(
             self.splits.train,
-            dataclasses.replace(self.plan, epochs=epochs),
+            dataclasses.replace(self.setting, epochs=epochs),
             val_loader=None,
-            callbacks=[self._checkpointer(folder)],
-            resume_from=folder,
+            callbacks=[self._checkpointer(checkpoints)],
+            resume_from=checkpoints.path,
             progress=False,
         )
         return model
+
+    def build(self) -> nn.Module:
+        """The network, on its device."""
+        return self.recipe.build(self.config).to(self.device)
+
+    def about(self) -> dict[str, Any]:
+        """What a checkpoint needs beside the weights to predict."""
+        return {
+            "config": dict(self.config),
+            "classes": list(self.splits.classes),
+            "saved": dict(self.splits.saved),
+        }
 
     def val_loader(self) -> TensorLoader | None:
         """What is held out to choose the epoch."""
@@ -88,60 +99,67 @@ class Experiment:
         )
 
     def assemble(
-        self, data: tuple[Tensor | PaddedSequence, Tensor], plan: Setting
+        self, data: tuple[Tensor | PaddedSequence, Tensor], setting: Setting
     ) -> tuple[nn.Module, TensorLoader, Optimizer]:
         """The network as it starts from the seed, the loader of ``data``, and the optimizer."""
         seed_everything(self.seed)
-        model = self.recipe.build(self.config).to(self.device)
+        model = self.build()
         processes = world_size()
         train_loader = TensorLoader(
             *data,
-            batch_size=_share(plan.batch_size, len(data[1]), processes),
-            shuffle=plan.batch_size < len(data[1]),  # in a batch of all, the order is nothing but rounding
+            batch_size=_rows_per_process(setting.batch_size, len(data[1]), processes),
+            shuffle=setting.batch_size < len(data[1]),  # in a batch of all, the order is nothing but rounding
             device=self.device,
-            transform=_chain(plan.transform, self.splits.transform),
+            transform=_compose(setting.transform, self.splits.transform),
             seed=self.seed if processes > 1 else None,
             num_replicas=processes,
             rank=rank(),
         )
         if processes > 1:  # each draws its own dropout and augmentation
             seed_everything((self.seed + 7919 * rank()) % 2**32)
-        return model, train_loader, plan.optimizer(model.parameters())
+        return model, train_loader, setting.optimizer(model.parameters())
 
     def _checkpointer(
-        self, folder: Path, *, monitor: str | None = None, extra: Mapping[str, Any] | None = None
+        self,
+        checkpoints: CheckpointFolder,
+        *,
+        monitor: str | None = None,
+        extra: Mapping[str, Any] | None = None,
     ) -> Checkpointer:
-        every = self.plan.report_every * -(-len(self.splits.train[1]) // self.plan.batch_size)
+        every = self.setting.report_every * -(-len(self.splits.train[1]) // self.setting.batch_size)
         return Checkpointer(
-            folder, every="epoch" if self.plan.report_every == 1 else every, monitor=monitor, extra=extra
+            checkpoints,
+            every="epoch" if self.setting.report_every == 1 else every,
+            monitor=monitor,
+            extra=extra,
         )
 
     def _fit(
         self,
         data: tuple[Tensor | PaddedSequence, Tensor],
-        plan: Setting,
+        setting: Setting,
         *,
         val_loader: TensorLoader | None,
         callbacks: Sequence[Callback],
-        resume_from: Path | None,
+        resume_from: Path,
         progress: bool,
     ) -> tuple[nn.Module, History]:
-        model, train_loader, optimizer = self.assemble(data, plan)
+        model, train_loader, optimizer = self.assemble(data, setting)
         lr_scheduler = None
-        if plan.lr_scheduler is not None:
-            lr_scheduler = plan.lr_scheduler(optimizer, len(train_loader) * plan.epochs)
-        with _threads(plan.num_threads):
+        if setting.lr_scheduler is not None:
+            lr_scheduler = setting.lr_scheduler(optimizer, len(train_loader) * setting.epochs)
+        with _threads(setting.num_threads):
             history = fit(
                 model,
                 train_loader,
-                criterion=plan.criterion(),
+                criterion=setting.criterion(),
                 optimizer=optimizer,
-                epochs=plan.epochs,
+                epochs=setting.epochs,
                 val_loader=val_loader,
                 metrics=None if val_loader is None else {"accuracy": Accuracy()},
                 lr_scheduler=lr_scheduler,
-                precision=plan.precision,
-                max_grad_norm=plan.max_grad_norm,
+                precision=setting.precision,
+                max_grad_norm=setting.max_grad_norm,
                 callbacks=callbacks,
                 resume_from=resume_from,
                 progress=progress,
@@ -151,7 +169,7 @@ class Experiment:
 
 def prepare(
     recipe: Recipe,
-    setting: str,
+    setting_name: str,
     *,
     epochs: int | None = None,
     data: DataOptions | None = None,
@@ -164,31 +182,32 @@ def prepare(
         OSError: if a file of the data is missing or cannot be read.
         ValueError: if an argument or the data is wrong.
     """
-    check_choice(recipe.settings, of=f" for {recipe.name}", setting=setting)
+    check_choice(recipe.settings, of=f" for {recipe.name}", setting=setting_name)
     if epochs is not None:
         check_count(epochs=epochs)
     seed_everything(seed)  # refuses a wrong one before the data is read
     data = data or DataOptions()
     if data.dataset is None:
-        data = dataclasses.replace(data, dataset=recipe.settings[setting].dataset)
+        data = dataclasses.replace(data, dataset=recipe.settings[setting_name].dataset)
     with main_process_first():  # one process downloads, the others find the files
         splits = recipe.load(data, seed=seed)
-    plan = recipe.setting_for(splits, setting)
-    plan = plan if epochs is None else dataclasses.replace(plan, epochs=epochs)
+    setting = recipe.setting_for(splits, setting_name)
+    if epochs is not None:
+        setting = dataclasses.replace(setting, epochs=epochs)
     targets = splits.train[1]
     held_out = torch.zeros(len(targets), dtype=torch.bool)
-    if plan.held_out:
-        held_out = hold_out(targets, share=plan.held_out, seed=seed)
+    if setting.held_out:
+        held_out = hold_out(targets, fraction=setting.held_out, seed=seed)
         if not held_out.any():
             raise ValueError(
                 f"{splits.source} must have enough samples of each class to keep some for validation, "
                 f"got {len(targets)} of {len(splits.classes)} classes"
             )
-    config = {**recipe.model_config(splits), **plan.model_overrides}
-    return Experiment(recipe, plan, splits, config, held_out, device, seed)
+    config = {**recipe.model_config(splits), **setting.model_overrides}
+    return Experiment(recipe, setting, setting_name, splits, config, held_out, device, seed)
 
 
-def _share(batch_size: int, num_samples: int, processes: int) -> int:
+def _rows_per_process(batch_size: int, num_samples: int, processes: int) -> int:
     """Rows for each process in a batch: together they make the same batch as one process alone."""
     if batch_size % processes and batch_size < num_samples:
         raise ValueError(
@@ -197,7 +216,7 @@ def _share(batch_size: int, num_samples: int, processes: int) -> int:
     return -(-batch_size // processes)
 
 
-def _chain(
+def _compose(
     first: Callable[[Any], Any] | None, then: Callable[[Any], Any] | None
 ) -> Callable[[Any], Any] | None:
     if first is None or then is None:

@@ -41,12 +41,12 @@ def check_recipe(
     target = pick_device(device)
     experiment = prepare(recipe, setting, data=data, device=target, seed=seed)
     model, loader, optimizer = experiment.assemble(
-        experiment.splits.part(~experiment.held_out), experiment.plan
+        experiment.splits.part(~experiment.held_out), experiment.setting
     )
     return check(
         model,
         loader,
-        criterion=experiment.plan.criterion(),
+        criterion=experiment.setting.criterion(),
         optimizer=optimizer,
         val_loader=experiment.val_loader(),
     )

@@ -17,7 +17,7 @@ from practicezoo.sequences import PaddedSequence
 
 __all__ = ["DataOptions", "Prediction", "Recipe", "Setting", "Splits", "one_cycle"]
 
-ScheduleFactory = Callable[[Optimizer, int], LRScheduler]
+SchedulerFactory = Callable[[Optimizer, int], LRScheduler]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,17 +29,17 @@ class Setting:
         batch_size: samples in a batch.
         optimizer: makes the optimizer from the model's parameters.
         criterion: makes the loss.
-        lr_scheduler: makes the schedule from the optimizer and the number of updates of the whole run.
+        lr_scheduler: makes the scheduler from the optimizer and the number of updates of the whole run.
         model_overrides: keywords for the model beside the recipe's own, such as ``dropout``.
         transform: applied to the inputs of each training batch, before the data's own.
         precision: see :class:`~practicezoo.TrainStep`.
         max_grad_norm: clips the gradient's norm to this.
         num_threads: threads on the CPU while training; None for torch's choice.
-        held_out: the share of the training data that is kept for validation and chooses the epoch; with 0
+        held_out: the fraction of the training data that is kept for validation and chooses the epoch; with 0
             the network trains on all of it and keeps the last epoch.
         report_every: epochs between two lines on the screen and two writes of history and checkpoint.
         dataset: which of the recipe's data sets it is meant for; None for the first.
-        refit: whether to train anew on all training data, validation part included, for as many epochs
+        refit: whether to retrain on all training data, validation part included, for as many epochs
             as validation chose.
     """
 
@@ -47,7 +47,7 @@ class Setting:
     batch_size: int
     optimizer: Callable[[Iterable[nn.Parameter]], Optimizer]
     criterion: Callable[[], Criterion] = nn.CrossEntropyLoss
-    lr_scheduler: ScheduleFactory | None = None
+    lr_scheduler: SchedulerFactory | None = None
     model_overrides: Mapping[str, Any] = field(default_factory=dict)
     transform: Callable[[Any], Any] | None = None
     precision: Precision = "fp32"
@@ -202,7 +202,7 @@ class Recipe(ABC):
         return self.settings[name]
 
 
-def one_cycle(max_lr: float) -> ScheduleFactory:
+def one_cycle(max_lr: float) -> SchedulerFactory:
     """The learning rate rises to ``max_lr`` over the first 30 % of all updates, then falls to nearly 0.
 
     Source: Smith and Topin (arXiv:1708.07120).

@@ -1,6 +1,5 @@
 """Every system of the course at the course's own setting, its result beside the course's."""
 
-import dataclasses
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,11 +12,12 @@ import torch
 from practicezoo.arguments import check_choice
 from practicezoo.data.root import data_root
 from practicezoo.graph import gradient_by_paths, trace
+from practicezoo.recipes.experiment import prepare
 from practicezoo.recipes.recipe import DataOptions, Recipe
 from practicezoo.recipes.registry import get_recipe, list_recipes
 from practicezoo.recipes.systems.regression import regress_by_hand
-from practicezoo.recipes.train import train_recipe
-from practicezoo.training import pick_device
+from practicezoo.recipes.train import measure_trained, train_experiment
+from practicezoo.training import distributed_context, pick_device
 
 __all__ = ["Reproduced", "reproduce"]
 
@@ -32,7 +32,7 @@ class Reproduced:
         system: its name.
         reference: the course's result.
         measured: the figures that were measured, by name.
-        seed: the seed it ran with; None if nothing is drawn.
+        seed: the seed it ran with; None if nothing is random.
         seconds: how long it took.
         verdict: "agrees", "differs", "skipped" if its data is not there, or "failed".
         reason: why it was skipped or failed.
@@ -140,7 +140,7 @@ def _reproduce(system: _Lesson | Recipe, data: DataOptions, device: str) -> Repr
             figures = system.run()
     except FileNotFoundError as error:
         why = str(error)
-    except (OSError, ValueError, FloatingPointError) as error:  # the others go on
+    except (OSError, ValueError, FloatingPointError) as error:  # the others still run
         verdict, why = "failed", str(error)
     shown = {*system.expected, "prediction"}
     measured = {name: value for name, value in figures.items() if name in shown}
@@ -157,24 +157,15 @@ def _reproduce(system: _Lesson | Recipe, data: DataOptions, device: str) -> Repr
 
 def _train(recipe: Recipe, data: DataOptions, device: str) -> tuple[Figures, str]:
     """The figures, or why they could not be compared with the course's."""
-    found = recipe.load(_course_data(recipe, data), seed=recipe.course_seed).source
-    if recipe.course_data not in {None, found}:
-        return {}, f"the course's figures are for {recipe.course_data}, got {found}"
+    started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        result = train_recipe(
-            recipe,
-            Path(folder) / recipe.name,
-            setting="course",
-            data=data,
-            device=device,
-            seed=recipe.course_seed,
-            progress=False,
-        )
-    return result.figures, ""
-
-
-def _course_data(recipe: Recipe, data: DataOptions) -> DataOptions:
-    return dataclasses.replace(data, dataset=recipe.settings["course"].dataset)
+        with distributed_context(device) as context:
+            experiment = prepare(recipe, "course", data=data, device=context.device, seed=recipe.course_seed)
+            found = experiment.splits.source
+            if recipe.course_data not in {None, found}:
+                return {}, f"the course's figures are for {recipe.course_data}, got {found}"
+            trained = train_experiment(experiment, Path(folder) / recipe.name, progress=False)
+        return measure_trained(trained, started=started).figures, ""
 
 
 def _verdict(measured: Figures, expected: Mapping[str, tuple[float, float]]) -> str:

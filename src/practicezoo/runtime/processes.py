@@ -15,7 +15,7 @@ from torch import distributed
 
 from practicezoo.runtime.device import pick_device
 
-__all__ = ["DistributedContext", "distributed_context", "is_main", "rank", "world_size"]
+__all__ = ["DistributedContext", "distributed_context", "is_main", "launched_rank", "rank", "world_size"]
 
 LAUNCHED = ("RANK", "WORLD_SIZE", "LOCAL_RANK")  # what torchrun sets
 
@@ -67,7 +67,7 @@ def distributed_context(device: str = "auto", *, timeout: float = 600.0) -> Iter
     """
     if not timeout > 0:
         raise ValueError(f"timeout must be positive, got {timeout}")
-    launched = all(name in os.environ for name in LAUNCHED)
+    launched = _is_launched()
     if launched and not distributed.is_available():
         raise RuntimeError("torchrun started several processes, but this build of torch has no distributed")
     if not launched and world_size() == 1:
@@ -90,6 +90,15 @@ def distributed_context(device: str = "auto", *, timeout: float = 600.0) -> Iter
     finally:
         if joins:
             distributed.destroy_process_group()
+
+
+def launched_rank() -> int:
+    """Which of the processes that ``torchrun`` started this is, from 0: known before they join, and after.
+
+    Only for what is printed. Who writes files is told by :func:`is_main`: processes that never join are runs
+    of their own, each of which writes.
+    """
+    return int(os.environ["RANK"]) if _is_launched() else 0
 
 
 def rank() -> int:
@@ -124,6 +133,10 @@ def _meeting_place(timeout: float) -> dict[str, Any]:
         "rank": own_rank,
         "world_size": processes,
     }
+
+
+def _is_launched() -> bool:
+    return all(name in os.environ for name in LAUNCHED)
 
 
 def _is_joined() -> bool:

@@ -24,7 +24,7 @@ from practicezoo.runtime.loaders import loader_parts
 from practicezoo.runtime.precision import Precision
 from practicezoo.runtime.processes import is_main
 from practicezoo.training.callbacks.callback import Callback, CallbackList
-from practicezoo.training.checkpoints.resume import check_folders, resume
+from practicezoo.training.checkpoints.resume import resume
 from practicezoo.training.history import History
 from practicezoo.training.progress import EpochBar
 from practicezoo.training.run import Run
@@ -195,7 +195,6 @@ def fit(
     run.history.directions |= validation.directions
     if resume_from is not None:
         resume(run, resume_from)
-    check_folders(run)
     schedules.check_length(run.num_updates_in_all())
     _warn_of_missed_parameters(step)
     watchers.call("on_run_start", run)

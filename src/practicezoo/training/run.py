@@ -133,6 +133,7 @@ class Run:
                 "finished_epochs": self.epoch if self.epoch_updates == 0 else self.epoch - 1,
                 "epoch_updates": self.epoch_updates,
                 "num_updates": self.num_updates,
+                "learning_rate": float(self.step.last_learning_rate),
                 "accumulate": self.accumulate,
                 "lr_scheduler_interval": self.lr_scheduler_interval,
                 "should_stop": any_rank(self.should_stop),
@@ -176,6 +177,7 @@ class Run:
         self.epoch = progress["finished_epochs"]
         self.epoch_updates, self.num_updates = progress["epoch_updates"], progress["num_updates"]
         self.should_stop = progress["should_stop"]
+        self.step.last_learning_rate = progress["learning_rate"]
         own = state["ranks"][rank()]
         self.losses, self._seconds_before = RunningMean(*own["losses"]), own["seconds"]
         self._epoch_start, self._resumed_at = own["epoch_start"], own["now"]

@@ -26,7 +26,7 @@ LABELS = {
     ORIGINAL: ["diabetes", "no diabetes"],
     SYNTHETIC: ["no", "yes"],
 }
-TEST_SHARE = 0.2
+TEST_FRACTION = 0.2
 NUM_SYNTHETIC = 1000
 
 
@@ -66,7 +66,7 @@ class DiabetesMLP(Recipe):
         """The table, four to one for training and test."""
         name = options.dataset or self.datasets[0]
         features, targets = _table(name, options.root)
-        is_test = hold_out(targets.flatten(), share=TEST_SHARE, seed=seed)
+        is_test = hold_out(targets.flatten(), fraction=TEST_FRACTION, seed=seed)
         return Splits(
             source=name,
             train=(features[~is_test], targets[~is_test]),
@@ -82,10 +82,10 @@ class DiabetesMLP(Recipe):
     def measure(self, model: nn.Module, splits: Splits) -> dict[str, Any]:
         """Accuracy on the test rows, beside that of always saying the larger class."""
         rows = tuple(part.to(device_of(model)) for part in splits.test)
-        share = splits.test[1].mean().item()
+        fraction = splits.test[1].mean().item()
         return {
             **evaluate(model, [rows], metrics={"test_accuracy": Accuracy()}),
-            "test_majority": max(share, 1 - share),
+            "test_majority": max(fraction, 1 - fraction),
         }
 
     def predict(self, model: nn.Module, state: Mapping[str, Any], samples: Sequence[str]) -> list[Prediction]:

@@ -54,7 +54,7 @@ class _HelloRecipe(Recipe):
         return {"num_chars": len(splits.classes), "num_classes": len(splits.classes)}
 
     def measure(self, model: nn.Module, splits: Splits) -> dict[str, Any]:
-        """What the network answers, and the share of its characters that are right."""
+        """What the network answers, and the fraction of its characters that are right."""
         answer = respell(model, WORD)
         right = [ours == theirs for ours, theirs in zip(answer, ANSWER, strict=True)]
         return {"prediction": answer, "accuracy": sum(right) / len(right)}

@@ -51,14 +51,14 @@ def tuned(*, max_lr: float, max_shift: int) -> Setting:
 
 
 class MnistRecipe(Recipe):
-    """Trains the registered model of the recipe's name to tell ten kinds of 28x28 images apart."""
+    """Trains the registered model of the recipe's name to classify 28x28 images of ten kinds."""
 
     data = "--dataset mnist (60,000 images to train, 10,000 to test) or one of its relatives, below --data"
     datasets = ("mnist", "fashion_mnist", "kmnist", SYNTHETIC)
     course_data = "mnist"
     sample = "image files"
 
-    def read(self, options: DataOptions, *, seed: int) -> Splits:  # nothing is drawn anew
+    def read(self, options: DataOptions, *, seed: int) -> Splits:  # nothing is sampled
         """Whole tensors of uint8 images, normalised batch by batch."""
         name = options.dataset or self.datasets[0]
         train, test = (_images(name, split, options.root) for split in ("train", "test"))

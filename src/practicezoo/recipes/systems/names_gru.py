@@ -20,7 +20,7 @@ __all__ = ["NamesGRU"]
 
 MINI = "mini names"
 MAX_LR = 4e-3
-VALIDATION_SHARE = 0.1
+VALIDATION_FRACTION = 0.1
 
 
 def drop_characters(names: PaddedSequence) -> PaddedSequence:
@@ -47,7 +47,7 @@ class NamesGRU(Recipe):
             batch_size=256,
             optimizer=lambda p: Adam(p, lr=1e-3),
             num_threads=1,
-            held_out=VALIDATION_SHARE,
+            held_out=VALIDATION_FRACTION,
         ),
         "tuned": Setting(
             epochs=20,
@@ -58,7 +58,7 @@ class NamesGRU(Recipe):
             model_overrides={"dropout": 0.3},
             transform=drop_characters,
             num_threads=1,
-            held_out=VALIDATION_SHARE,
+            held_out=VALIDATION_FRACTION,
             refit=True,
         ),
     }

@@ -1,15 +1,14 @@
-"""Tables of histories in CSV files: read run by run, added to, and replaced whole or not at all."""
+"""Tables of histories in CSV files: read run by run, and added to."""
 
 import csv
 import io
 import os
-import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from practicezoo.training.history import History
 
-__all__ = ["Row", "append_text", "as_text", "read_rows", "replace_text", "split_runs", "table_of"]
+__all__ = ["Row", "append_text", "as_text", "read_rows", "split_runs", "table_of"]
 
 Row = list[str]
 
@@ -53,25 +52,6 @@ def split_runs(rows: Iterable[Row]) -> Iterator[list[Row]]:
 def append_text(path: Path, text: str) -> None:
     """Write below what a file holds, through to the disk."""
     with path.open("a", encoding="utf-8", newline="") as file:
-        _write_through(file, text)
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write the whole file: whoever is killed here leaves the old one."""
-    path = path.resolve()  # a link stays one
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8", newline="") as file:
-            _write_through(file, text)
-        if path.exists():
-            shutil.copymode(path, temporary)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _write_through(file: io.TextIOWrapper, text: str) -> None:
-    file.write(text)
-    file.flush()
-    os.fsync(file.fileno())
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())

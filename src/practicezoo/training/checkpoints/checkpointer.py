@@ -1,7 +1,9 @@
-"""Checkpoints of a run while it trains, and going on from the newest good one."""
+"""Checkpoints of a run while it trains."""
 
 import math
+import warnings
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,20 +11,21 @@ import torch
 
 from practicezoo.arguments import check_count
 from practicezoo.metrics.direction import Mode, check_mode
-from practicezoo.runtime.collectives import any_rank, broadcast_object
+from practicezoo.runtime.collectives import any_rank, broadcast_object, run_on_main
 from practicezoo.runtime.processes import is_main
 from practicezoo.training.callbacks.callback import Callback
 from practicezoo.training.checkpoints.file import save_checkpoint
-from practicezoo.training.checkpoints.folder import BEST, PREFIX, leftovers, number_of, numbered
+from practicezoo.training.checkpoints.folder import CheckpointFolder
+from practicezoo.training.replica import is_sharded
 from practicezoo.training.run import Run
 
 __all__ = ["Checkpointer"]
 
 
 class Checkpointer(Callback):
-    """Writes the whole state of a run, so that a killed run goes on as if nothing had happened.
+    """Writes the whole state of a run, so that a killed run can be resumed as if nothing had happened.
 
-    A file ``update-00001234.pt`` holds the model, the optimizers, schedules and scaler, the place within the
+    A file ``update-00001234.pt`` holds the model, the optimizers, schedulers and scaler, the place within the
     epoch, the history, the callbacks that have a ``state_dict``, and the random states of Python, NumPy,
     torch and the loader. Give the folder to ``fit(..., resume_from=folder)`` and the run that was killed ends
     with the same weights, to the bit on the CPU, as one that was not. (Three and more processes add their
@@ -71,7 +74,7 @@ class Checkpointer(Callback):
 
     def __init__(
         self,
-        folder: str | Path,
+        folder: str | Path | CheckpointFolder,
         *,
         every: int | Literal["epoch"] = "epoch",
         keep: int = 3,
@@ -85,23 +88,40 @@ class Checkpointer(Callback):
             check_count(every=every)
         check_count(keep=keep)
         check_mode(mode)
-        self.folder = Path(folder)
+        self.checkpoints = folder if isinstance(folder, CheckpointFolder) else CheckpointFolder(folder)
         self.every = every
         self.keep = keep
         self.monitor = monitor
         self.mode: Mode = mode
         self.extra = dict(extra or {})
 
+    @property
+    def folder(self) -> Path:
+        """Where the files go."""
+        return self.checkpoints.path
+
     def on_run_start(self, run: Run) -> None:
-        """Find out whether lower or higher is better, before anything is trained."""
+        """See that the run can be saved, and that no good checkpoint would be removed.
+
+        Raises:
+            FileExistsError: if the folder holds another run's checkpoints, or later ones of this run.
+            ValueError: if the model is sharded: each rank has a part of it, and rank 0 would write its own;
+                or the monitored value's direction is not known.
+        """
         if self.monitor is not None:
             run.history.direction(self.monitor, mode=self.mode)
+        if is_sharded(run.model):
+            raise ValueError(
+                "Checkpointer must have a whole model on each rank, got one sharded by fully_shard: "
+                "use torch.distributed.checkpoint"
+            )
+        run_on_main(partial(self._check_folder, run))
 
     def on_checkpoint(self, run: Run) -> None:
         """Write a checkpoint if it is time."""
         epoch_ended = run.epoch_updates == 0
         if epoch_ended and broadcast_object(self._is_best(run)):
-            self._save(run, BEST)
+            self._save(run, self.checkpoints.best)
         if self.every == "epoch":
             is_due = epoch_ended
         else:
@@ -109,28 +129,41 @@ class Checkpointer(Callback):
         if is_due:
             self._save_newest(run)
 
+    def _check_folder(self, run: Run) -> None:
+        with warnings.catch_warnings(action="ignore"):  # resume has said what is damaged
+            newest = self.checkpoints.newest()
+        self.checkpoints.forget()
+        if newest is None:
+            return
+        if newest.state.get("run_id") != run.run_id:
+            raise FileExistsError(
+                f"{self.folder} must not hold another run's checkpoints: "
+                "give the folder to resume_from, or choose another"
+            )
+        if newest.state["progress"]["num_updates"] > run.num_updates:
+            raise FileExistsError(
+                f"{self.folder} must not hold later checkpoints of this run, found {newest.path.name}: "
+                "move them away to go back"
+            )
+
     def _is_best(self, run: Run) -> bool:
         if self.monitor is None or math.isnan(run.history[self.monitor][-1]):
             return False
         return run.history.best(self.monitor, mode=self.mode).epoch == run.epoch
 
     def _save_newest(self, run: Run) -> None:
-        self._save(run, f"{PREFIX}{run.num_updates:08d}.pt")
-        if not is_main():
-            return
-        files = numbered(self.folder)
-        # those of later updates are damaged, or check_folders would have refused them
-        newest = [path for path in files if number_of(path) <= run.num_updates][-self.keep :]
-        for path in {*files, *leftovers(self.folder)} - {*newest}:
-            path.unlink(missing_ok=True)
+        self._save(run, self.checkpoints.file(run.num_updates))
+        if is_main():
+            # those of later updates are damaged, or the folder's check would have refused them
+            self.checkpoints.prune(keep=self.keep, num_updates=run.num_updates)
 
-    def _save(self, run: Run, name: str) -> None:
+    def _save(self, run: Run, path: Path) -> None:
         if any_rank(not _is_finite(run)):
             return  # the next look at the loss ends the run, and what was good stays
         state = run.state_dict()
         if is_main():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            save_checkpoint(self.folder / name, {**state, "extra": self.extra})
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_checkpoint(path, {**state, "extra": self.extra})
 
 
 def _is_finite(run: Run) -> bool:

@@ -6,7 +6,6 @@ all bytes before it, so that a single bit that changed on the disk is noticed.
 
 import hashlib
 import os
-import tempfile
 import warnings
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
@@ -15,6 +14,8 @@ from typing import Any, BinaryIO
 
 import torch
 from torch import nn
+
+from practicezoo.runtime.files import write_whole
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
 
@@ -30,8 +31,7 @@ NO_COMMENT = bytes(2)  # how an archive ends: the length of its comment
 def save_checkpoint(path: str | Path, state: Mapping[str, Any]) -> None:
     """Write ``state`` to ``path``: a reader finds the old file or the new one, never half of one.
 
-    The file is written under another name in the same folder, synced to the disk, and renamed. It ends with
-    a checksum of itself.
+    The file ends with a checksum of itself.
 
     Args:
         path: the file; its folder must exist.
@@ -52,22 +52,13 @@ def save_checkpoint(path: str | Path, state: Mapping[str, Any]) -> None:
     _check_plain(state, "state")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"the checkpoint's folder must exist, got {path.parent}")
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with write_whole(path) as file:
             hashing = _Hashing(file)
             torch.save({MARK: FORMAT, **state}, hashing)  # type: ignore[arg-type]  # write and flush are all
             hashing.append_digest()
-            hashing.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o666 & ~_umask())  # mkstemp's files are for their owner only
-        Path(temporary).replace(path)
-    except BaseException as error:
-        Path(temporary).unlink(missing_ok=True)
-        if isinstance(error, RuntimeError):  # torch's zip writer has no OSError for a full disk
-            raise OSError(f"{path} could not be written: {str(error).splitlines()[0]}") from error
-        raise
-    _sync_folder(path.parent)
+    except RuntimeError as error:  # torch's zip writer has no OSError for a full disk
+        raise OSError(f"{path} could not be written: {str(error).splitlines()[0]}") from error
 
 
 def load_checkpoint(path: str | Path, *, map_location: torch.device | str = "cpu") -> dict[str, Any]:
@@ -151,19 +142,3 @@ def _check_plain(value: Any, where: str) -> None:
             _check_plain(item, f"{where}[{index}]")
     elif type(value) not in PLAIN_TYPES:
         raise TypeError(f"{where} must be a tensor, number or string, got {type(value).__name__}")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # folders cannot be opened there
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

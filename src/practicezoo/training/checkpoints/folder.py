@@ -1,78 +1,105 @@
-"""A folder of checkpoints: what is in it, and which is the newest that can be read."""
+"""A folder of checkpoints: what is in it, the newest that can be read, and what may be removed."""
 
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from practicezoo.runtime.files import leftovers
 from practicezoo.training.checkpoints.file import load_checkpoint
 
-__all__ = [
-    "BEST",
-    "PREFIX",
-    "has_checkpoints",
-    "leftovers",
-    "newest_checkpoint",
-    "number_of",
-    "numbered",
-    "remove_checkpoints",
-]
+__all__ = ["Checkpoint", "CheckpointFolder"]
 
 BEST = "best.pt"
-
-
 PREFIX = "update-"
 
 
-def newest_checkpoint(source: str | Path) -> tuple[Path, dict[str, Any]] | None:
-    """The newest checkpoint that can be read, and its state; None if there is none.
+class Checkpoint(NamedTuple):
+    """A checkpoint that was read: its file, and the state in it."""
+
+    path: Path
+    state: dict[str, Any]
+
+
+class CheckpointFolder:
+    """What a :class:`Checkpointer` writes: the newest checkpoints, and the best epoch's.
 
     Args:
-        source: a folder of a :class:`Checkpointer`, or one of its files. Damaged files in a folder are
-            passed over with a warning.
+        path: the folder, which need not be there.
 
-    Raises:
-        FileNotFoundError: if ``source`` is a file's name and there is no such file.
-        ValueError: if the file, or every checkpoint in the folder, is damaged.
+    Attributes:
+        path: the folder.
+        best: the file of the best epoch.
     """
-    source = Path(source)
-    if source.is_file() or (source.suffix == ".pt" and not source.is_dir()):
-        return source, load_checkpoint(source)
-    for path in reversed(files := numbered(source)):
-        try:
-            return path, load_checkpoint(path)
-        except ValueError as error:
-            warnings.warn(f"{error}: passing over it", stacklevel=2)
-    if files:
-        raise ValueError(
-            f"{source} must hold a checkpoint that can be read, all {len(files)} are damaged: "
-            "remove them to begin anew"
-        )
-    return None
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.best = self.path / BEST
+        self._newest: Checkpoint | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it holds no checkpoint, be it damaged."""
+        return not self._numbered() and not self.best.exists()
+
+    def file(self, num_updates: int) -> Path:
+        """The file for the state after so many updates."""
+        return self.path / f"{PREFIX}{num_updates:08d}.pt"
+
+    def newest(self) -> Checkpoint | None:
+        """The newest checkpoint that can be read; None if there is none.
+
+        It is read once: whoever asks again, until :meth:`forget`, is given the same one. Damaged files are
+        passed over with a warning.
+
+        Raises:
+            ValueError: if every checkpoint is damaged.
+        """
+        if self._newest is None:
+            self._newest = self._read_newest()
+        return self._newest
+
+    def forget(self) -> None:
+        """Let go of the checkpoint that was read, and its memory."""
+        self._newest = None
+
+    def prune(self, *, keep: int, num_updates: int) -> None:
+        """Remove all but the newest ``keep`` checkpoints up to ``num_updates``."""
+        numbered = self._numbered()
+        kept = [path for path in numbered if _number_of(path) <= num_updates][-keep:]
+        _remove({*numbered, *self._leftovers()} - {*kept})
+
+    def clear(self) -> None:
+        """Remove all checkpoints; other files stay."""
+        _remove({*self._numbered(), *self._leftovers(), self.best})
+
+    def _read_newest(self) -> Checkpoint | None:
+        numbered = self._numbered()
+        for path in reversed(numbered):
+            try:
+                return Checkpoint(path, load_checkpoint(path))
+            except ValueError as error:
+                warnings.warn(f"{error}: passing over it", stacklevel=3)
+        if numbered:
+            raise ValueError(
+                f"{self.path} must hold a checkpoint that can be read, all {len(numbered)} are damaged: "
+                "remove them to restart"
+            )
+        return None
+
+    def _numbered(self) -> list[Path]:
+        """The checkpoints but for the best epoch's, oldest first."""
+        found = self.path.glob(f"{PREFIX}*.pt")
+        return sorted((path for path in found if path.stem.removeprefix(PREFIX).isdecimal()), key=_number_of)
+
+    def _leftovers(self) -> list[Path]:
+        return [*leftovers(self.path, f"{PREFIX}*"), *leftovers(self.path, BEST)]
 
 
-def has_checkpoints(folder: str | Path) -> bool:
-    """Whether the folder holds what a Checkpointer wrote."""
-    return bool(numbered(Path(folder))) or (Path(folder) / BEST).exists()
-
-
-def remove_checkpoints(folder: str | Path) -> None:
-    """Remove what a Checkpointer wrote into the folder."""
-    folder = Path(folder)
-    for path in [*numbered(folder), *leftovers(folder), folder / BEST]:
-        path.unlink(missing_ok=True)
-
-
-def leftovers(folder: Path) -> list[Path]:
-    """What a process that was killed while it wrote has left."""
-    return [*folder.glob(f".{PREFIX}*.tmp"), *folder.glob(f".{BEST}.*.tmp")]
-
-
-def numbered(folder: Path) -> list[Path]:
-    """The checkpoints in ``folder``, oldest first."""
-    found = (path for path in folder.glob(f"{PREFIX}*.pt") if path.stem.removeprefix(PREFIX).isdecimal())
-    return sorted(found, key=number_of)
-
-
-def number_of(path: Path) -> int:
+def _number_of(path: Path) -> int:
     """The number of updates in a checkpoint's name."""
     return int(path.stem.removeprefix(PREFIX))
+
+
+def _remove(paths: set[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)

@@ -3,44 +3,14 @@
 import warnings
 from pathlib import Path
 
-from practicezoo.runtime.collectives import broadcast_object
+from practicezoo.runtime.collectives import run_on_main
 from practicezoo.runtime.processes import is_main
 from practicezoo.training.checkpoints.checkpointer import Checkpointer
 from practicezoo.training.checkpoints.file import load_checkpoint
-from practicezoo.training.checkpoints.folder import newest_checkpoint
-from practicezoo.training.replica import is_sharded
+from practicezoo.training.checkpoints.folder import CheckpointFolder
 from practicezoo.training.run import Run
 
-__all__ = ["check_folders", "resume"]
-
-
-def check_folders(run: Run) -> None:
-    """See that the run's Checkpointers can write, and remove no good checkpoint.
-
-    Raises:
-        FileExistsError: if the folder of one holds another run's checkpoints, or later ones of this run.
-        ValueError: if the model is sharded: each rank has a part of it, and rank 0 would write its own.
-    """
-    for callback in run.callbacks:
-        if not isinstance(callback, Checkpointer):
-            continue
-        if is_sharded(run.model):
-            raise ValueError(
-                "Checkpointer must have a whole model on each rank, got one sharded by fully_shard: "
-                "use torch.distributed.checkpoint"
-            )
-        with warnings.catch_warnings(action="ignore"):  # resume has said what is damaged
-            found = newest_checkpoint(callback.folder) if is_main() else None
-        if found is not None and found[1].get("run_id") != run.run_id:
-            raise FileExistsError(
-                f"{callback.folder} must not hold another run's checkpoints: "
-                "give the folder to resume_from, or choose another"
-            )
-        if found is not None and found[1]["progress"]["num_updates"] > run.num_updates:
-            raise FileExistsError(
-                f"{callback.folder} must not hold later checkpoints of this run, found {found[0].name}: "
-                "move them away to go back"
-            )
+__all__ = ["resume"]
 
 
 def resume(run: Run, source: str | Path) -> None:
@@ -54,24 +24,43 @@ def resume(run: Run, source: str | Path) -> None:
         FileNotFoundError: if ``source`` is a file's name and there is no such file.
         ValueError: if every checkpoint is damaged, or the newest good one does not fit the run.
     """
-    newest = newest_checkpoint(source) if is_main() else None
-    path = broadcast_object(newest and newest[0])
+    source = Path(source)
+    folder = _folder_at(source, run)
+    path = run_on_main(lambda: source if _names_a_file(source) else (found := folder.newest()) and found.path)
     if path is None:
-        _warn_of_another_folder(run, Path(source))
+        _warn_of_another_folder(run, source)
         return
-    state = newest[1] if newest else load_checkpoint(path)
+    newest = folder.newest() if is_main() and path != source else None  # has been read
+    state = newest.state if newest is not None else load_checkpoint(path)
     try:
         if "progress" not in state:
             raise ValueError("it holds no run's state")  # noqa: TRY301
         run.load_state_dict(state)
     except ValueError as error:
-        raise ValueError(f"cannot go on from {path}: {error}") from error
+        folder.forget()
+        raise ValueError(f"cannot resume from {path}: {error}") from error
+
+
+def _names_a_file(source: Path) -> bool:
+    return source.is_file() or (source.suffix == ".pt" and not source.is_dir())
+
+
+def _folder_at(source: Path, run: Run) -> CheckpointFolder:
+    """The Checkpointers' own folder if it is the one at ``source``: what it has read is not read again."""
+    folders = [checkpointer.checkpoints for checkpointer in _checkpointers(run)]
+    own = (folder for folder in folders if folder.path.absolute() == source.absolute())
+    return next(own, CheckpointFolder(source))
+
+
+def _checkpointers(run: Run) -> list[Checkpointer]:
+    return [callback for callback in run.callbacks if isinstance(callback, Checkpointer)]
 
 
 def _warn_of_another_folder(run: Run, source: Path) -> None:
-    folders = [callback.folder for callback in run.callbacks if isinstance(callback, Checkpointer)]
+    folders = [checkpointer.folder for checkpointer in _checkpointers(run)]
     if folders and source.absolute() not in {folder.absolute() for folder in folders}:
         warnings.warn(
-            f"nothing to resume from in {source}, so the run begins anew; its checkpoints go to {folders[0]}",
+            f"nothing to resume from in {source}, so the run starts at the first epoch; "
+            f"its checkpoints go to {folders[0]}",
             stacklevel=4,
         )

@@ -1,0 +1,63 @@
+"""Files written whole or not at all."""
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+__all__ = ["leftovers", "write_whole"]
+
+
+@contextmanager
+def write_whole(path: str | Path) -> Iterator[BinaryIO]:
+    """A binary file that takes the place of ``path`` at the end: a reader finds the old file or the new one.
+
+    It is written under another name in the same folder, synced to the disk, and renamed; after an error it is
+    removed, and the old file stays. A link stays a link, and an old file's permissions stay.
+
+    Args:
+        path: the file; its folder must exist.
+
+    Raises:
+        OSError: if the folder cannot be written or the disk is full.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "notes.txt"
+        >>> with write_whole(path) as file:
+        ...     _ = file.write(b"all of it")
+        >>> path.read_text()
+        'all of it'
+    """
+    path = Path(path).resolve()
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if path.exists():
+            shutil.copymode(path, temporary)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def leftovers(folder: Path, pattern: str) -> list[Path]:
+    """What processes that were killed while they wrote files of this name, or glob pattern, have left."""
+    return [*folder.glob(f".{pattern}.*.tmp")]
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # folders cannot be opened there
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
