@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from practicezoo.arguments import as_list, check_instances, check_restartable
 from practicezoo.diagnostics.finding import Finding
 from practicezoo.metrics.loss import Criterion
+from practicezoo.runtime.preserve import preserve_loaders
 
 __all__ = ["check"]
 
@@ -66,12 +67,10 @@ def check(
     Source: the mistakes that the course's programs and their readers make.
     """
     optimizers = _check_arguments(model, loader, criterion, optimizer, val_loader)
-    # what looks is loaded when it is first needed
-    from practicezoo.diagnostics.examine import examine
-    from practicezoo.diagnostics.states import unchanged
+    from practicezoo.diagnostics.examine import examine  # loaded when it is first needed
 
     with (
-        unchanged(loader, val_loader),
+        preserve_loaders(loader, val_loader),
         warnings.catch_warnings(action="ignore"),  # what they say becomes a finding
         torch.inference_mode(mode=False),
         torch.enable_grad(),
