@@ -1,17 +1,49 @@
 """Mistakes that a batch shows by itself, before anything is computed on it."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 from torch import Tensor
 
+from practicezoo.batches import num_items, split_batch
+from practicezoo.diagnostics.attempt import attempt
 from practicezoo.diagnostics.dry_run import tensors_in
 from practicezoo.diagnostics.finding import Finding
+from practicezoo.diagnostics.reading import batches
 
-__all__ = ["find_in_inputs", "find_in_targets"]
+__all__ = ["find_in_inputs", "find_in_targets", "read_batch"]
 
 # Eight equal samples are no chance; fewer may be, where inputs are words or yes-or-no answers.
 MIN_EQUAL = 8
+
+
+def read_batch(loader: Any) -> Generator[Finding, None, tuple[Any, Any] | None]:
+    """Return the loader's first batch if it is a pair with items to count."""
+    batch = next(batches(loader), None)
+    if batch is None:
+        yield Finding(
+            "no-batch",
+            "the loader gave no batch",
+            "see that there is data, and with drop_last=True at least one batch of it",
+        )
+        return None
+    pair, error = attempt(split_batch, batch)
+    if error is not None:
+        yield Finding(
+            "batch-not-a-pair",
+            str(error),
+            "let the data set return (inputs, target) for each sample",
+        )
+        return None
+    _, error = attempt(num_items, pair[1])
+    if error is not None:
+        yield Finding(
+            "target-type",
+            str(error),
+            "turn labels into numbers: their places in a list of classes",
+        )
+        return None
+    return pair
 
 
 def find_in_inputs(inputs: Any, num_samples: int) -> Iterator[Finding]:

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
+from torch import Tensor
 from torch.optim import Optimizer
 
-from practicezoo.diagnostics.dry_run import DryRun, Gradients, listed
-from practicezoo.diagnostics.finding import Finding
+from practicezoo.diagnostics.dry_run import DryRun, Gradients
+from practicezoo.diagnostics.finding import Finding, listed
 
 __all__ = ["find_in_gradients"]
 
@@ -19,6 +20,9 @@ NUM_SHOWN = 3
 
 def find_in_gradients(dry_run: DryRun, optimizers: Sequence[Optimizer]) -> Iterator[Finding]:
     """Parameters that no gradient reaches, and gradients that die or grow on their way."""
+    loss = dry_run.loss
+    if not isinstance(loss, Tensor) or loss.numel() != 1 or not loss.requires_grad:
+        return
     gradients = dry_run.differentiate()
     yield from _find_unregistered(dry_run, gradients, optimizers)
     reached = {name: gradient for name, gradient in gradients.named.items() if gradient is not None}
@@ -26,7 +30,7 @@ def find_in_gradients(dry_run: DryRun, optimizers: Sequence[Optimizer]) -> Itera
     broken = [name for name, gradient in reached.items() if not gradient.isfinite().all()]
     still = {name for name, gradient in reached.items() if not gradient.any()}
     ratio: list[Finding] = []
-    if broken and dry_run.loss.isfinite():
+    if broken and loss.isfinite():
         yield Finding(
             "gradient-not-finite",
             f"the gradient of {listed(broken)} is NaN or infinite, though the loss is a number",

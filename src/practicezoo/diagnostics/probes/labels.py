@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from practicezoo.batches import num_items, split_batch
 from practicezoo.diagnostics.finding import Finding
-from practicezoo.diagnostics.probes.loaders import batches
+from practicezoo.diagnostics.reading import batches
 
 __all__ = ["find_shuffled_labels"]
 
