@@ -26,7 +26,7 @@ MIN_CLASS_DIMS = 2  # (N, C, ...)
 
 
 class IndexOutOfRangeError(Exception):
-    """An index that a GPU would answer with an assertion, after which the process has no GPU any more."""
+    """An index for which a GPU fails with an assertion, after which the process cannot use it any more."""
 
 
 class Layer(NamedTuple):

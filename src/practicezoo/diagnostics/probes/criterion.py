@@ -54,7 +54,7 @@ def _find_devices(dry_run: DryRun) -> Iterator[Finding]:
 
 
 def _find_in_loss(dry_run: DryRun) -> Iterator[Finding]:
-    """A loss that is no scalar, no number, or has nothing to differentiate."""
+    """A loss that is no scalar, is NaN or infinite, or has no gradient."""
     loss = dry_run.loss
     if isinstance(loss, Tensor) and loss.ndim > 0:
         yield Finding(
@@ -70,7 +70,7 @@ def _find_in_loss(dry_run: DryRun) -> Iterator[Finding]:
         )
     if not isinstance(loss, Tensor) or not loss.requires_grad:
         what = (
-            "the loss hangs on no parameter"
+            "the loss depends on no parameter"
             if isinstance(loss, Tensor)
             else f"the loss is a {type(loss).__name__}"
         )

@@ -30,11 +30,11 @@ def _find_padding_read(dry_run: DryRun) -> Iterator[Finding]:
     outputs = dry_run.evaluated(inputs)
     again = dry_run.evaluated(inputs._replace(data=torch.cat([inputs.data, more], dim=1)))
     if isinstance(outputs, Tensor) and outputs.shape == again.shape:
-        deviation = (outputs - again).abs().max()
-        if bool(deviation > ROUNDING * outputs.abs().max()):
+        difference = (outputs - again).abs().max()
+        if bool(difference > ROUNDING * outputs.abs().max()):
             yield Finding(
                 "padding-read",
-                f"three more steps of padding change the outputs, by up to {float(deviation):.2g}: a "
+                f"three more steps of padding change the outputs, by up to {float(difference):.2g}: a "
                 "sequence's result depends on the others in its batch",
                 "pack the sequences before a recurrent layer, and leave padding out of means and maxima",
             )
@@ -51,7 +51,7 @@ def _find_constant_output(dry_run: DryRun) -> Iterator[Finding]:
         yield Finding(
             "constant-output",
             "the outputs are the same for all samples of the batch",
-            "see that forward uses its argument, that each layer gets the one before, and that no softmax "
+            "check that forward uses its argument, that each layer gets the one before, and that no softmax "
             "goes over a dimension of 1",
         )
 
@@ -62,5 +62,5 @@ def _is_constant(outputs: Any) -> bool:
         return False
     if len(outputs) < 2:  # one row is always equal to itself
         return False
-    deviation = (outputs - outputs[:1]).abs().max()
-    return bool(deviation <= 1e-6 * outputs.abs().max())
+    difference = (outputs - outputs[:1]).abs().max()
+    return bool(difference <= 1e-6 * outputs.abs().max())

@@ -22,7 +22,7 @@ def find_batch_of_one(dry_run: DryRun, num_samples: int, last_size: int | None) 
     if num_samples == 1:
         yield Finding(
             "batch-norm-of-one",
-            "batch norm takes mean and deviation over a batch, and the batches have one sample",
+            "batch norm takes mean and standard deviation over a batch, and the batches have one sample",
             "take a larger batch_size, or nn.GroupNorm or nn.LayerNorm",
         )
     elif last_size == 1 and isinstance(dry_run.inputs, Tensor):
@@ -54,7 +54,7 @@ def find_in_forward(dry_run: DryRun) -> Iterator[Finding]:
         yield Finding(
             "input-dtype",
             f"the inputs are {_name(given)}, the model computes in {_name(dtype)}",
-            "scale the images: images.float() / 255, less their mean, divided by their deviation"
+            "scale the images: images.float() / 255, less their mean, divided by their standard deviation"
             if given == torch.uint8
             else f"convert them: inputs.to({dtype})",
         )

@@ -33,7 +33,7 @@ def find_in_gradients(dry_run: DryRun, optimizers: Sequence[Optimizer]) -> Itera
     if broken and loss.isfinite():
         yield Finding(
             "gradient-not-finite",
-            f"the gradient of {listed(broken)} is NaN or infinite, though the loss is a number",
+            f"the gradient of {listed(broken)} is NaN or infinite, though the loss is finite",
             "look for the square root or the norm of 0, and for a division by 0 behind torch.where",
         )
     elif reached and len(still) == len(reached):
@@ -75,7 +75,7 @@ def _still_without(dry_run: DryRun, names: set[str]) -> list[str]:
     """The weights whose gradient is 0 from other starts as well.
 
     Behind a weight that starts at 0, as in the last layer of some networks, a gradient is 0 for the first
-    step only. A bias or a scale has so few values that theirs may be 0 by chance.
+    step only. A bias or a scale has so few values that their gradient may happen to be 0.
     """
     dry_run.nudge()
     dry_run.forward(dry_run.inputs)

@@ -18,7 +18,7 @@ from practicezoo.diagnostics.reading import all_targets, is_pair
 __all__ = ["find_order", "find_unpicklable"]
 
 NUM_LOOKED_AT = 64
-CHANCE = 1e-6
+PROBABILITY = 1e-6
 
 
 def find_unpicklable(loader: Any) -> Iterator[Finding]:
@@ -58,9 +58,9 @@ def find_order(loader: Any) -> Iterator[Finding]:
     num_classes = len(targets.unique())
     if num_classes < 2 or len(counts) > num_classes:  # one class has no order
         return
-    # of all orders of these targets, the share that has each class in one piece
+    # the fraction of all orders of these targets that have each class in one piece
     logarithm = sum(math.lgamma(count + 1) for count in (*counts, num_classes)) - math.lgamma(sum(counts) + 1)
-    if logarithm < math.log(CHANCE):
+    if logarithm < math.log(PROBABILITY):
         yield Finding(
             "sorted-targets",
             f"the training batches come in a fixed order with the {num_classes} classes one after the other",

@@ -30,7 +30,7 @@ def _in_classes(call: LossCall, all_targets: Tensor | None) -> Iterator[Finding]
             "one-class-cross-entropy",
             f"the outputs have shape {_shape(inputs)}: over a single class, cross entropy is 0 whatever the "
             "targets are",
-            "take BCEWithLogitsLoss for a yes-or-no target, or give the model an output for each class",
+            "take BCEWithLogitsLoss for a binary target, or give the model an output for each class",
         )
     elif inputs.ndim > 1 and targets.shape[:1] != inputs.shape[:1]:
         yield _rows_differ(call)
@@ -106,7 +106,7 @@ def _in_binary(call: LossCall) -> Iterator[Finding]:
             "target-out-of-range",
             f"{name}'s targets must lie between 0 and 1, got {float(targets.min()):g} to "
             f"{float(targets.max()):g}",
-            "code no as 0 and yes as 1",
+            "encode negatives as 0 and positives as 1",
         )
 
 
