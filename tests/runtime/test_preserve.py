@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import nn
 from torch.optim import SGD, Adam
-from torch.utils.data import DataLoader, Sampler, TensorDataset
+from torch.utils.data import DataLoader, TensorDataset
 
 from practicezoo import find_learning_rate
 from practicezoo.runtime.preserve import preserve_loaders, preserve_model, preserve_training_mode
-from runtime.toys import dataset
+from runtime.toys import InPlace, dataset
 
 
 class StoppedError(Exception):
@@ -120,28 +120,6 @@ class TestModel:
         end(preserve_model(network(), criterion=criterion, optimizers=[optimizer]), trial)
         assert values(criterion) == before
         assert scale.item() == 1
-
-
-class InPlace(Sampler):
-    """Shuffles a list of its own, with generators of its own."""
-
-    def __init__(self):
-        self.order = list(range(30))
-        self.random = random.Random(3)  # noqa: S311
-        self.numpy = np.random.default_rng(3)
-        self.legacy = np.random.RandomState(3)
-        self.torch = torch.Generator().manual_seed(3)
-        self.num_epochs = 0
-
-    def __iter__(self):
-        self.num_epochs += 1
-        self.random.shuffle(self.order)
-        self.legacy.shuffle(self.order)
-        order = self.numpy.permutation(self.order)[torch.randperm(30, generator=self.torch).numpy()]
-        yield from order.tolist()
-
-    def __len__(self):
-        return len(self.order)
 
 
 def in_place():
