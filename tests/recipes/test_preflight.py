@@ -13,7 +13,7 @@ SETTINGS = [(name, setting) for name in list_recipes() for setting in get_recipe
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    """A few hundred drawn digits instead of thousands."""
+    """A few hundred synthetic digits instead of thousands."""
     monkeypatch.setattr("practicezoo.recipes.systems.mnist.NUM_SYNTHETIC", {"train": 600, "test": 100})
 
 
@@ -44,7 +44,7 @@ def test_a_mistake_in_a_recipe_is_found(monkeypatch):
     assert finding.code == "zero-learning-rate"
 
 
-def test_it_looks_at_what_training_starts_with(tmp_path, monkeypatch):
+def test_the_check_gets_what_training_starts_with(tmp_path, monkeypatch):
     seen = []
 
     def spy(model, loader, *, optimizer, **settings):

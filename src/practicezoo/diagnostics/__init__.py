@@ -1,4 +1,4 @@
-"""The pre-flight check: what is wrong with a training program, before hours are spent on it."""
+"""The pre-flight check of a training program, before hours are spent on it."""
 
 from practicezoo.diagnostics.check import check
 from practicezoo.diagnostics.finding import Finding

@@ -1,4 +1,4 @@
-"""The pre-flight doctor: what is wrong with a training program, before hours are spent on it."""
+"""The pre-flight check of a training program, before hours are spent on it."""
 
 import warnings
 from collections.abc import Iterable, Sequence
@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from practicezoo.arguments import as_list, check_instances, check_restartable
 from practicezoo.diagnostics.finding import Finding
 from practicezoo.metrics.loss import Criterion
+from practicezoo.runtime.preserve import preserve_loaders
 
 __all__ = ["check"]
 
@@ -48,13 +49,13 @@ def check(
         val_loader: gives the pairs to validate on; its labels are compared with the training labels.
 
     Returns:
-        The findings, in the order in which a program would run into them; empty when all is well. The guide's
-        page on checking lists their codes.
+        The findings, in the order in which training would meet them; empty when nothing was found. The
+        guide's page on checking lists their codes.
 
     Raises:
         TypeError: if ``model`` is no module or a scripted one, ``criterion`` cannot be called, ``optimizer``
-            is none, a loader cannot be gone through, or a class is given for an instance.
-        ValueError: if a loader can be gone through only once: a look would use it up.
+            is none, a loader cannot be iterated over, or a class is given for an instance.
+        ValueError: if a loader can be iterated over only once: the check would use it up.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(4, 3), nn.Softmax(dim=1))
@@ -66,12 +67,10 @@ def check(
     Source: the mistakes that the course's programs and their readers make.
     """
     optimizers = _check_arguments(model, loader, criterion, optimizer, val_loader)
-    # what looks is loaded when it is first needed
-    from practicezoo.diagnostics.examine import examine
-    from practicezoo.diagnostics.states import unchanged
+    from practicezoo.diagnostics.examine import examine  # loaded when it is first needed
 
     with (
-        unchanged(loader, val_loader),
+        preserve_loaders(loader, val_loader),
         warnings.catch_warnings(action="ignore"),  # what they say becomes a finding
         torch.inference_mode(mode=False),
         torch.enable_grad(),

@@ -1,7 +1,7 @@
 """One forward and backward pass on a copy of the program."""
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
@@ -13,14 +13,14 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.nn.utils.rnn import PackedSequence
 
 from practicezoo.batches import move_to
+from practicezoo.diagnostics.attempt import attempt
 from practicezoo.diagnostics.recorder import Layer, LossCall, OperationRecorder, Rectified
 from practicezoo.runtime.device import device_of
+from practicezoo.runtime.preserve import preserve_training_mode
 
-__all__ = ["DryRun", "Gradients", "copied", "listed", "named_parameters", "one_line", "tensors_in"]
+__all__ = ["DryRun", "Gradients", "copied", "named_parameters", "tensors_in"]
 
-NUM_LETTERS = 240
 NUDGE = 1e-2
-NUM_NAMED = 3
 
 
 class Gradients(NamedTuple):
@@ -89,12 +89,12 @@ class DryRun:
         return {name: parameter for name, parameter in named.items() if parameter.requires_grad}
 
     def forward(self, inputs: Any) -> None:
-        """Run the model in training mode, with notes."""
+        """Run the model in training mode, recording its layers and ReLUs."""
         self._running.clear()
         self.given = copy.deepcopy(inputs)
-        with OperationRecorder(self.where) as notes:
+        with OperationRecorder(self.where) as recorder:
             self.outputs = self.model(self.given)
-        self.layers, self.rectified = notes.layers, notes.rectified
+        self.layers, self.rectified = recorder.layers, recorder.rectified
 
     def nudge(self) -> None:
         """Move every parameter a little, so that nothing is 0 because it starts there."""
@@ -108,28 +108,21 @@ class DryRun:
 
         In evaluation mode a fresh batch norm scales by numbers that are not of any data yet.
         """
-        for module in self.model.modules():
-            if isinstance(module, _DropoutNd):
-                module.eval()
-        try:
-            with torch.no_grad():
-                return self.model(copy.deepcopy(self.inputs))
-        finally:
-            self.model.train()
+        with preserve_training_mode(self.model), torch.no_grad():
+            for module in self.model.modules():
+                if isinstance(module, _DropoutNd):
+                    module.eval()
+            return self.model(copy.deepcopy(self.inputs))
 
     def evaluated(self, inputs: Any) -> Any:
         """The model's outputs in evaluation mode."""
-        self.model.eval()
-        try:
-            with torch.no_grad():
-                return self.model(copy.deepcopy(inputs))
-        finally:
-            self.model.train()
+        with preserve_training_mode(self.model), torch.no_grad():
+            return self.model.eval()(copy.deepcopy(inputs))
 
     def compute_loss(self) -> None:
-        """Run the criterion, with notes that stay when it fails."""
-        with OperationRecorder(pair=(self.outputs, self.targets)) as notes:
-            self.loss_calls = notes.loss_calls
+        """Run the criterion, recording its losses, also those before an error."""
+        with OperationRecorder(self.where, pair=(self.outputs, self.targets)) as recorder:
+            self.loss_calls = recorder.loss_calls
             self.loss = self.criterion(self.outputs, self.targets)
 
     def differentiate(self) -> Gradients:
@@ -163,14 +156,12 @@ def copied(thing: Any, copies: dict[int, Any]) -> Any:
     What cannot be copied deeply is shared, such as an open file, or copied without the graph it hangs in,
     such as outputs that a module kept.
     """
-    try:
-        return copy.deepcopy(thing, copies)
-    except Exception:  # each kind of object has its own way to refuse
-        copies.clear()
+    twin, error = attempt(copy.deepcopy, thing, copies)
+    if error is None:
+        return twin
+    copies.clear()
     for value in _attributes(thing):
-        try:
-            copy.deepcopy(value)
-        except Exception:
+        if attempt(copy.deepcopy, value).error is not None:
             copies[id(value)] = value.detach().clone() if isinstance(value, Tensor) else copy.copy(value)
     return copy.deepcopy(thing, copies)
 
@@ -186,19 +177,6 @@ def tensors_in(data: Any) -> Iterator[Tensor]:
     elif isinstance(data, tuple | list):
         for value in data:
             yield from tensors_in(value)
-
-
-def one_line(error: BaseException) -> str:
-    """An error's type and message, in one line."""
-    text = " ".join(str(error).split()).rstrip(".")
-    shown = text if len(text) <= NUM_LETTERS else f"{text[:NUM_LETTERS]}..."
-    return f"{type(error).__name__}: {shown}" if shown else type(error).__name__
-
-
-def listed(names: Sequence[str]) -> str:
-    """The first few names, and how many more there are."""
-    shown = ", ".join(names[:NUM_NAMED])
-    return shown if len(names) <= NUM_NAMED else f"{shown} and {len(names) - NUM_NAMED} more"
 
 
 def _unwrapped(model: nn.Module) -> nn.Module:

@@ -1,4 +1,4 @@
-"""Notes of what a pass computes, whatever module or function of torch computes it."""
+"""A record of what a pass computes, whatever module or function of torch computes it."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["Layer", "LossCall", "OperationRecorder", "Rectified", "Refused"]
+__all__ = ["IndexOutOfRangeError", "Layer", "LossCall", "OperationRecorder", "Rectified"]
 
 LOSSES = {
     "cross_entropy": "cross-entropy",
@@ -25,8 +25,8 @@ RECTIFIERS = {"relu", "relu_"}
 MIN_CLASS_DIMS = 2  # (N, C, ...)
 
 
-class Refused(Exception):  # noqa: N818  # it says what happened
-    """An index that a GPU would answer with an assertion, after which the process has no GPU any more."""
+class IndexOutOfRangeError(Exception):
+    """An index for which a GPU fails with an assertion, after which the process cannot use it any more."""
 
 
 class Layer(NamedTuple):
@@ -67,14 +67,14 @@ class LossCall(NamedTuple):
 
 
 class OperationRecorder(TorchFunctionMode):
-    """While it is entered, writes down the layers, ReLUs and losses that go by.
+    """Records the layers, ReLUs and losses that are computed while it is entered.
 
     Args:
-        where: tells which module runs.
+        where: returns the name of the module that runs.
         pair: outputs and targets, whose plain difference counts as a loss.
     """
 
-    def __init__(self, where: Callable[[], str] = str, pair: tuple[Any, Any] = (None, None)) -> None:
+    def __init__(self, where: Callable[[], str], pair: tuple[Any, Any] = (None, None)) -> None:
         super().__init__()
         self.where = where
         self.pair = {id(each) for each in pair}
@@ -89,25 +89,25 @@ class OperationRecorder(TorchFunctionMode):
         first, second = operands[:2]
         tensors = isinstance(first, Tensor), isinstance(second, Tensor)
         if name == "embedding" and all(tensors):
-            _refuse_ids(first, len(second))
+            _check_ids(first, len(second))
         if name in LOSSES and all(tensors):
             index = keywords.get("ignore_index", args[4] if len(args) > 4 else -100)
-            self._note_loss(name, first, second, index)
+            self._record_loss(name, first, second, index)
         result = func(*args, **keywords)
         if name in WEIGHED and tensors[0]:
-            self._note_layer(first.detach(), result[0] if isinstance(result, tuple) else result)
+            self._record_layer(first.detach(), result[0] if isinstance(result, tuple) else result)
         if name in RECTIFIERS and isinstance(result, Tensor) and result.ndim > 1:
             self.rectified.append(_rectified(self.where(), result.detach()))
         return result
 
-    def _note_layer(self, inputs: Tensor, outputs: Tensor) -> None:
+    def _record_layer(self, inputs: Tensor, outputs: Tensor) -> None:
         # a table has a scale in each of its columns
         std, mean = torch.std_mean(
             inputs.float(), dim=0 if inputs.ndim == MIN_CLASS_DIMS else None, correction=0
         )
         self.layers.append(Layer(self.where(), mean, std, outputs))
 
-    def _note_loss(self, name: str, inputs: Tensor, targets: Tensor, ignore_index: Any) -> None:
+    def _record_loss(self, name: str, inputs: Tensor, targets: Tensor, ignore_index: Any) -> None:
         if name in {"sub", "rsub"}:
             if {id(inputs), id(targets)} != self.pair:
                 return
@@ -118,12 +118,14 @@ class OperationRecorder(TorchFunctionMode):
         self.loss_calls.append(call)
         takes_classes = call.kind in {"cross-entropy", "nll"} and not targets.is_floating_point()
         if takes_classes and targets.device.type == "cuda" and call.wrong_targets().numel():
-            raise Refused
+            raise IndexOutOfRangeError
 
 
-def _refuse_ids(ids: Tensor, num_rows: int) -> None:
+def _check_ids(ids: Tensor, num_rows: int) -> None:
     if ids.numel() and (int(ids.min()) < 0 or int(ids.max()) >= num_rows):
-        raise Refused(f"ids must lie in [0, {num_rows}), got {int(ids.min())} to {int(ids.max())}")
+        raise IndexOutOfRangeError(
+            f"ids must lie in [0, {num_rows}), got {int(ids.min())} to {int(ids.max())}"
+        )
 
 
 def _rectified(where: str, values: Tensor) -> Rectified:

@@ -4,14 +4,21 @@ from typing import Any
 
 __all__ = ["loader_parts"]
 
+PARTS = ("sampler", "batch_sampler", "dataset", "transform")
+
 
 def loader_parts(loader: Any) -> list[Any]:
-    """The loader itself and the samplers that give its order, each once."""
-    batch_sampler = getattr(loader, "batch_sampler", None)
-    parts = [
-        loader,
-        getattr(loader, "sampler", None),
-        batch_sampler,
-        getattr(batch_sampler, "sampler", None),
-    ]
-    return list({id(part): part for part in parts if part is not None}.values())
+    """The loader itself, and the samplers, data sets and transforms that it draws on, each once."""
+    # by name: a loader around another one may pass its samplers on
+    pending = [loader, getattr(loader, "sampler", None), getattr(loader, "batch_sampler", None)]
+    pending.append(getattr(pending[-1], "sampler", None))
+    found: list[Any] = []
+    while pending:
+        part = pending.pop(0)
+        if part is None or any(part is other for other in found):
+            continue
+        found.append(part)
+        # not getattr: a data set may answer to any name, or compute what it is asked for
+        own = getattr(part, "__dict__", {})
+        pending += [own[name] for name in PARTS if name in own]
+    return found

@@ -1,4 +1,4 @@
-"""Random states: what must be put back so that the same numbers are drawn again."""
+"""Random states: what must be put back so that the same random numbers come again."""
 
 import random
 from collections.abc import Mapping
@@ -10,10 +10,13 @@ import torch
 from practicezoo.runtime.loaders import loader_parts
 
 __all__ = [
+    "generator_state",
+    "generators_of",
     "loader_generators",
     "order_state",
     "random_state",
     "seed_everything",
+    "set_generator_state",
     "set_order_state",
     "set_random_state",
 ]
@@ -49,7 +52,7 @@ def order_state(loader: Any) -> dict[str, Any]:
     """All that the order of the loader's next epoch depends on: the global states and its own generators'."""
     return {
         "random": random_state(),
-        "generators": [generator.get_state() for generator in loader_generators(loader)],
+        "generators": [generator_state(generator) for generator in loader_generators(loader)],
     }
 
 
@@ -67,17 +70,43 @@ def set_order_state(loader: Any, state: Mapping[str, Any]) -> None:
         )
     set_random_state(state["random"])
     for generator, saved in zip(generators, state["generators"], strict=True):
-        generator.set_state(saved)
+        set_generator_state(generator, saved)
 
 
 def loader_generators(loader: Any) -> list[torch.Generator]:
-    """The generators of its own that a loader shuffles with."""
-    found = {id(part.generator): part.generator for part in loader_parts(loader) if _has_generator(part)}
-    return list(found.values())
+    """Torch's generators of its own that a loader shuffles with: those that checkpoints keep."""
+    return [generator for generator in generators_of(loader) if isinstance(generator, torch.Generator)]
 
 
-def _has_generator(part: Any) -> bool:
-    return isinstance(getattr(part, "generator", None), torch.Generator)
+def generators_of(loader: Any) -> list[Any]:
+    """The generators of torch, Python and NumPy that a loader and its parts own, each once."""
+    # the loader's by name too: one around another loader may pass it on
+    values = [getattr(loader, "generator", None)]
+    for part in loader_parts(loader):
+        values += getattr(part, "__dict__", {}).values()
+    kinds = torch.Generator, random.Random, np.random.Generator, np.random.RandomState
+    found = {id(value): value for value in values if isinstance(value, kinds)}
+    # the operating system's has no state
+    return [each for each in found.values() if not isinstance(each, random.SystemRandom)]
+
+
+def generator_state(generator: Any) -> Any:
+    """The state of a generator of torch, Python or NumPy."""
+    if isinstance(generator, random.Random):
+        return generator.getstate()
+    if isinstance(generator, np.random.Generator):
+        return generator.bit_generator.state
+    return generator.get_state()
+
+
+def set_generator_state(generator: Any, state: Any) -> None:
+    """Put back what :func:`generator_state` returned."""
+    if isinstance(generator, random.Random):
+        generator.setstate(state)
+    elif isinstance(generator, np.random.Generator):
+        generator.bit_generator.state = state
+    else:
+        generator.set_state(state)
 
 
 def seed_everything(seed: int) -> int:
@@ -99,6 +128,6 @@ def seed_everything(seed: int) -> int:
     if not 0 <= seed < 2**32:
         raise ValueError(f"seed must lie between 0 and 2**32 - 1, got {seed}")
     random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002  # user code may draw from NumPy's global numbers
+    np.random.seed(seed)  # noqa: NPY002  # user code may use NumPy's global generator
     torch.manual_seed(seed)
     return seed

@@ -14,7 +14,7 @@ from practicezoo.batches import no_batch
 from practicezoo.metrics.loss import Criterion
 from practicezoo.runtime.collectives import sum_over_ranks
 from practicezoo.runtime.precision import Precision
-from practicezoo.runtime.preserve import unchanged
+from practicezoo.runtime.preserve import preserve_loaders, preserve_model
 from practicezoo.training.step import StepResult, TrainStep
 
 if TYPE_CHECKING:
@@ -149,7 +149,11 @@ def find_learning_rate(
     step = TrainStep(model, optimizer, criterion, precision=precision, max_grad_norm=max_grad_norm)
     ratio = max_lr / min_lr
     rates = [min_lr * ratio ** (number / (num_updates - 1)) for number in range(num_updates)]
-    with unchanged(model, criterion=criterion, optimizers=step.optimizers, loader=loader):
+    with (
+        preserve_model(model, criterion=criterion, optimizers=step.optimizers),
+        preserve_loaders(loader),
+        torch.enable_grad(),
+    ):
         model.train()
         losses = _sweep(step, loader, rates)
     if not losses:

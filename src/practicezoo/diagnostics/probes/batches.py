@@ -1,21 +1,53 @@
 """Mistakes that a batch shows by itself, before anything is computed on it."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 from torch import Tensor
 
+from practicezoo.batches import num_items, split_batch
+from practicezoo.diagnostics.attempt import attempt
 from practicezoo.diagnostics.dry_run import tensors_in
 from practicezoo.diagnostics.finding import Finding
+from practicezoo.diagnostics.reading import batches
 
-__all__ = ["find_in_inputs", "find_in_targets"]
+__all__ = ["find_in_inputs", "find_in_targets", "read_batch"]
 
-# Eight equal samples are no chance; fewer may be, where inputs are words or yes-or-no answers.
+# Eight equal samples are no coincidence; fewer may be, where inputs are words or binary.
 MIN_EQUAL = 8
 
 
+def read_batch(loader: Any) -> Generator[Finding, None, tuple[Any, Any] | None]:
+    """Return the loader's first batch if it is a pair with items to count."""
+    batch = next(batches(loader), None)
+    if batch is None:
+        yield Finding(
+            "no-batch",
+            "the loader gave no batch",
+            "check that there is data, and with drop_last=True at least one batch of it",
+        )
+        return None
+    pair, error = attempt(split_batch, batch)
+    if error is not None:
+        yield Finding(
+            "batch-not-a-pair",
+            str(error),
+            "let the data set return (inputs, target) for each sample",
+        )
+        return None
+    _, error = attempt(num_items, pair[1])
+    if error is not None:
+        yield Finding(
+            "target-type",
+            str(error),
+            "turn labels into numbers: their places in a list of classes",
+        )
+        return None
+    return pair
+
+
 def find_in_inputs(inputs: Any, num_samples: int) -> Iterator[Finding]:
-    """Values that are no numbers, samples that are all the same, sequences of no steps."""
+    """Values that are NaN or infinite, samples that are all the same, sequences of no steps."""
     tensors = list(tensors_in(inputs))
     broken = sum(int((~tensor.isfinite()).sum()) for tensor in tensors if tensor.is_floating_point())
     if broken:
@@ -31,7 +63,7 @@ def find_in_inputs(inputs: Any, num_samples: int) -> Iterator[Finding]:
         yield Finding(
             "constant-inputs",
             f"all {num_samples} samples of the first batch are the same",
-            "see that the data is read sample by sample, and not scaled or clipped to nothing",
+            "check that the data is read sample by sample, and not scaled or clipped to nothing",
         )
     for lengths in _lengths(inputs):
         empty = (lengths < 1).nonzero().flatten()
@@ -45,7 +77,7 @@ def find_in_inputs(inputs: Any, num_samples: int) -> Iterator[Finding]:
 
 
 def find_in_targets(targets: Any) -> Iterator[Finding]:
-    """Targets that are no numbers."""
+    """Targets that are NaN or infinite."""
     tensors = [tensor for tensor in tensors_in(targets) if tensor.is_floating_point()]
     broken = sum(int((~tensor.isfinite()).sum()) for tensor in tensors)
     if broken:

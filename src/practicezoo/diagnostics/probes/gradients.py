@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
+from torch import Tensor
 from torch.optim import Optimizer
 
-from practicezoo.diagnostics.dry_run import DryRun, Gradients, listed
-from practicezoo.diagnostics.finding import Finding
+from practicezoo.diagnostics.dry_run import DryRun, Gradients
+from practicezoo.diagnostics.finding import Finding, listed
 
 __all__ = ["find_in_gradients"]
 
@@ -19,6 +20,9 @@ NUM_SHOWN = 3
 
 def find_in_gradients(dry_run: DryRun, optimizers: Sequence[Optimizer]) -> Iterator[Finding]:
     """Parameters that no gradient reaches, and gradients that die or grow on their way."""
+    loss = dry_run.loss
+    if not isinstance(loss, Tensor) or loss.numel() != 1 or not loss.requires_grad:
+        return
     gradients = dry_run.differentiate()
     yield from _find_unregistered(dry_run, gradients, optimizers)
     reached = {name: gradient for name, gradient in gradients.named.items() if gradient is not None}
@@ -26,10 +30,10 @@ def find_in_gradients(dry_run: DryRun, optimizers: Sequence[Optimizer]) -> Itera
     broken = [name for name, gradient in reached.items() if not gradient.isfinite().all()]
     still = {name for name, gradient in reached.items() if not gradient.any()}
     ratio: list[Finding] = []
-    if broken and dry_run.loss.isfinite():
+    if broken and loss.isfinite():
         yield Finding(
             "gradient-not-finite",
-            f"the gradient of {listed(broken)} is NaN or infinite, though the loss is a number",
+            f"the gradient of {listed(broken)} is NaN or infinite, though the loss is finite",
             "look for the square root or the norm of 0, and for a division by 0 behind torch.where",
         )
     elif reached and len(still) == len(reached):
@@ -71,7 +75,7 @@ def _still_without(dry_run: DryRun, names: set[str]) -> list[str]:
     """The weights whose gradient is 0 from other starts as well.
 
     Behind a weight that starts at 0, as in the last layer of some networks, a gradient is 0 for the first
-    step only. A bias or a scale has so few values that theirs may be 0 by chance.
+    step only. A bias or a scale has so few values that their gradient may happen to be 0.
     """
     dry_run.nudge()
     dry_run.forward(dry_run.inputs)

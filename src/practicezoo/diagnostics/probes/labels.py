@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from practicezoo.batches import num_items, split_batch
 from practicezoo.diagnostics.finding import Finding
-from practicezoo.diagnostics.probes.loaders import batches
+from practicezoo.diagnostics.reading import batches
 
 __all__ = ["find_shuffled_labels"]
 
@@ -118,7 +118,7 @@ def _better_assignment(
     way only, so it must be better by more than the same assignment is on the training data's other half.
     """
     num_classes = int(max(labels.max(), val_labels.max())) + 1
-    generator = torch.Generator().manual_seed(0)  # the same data, the same answer
+    generator = torch.Generator().manual_seed(0)  # the same data, the same finding
     fit, control = torch.randperm(len(labels), generator=generator).tensor_split(2)
     choose, confirm = torch.randperm(len(val_labels), generator=generator).tensor_split(2)
     guess = _Means(features[fit], labels[fit], num_classes)
@@ -134,7 +134,7 @@ def _better_assignment(
 
 
 class _Means:
-    """Guesses the class whose mean is nearest, in units of each feature's deviation within the classes."""
+    """Guesses the class with the nearest mean, in each feature's standard deviations within the classes."""
 
     def __init__(self, features: Tensor, labels: Tensor, num_classes: int) -> None:
         counts = labels.bincount(minlength=num_classes)[:, None]
@@ -181,6 +181,6 @@ def _gain(means: Tensor, labels: Tensor, guessed: Tensor, weights: Tensor) -> tu
         torch.zeros(len(weights)).index_add_(0, labels, each) / divisor for each in (gains, gains.square())
     )
     variance = torch.where(counts > 1, square - mean.square(), 1) / divisor
-    # a few samples that agree by chance are no proof of a variance of 0
+    # a few samples that happen to agree are no proof of a variance of 0
     variance = variance.maximum(1 / (counts + 1).square())
     return float(weights @ mean), float(weights.square() @ variance)

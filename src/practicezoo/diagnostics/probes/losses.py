@@ -1,39 +1,19 @@
-"""Mistakes between the outputs, the targets and the criterion."""
+"""Targets that do not fit one of torch's losses, or its outputs."""
 
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from practicezoo.diagnostics.dry_run import DryRun
 from practicezoo.diagnostics.finding import Finding
-from practicezoo.diagnostics.probes.misfits import are_probabilities, find_misfit
+from practicezoo.diagnostics.probes.misfits import are_probabilities
 from practicezoo.diagnostics.recorder import LossCall
 
-__all__ = ["find_in_call", "find_in_criterion", "find_in_loss"]
-
-
-def find_in_criterion(dry_run: DryRun) -> Iterator[Finding]:
-    """A criterion that has tensors on another device than the outputs."""
-    if not isinstance(dry_run.criterion, nn.Module) or not isinstance(dry_run.outputs, Tensor):
-        return
-    for kind in (dry_run.criterion.named_parameters(), dry_run.criterion.named_buffers()):
-        for name, tensor in kind:
-            if tensor.device != dry_run.outputs.device:
-                yield Finding(
-                    "devices-differ",
-                    f"the criterion's {name} is on {tensor.device}, the model's outputs are on "
-                    f"{dry_run.outputs.device}",
-                    f"move the criterion too: criterion.to({str(dry_run.outputs.device)!r})",
-                )
-                return
+__all__ = ["find_in_call"]
 
 
 def find_in_call(call: LossCall, all_targets: Tensor | None) -> Iterator[Finding]:
     """What does not fit in one of torch's losses that the criterion computes."""
-    if call.inputs.ndim == 0 or call.inputs.numel() == 0:
-        return
-    yield from find_misfit(call)
     if call.kind in {"cross-entropy", "nll"}:
         yield from _in_classes(call, all_targets)
     if call.kind in {"bce", "bce-with-logits"}:
@@ -50,7 +30,7 @@ def _in_classes(call: LossCall, all_targets: Tensor | None) -> Iterator[Finding]
             "one-class-cross-entropy",
             f"the outputs have shape {_shape(inputs)}: over a single class, cross entropy is 0 whatever the "
             "targets are",
-            "take BCEWithLogitsLoss for a yes-or-no target, or give the model an output for each class",
+            "take BCEWithLogitsLoss for a binary target, or give the model an output for each class",
         )
     elif inputs.ndim > 1 and targets.shape[:1] != inputs.shape[:1]:
         yield _rows_differ(call)
@@ -126,7 +106,7 @@ def _in_binary(call: LossCall) -> Iterator[Finding]:
             "target-out-of-range",
             f"{name}'s targets must lie between 0 and 1, got {float(targets.min()):g} to "
             f"{float(targets.max()):g}",
-            "code no as 0 and yes as 1",
+            "encode negatives as 0 and positives as 1",
         )
 
 
@@ -144,36 +124,6 @@ def _in_difference(call: LossCall) -> Iterator[Finding]:
         f"difference has shape {tuple(shape)}, each output against other samples' targets too",
         f"give the criterion {_reshape(call)}",
     )
-
-
-def find_in_loss(dry_run: DryRun) -> Iterator[Finding]:
-    """A loss that is no scalar, no number, or has nothing to differentiate."""
-    loss = dry_run.loss
-    if isinstance(loss, Tensor) and loss.ndim > 0:
-        yield Finding(
-            "loss-not-scalar",
-            f"the criterion returned a tensor of shape {_shape(loss)}, not one number",
-            "take the mean: reduction='mean', or .mean() in a criterion of your own",
-        )
-    elif isinstance(loss, Tensor) and not loss.isfinite():
-        yield Finding(
-            "loss-not-finite",
-            f"the loss is {loss.item()}",
-            "look for a logarithm or a square root of 0, a division by 0, and values that are too large",
-        )
-    if not isinstance(loss, Tensor) or not loss.requires_grad:
-        what = (
-            "the loss hangs on no parameter"
-            if isinstance(loss, Tensor)
-            else f"the loss is a {type(loss).__name__}"
-        )
-        if not dry_run.parameters():
-            return
-        yield Finding(
-            "no-graph",
-            f"{what}, so there is nothing to differentiate",
-            "remove detach(), item(), argmax, numpy() or no_grad() between the parameters and the loss",
-        )
 
 
 def _rows_differ(call: LossCall) -> Finding:

@@ -17,7 +17,7 @@ ACTIVATIONS = {
     "SigmoidBackward0": "sigmoid",
     "ReluBackward0": "relu",
 }
-# What only arranges values anew; the name of the class ends in "Backward" and a digit.
+# What only rearranges values; the name of the class ends in "Backward" and a digit.
 ARRANGING = (
     *("View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqueeze", "Transpose", "T", "Permute", "Clone"),
     *("Slice", "Select"),

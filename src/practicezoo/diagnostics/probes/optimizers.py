@@ -7,8 +7,8 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
-from practicezoo.diagnostics.dry_run import listed, named_parameters
-from practicezoo.diagnostics.finding import Finding
+from practicezoo.diagnostics.dry_run import named_parameters
+from practicezoo.diagnostics.finding import Finding, listed
 
 __all__ = ["find_in_optimizers"]
 

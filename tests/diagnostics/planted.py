@@ -1,7 +1,6 @@
 """Programs with one mistake each, as beginners make them, by the code of the finding."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -9,22 +8,20 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
+from diagnostics.programs import (
+    CLASSES,
+    FEATURES,
+    N,
+    Program,
+    classify,
+    decide,
+    features,
+    labels,
+    mlp,
+    regress,
+)
 from practicezoo import CharGRUClassifier, NameDataset, PaddedSequence, TensorLoader, pad_collate
 from practicezoo.data import synthetic_digits
-
-N, FEATURES, CLASSES = 32, 5, 3
-
-
-@dataclass
-class Program:
-    """What `check` is given."""
-
-    model: nn.Module
-    loader: Iterable[Any]
-    criterion: Any
-    optimizer: Any = None
-    val_loader: Any = None
-
 
 PLANTED: list[tuple[str, Callable[[], Program]]] = []
 
@@ -37,47 +34,6 @@ def plant(code: str):
         return make
 
     return register
-
-
-def features(num_items: int = N) -> Tensor:
-    return torch.randn(num_items, FEATURES)
-
-
-def labels(num_items: int = N, num_classes: int = CLASSES) -> Tensor:
-    """Each class, in no order."""
-    return torch.arange(num_items)[torch.randperm(num_items)] % num_classes
-
-
-def mlp(*last: nn.Module, outputs: int = CLASSES) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(FEATURES, 16), nn.ReLU(), nn.Linear(16, outputs), *last)
-
-
-def classify(
-    model: nn.Module | None = None,
-    *,
-    inputs: Any = None,
-    targets: Tensor | None = None,
-    criterion: Any = None,
-    optimizer: Any = None,
-) -> Program:
-    """A sane classification, but for what is given."""
-    inputs = features() if inputs is None else inputs
-    targets = labels(len(inputs)) if targets is None else targets
-    return Program(model or mlp(), [(inputs, targets)], criterion or nn.CrossEntropyLoss(), optimizer)
-
-
-def decide(
-    model: nn.Module | None = None, *, targets: Tensor | None = None, criterion: Any = None
-) -> Program:
-    """A sane yes-or-no question, but for what is given."""
-    targets = labels(num_classes=2)[:, None].float() if targets is None else targets
-    return Program(model or mlp(outputs=1), [(features(), targets)], criterion or nn.BCEWithLogitsLoss())
-
-
-def regress(*, targets: Tensor | None = None, criterion: Any = None) -> Program:
-    """A sane regression, but for what is given."""
-    targets = torch.randn(N, 1) if targets is None else targets
-    return Program(mlp(outputs=1), [(features(), targets)], criterion or nn.MSELoss())
 
 
 class Net(nn.Module):
@@ -98,7 +54,7 @@ def through(net: Net, inputs: Tensor) -> Tensor:
     return net.head(net.hidden(inputs).relu())
 
 
-# --- what the outputs have gone through -------------------------------------------------------------------
+# --- activations before the criterion --------------------------------------------------------------------
 
 
 @plant("softmax-before-cross-entropy")
@@ -149,7 +105,7 @@ def sigmoid_then_squeezed() -> Program:
 
 
 @plant("softmax-before-bce-with-logits")
-def softmax_for_a_question() -> Program:
+def softmax_for_binary_targets() -> Program:
     return decide(
         mlp(nn.Softmax(dim=1), outputs=2), targets=nn.functional.one_hot(labels(num_classes=2)).float()
     )
@@ -230,7 +186,7 @@ def int32_for_classes() -> Program:
 
 
 @plant("target-type")
-def whole_numbers_for_a_question() -> Program:
+def integers_for_binary_targets() -> Program:
     return decide(targets=labels(num_classes=2)[:, None])
 
 
@@ -263,7 +219,7 @@ def a_column_of_classes() -> Program:
 
 
 @plant("target-shape")
-def a_row_of_answers() -> Program:
+def a_row_of_binary_targets() -> Program:
     return decide(targets=labels(num_classes=2).float())
 
 
@@ -329,7 +285,7 @@ def grey_values_to_255() -> Program:
 
 @plant("input-dtype")
 def bytes_for_images() -> Program:
-    # what torch says of the type, the finding says better; the scale is the next thing to mend
+    # the finding for the type hides that of the scale
     return images(synthetic_digits(N, seed=0).images.clamp(max=9))
 
 
@@ -498,7 +454,7 @@ def layers_in_a_list() -> Program:
 
 
 @plant("no-graph")
-def answers_instead_of_logits() -> Program:
+def outputs_cut_off_from_the_graph() -> Program:
     return regress(criterion=lambda outputs, targets: nn.functional.mse_loss(outputs.detach(), targets))
 
 
@@ -543,7 +499,7 @@ def a_dozen_sigmoids() -> Program:
 
 
 @plant("exploding-gradients")
-def weights_of_deviation_1() -> Program:
+def weights_of_standard_deviation_1() -> Program:
     hidden = [layer for _ in range(6) for layer in (nn.Linear(128, 128), nn.ReLU())]
     model = nn.Sequential(nn.Linear(FEATURES, 128), *hidden, nn.Linear(128, CLASSES))
     for parameter in model.parameters():

@@ -1,0 +1,28 @@
+"""A finding says what is wrong and how to fix it, and does not change."""
+
+import dataclasses
+
+import pytest
+
+from practicezoo.diagnostics import Finding
+from practicezoo.diagnostics.finding import listed, one_line
+
+
+def test_a_finding_is_frozen():
+    finding = Finding("no-batch", "the loader gave no batch", "check that there is data")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        finding.code = "other"
+
+
+def test_a_long_list_of_names_is_cut_and_counted():
+    assert listed(["a", "b", "c"]) == "a, b, c"
+    assert listed(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
+
+
+def test_an_error_of_many_lines_becomes_one_without_its_full_stop():
+    assert one_line(ValueError("wrong\n  shape.")) == "ValueError: wrong shape"
+    assert one_line(KeyError()) == "KeyError"
+
+
+def test_a_long_message_is_cut():
+    assert one_line(ValueError("x" * 1000)) == f"ValueError: {'x' * 240}..."
