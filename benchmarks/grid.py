@@ -98,7 +98,7 @@ def measure_model(name: str, job: Job, *, modes: Sequence[str], device: str, qui
     models = {variant: _build(name, variant, device) for variant in _variants(name, modes)}
     cells = []
     # Else the compiler gives up after eight variants of a model, and runs the others as they are.
-    with torch._dynamo.config.patch(recompile_limit=64):  # noqa: SLF001 - documented under this name
+    with torch._dynamo.config.patch(cache_size_limit=64):  # noqa: SLF001 - its name in every torch
         for batch_size in QUICK_BATCH_SIZES if quick else BATCH_SIZES:
             batch = tuple(tensor.to(device) for tensor in example(name, batch_size))
             cell = _measure_cell(models, job, *batch, device=device, quick=quick)
