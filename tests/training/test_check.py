@@ -76,7 +76,7 @@ def test_every_code_is_planted_and_in_the_guide():
 def test_a_finding_is_frozen():
     finding = Finding("no-batch", "the loader gave no batch", "see that there is data")
     with pytest.raises(dataclasses.FrozenInstanceError):
-        finding.code = "other"
+        finding.code = "other"  # type: ignore[misc]
 
 
 def test_several_mistakes_come_in_the_order_in_which_a_program_meets_them():
@@ -458,6 +458,7 @@ def test_a_criterions_parameters_and_buffers_stay():
         def __init__(self):
             super().__init__()
             self.centers = nn.Parameter(torch.randn(CLASSES, CLASSES))
+            self.seen: torch.Tensor
             self.register_buffer("seen", torch.zeros(()))
 
         def forward(self, outputs, targets):
