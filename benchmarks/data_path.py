@@ -8,6 +8,7 @@ Both give the same images, bit for bit, which is checked first.
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from torch.utils.data import DataLoader
@@ -25,7 +26,7 @@ QUICK_SIZE = 300
 
 def torchvision_epoch(digits: ImageTensors, device: str, num_workers: int) -> Callable[[], None]:
     """Return a step that reads an epoch image by image."""
-    loader = DataLoader(
+    loader: DataLoader[Any] = DataLoader(
         TorchvisionDigits(digits), batch_size=BATCH_SIZE, shuffle=True, num_workers=num_workers
     )
 

@@ -45,7 +45,7 @@ def training_images(num_images: int) -> tuple[ImageTensors, str]:
     return synthetic_digits(num_images, seed=0), "synthetic_digits"
 
 
-class TorchvisionDigits(MNIST):
+class TorchvisionDigits(MNIST):  # type: ignore[misc]  # torchvision has no types
     """torchvision's MNIST over images in memory, with the usual transforms.
 
     Each item takes torchvision's own way, from a PIL image through ToTensor and Normalize; only the

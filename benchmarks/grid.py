@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -43,7 +43,7 @@ WARMUP = 3  # CUDA graphs are recorded in the second call
 COMPILE_MODES = {"compiled": "default", "reduce-overhead": "reduce-overhead"}
 
 Step: TypeAlias = Callable[[], object]
-Job: TypeAlias = Callable[[nn.Module, Tensor, Tensor, str], tuple[Step, Optimizer | None]]
+Job: TypeAlias = Callable[[nn.Module, Tensor, Tensor, Literal["fp32", "bf16"]], tuple[Step, Optimizer | None]]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Variant:
     """A way to compute: "eager" or one of COMPILE_MODES, a precision, a layout of memory."""
 
     mode: str
-    precision: str
+    precision: Literal["fp32", "bf16"]
     channels_last: bool
 
     @property
@@ -73,7 +73,7 @@ def run_grid(job: Job, *, device: str, quick: bool) -> dict:
         quick: One small batch size, and nothing compiled.
     """
     modes, left_out = _modes(device, quick=quick)
-    grid = {"rates": device_rates(device, quick=quick), "left_out": left_out, "cells": []}
+    grid: dict[str, Any] = {"rates": device_rates(device, quick=quick), "left_out": left_out, "cells": []}
     print(grid_heading(grid))
     for name in list_models():
         cells = measure_model(name, job, modes=modes, device=device, quick=quick)
@@ -98,7 +98,7 @@ def measure_model(name: str, job: Job, *, modes: Sequence[str], device: str, qui
     models = {variant: _build(name, variant, device) for variant in _variants(name, modes)}
     cells = []
     # Else the compiler gives up after eight variants of a model, and runs the others as they are.
-    with torch._dynamo.config.patch(recompile_limit=64):  # noqa: SLF001 - documented under this name
+    with torch._dynamo.config.patch(cache_size_limit=64):  # noqa: SLF001 - its name in every torch
         for batch_size in QUICK_BATCH_SIZES if quick else BATCH_SIZES:
             batch = tuple(tensor.to(device) for tensor in example(name, batch_size))
             cell = _measure_cell(models, job, *batch, device=device, quick=quick)
@@ -173,10 +173,11 @@ def _variants(name: str, modes: Sequence[str]) -> list[Variant]:
 
 def _build(name: str, variant: Variant, device: str) -> nn.Module:
     memory_format = torch.channels_last if variant.channels_last else torch.contiguous_format
-    model = create_model(name).to(device=device, memory_format=memory_format)
+    model = create_model(name).to(device).to(memory_format=memory_format)
     if variant.mode == "eager":
         return model
-    return torch.compile(model, mode=COMPILE_MODES[variant.mode], dynamic=True)
+    compiled: Any = torch.compile(model, mode=COMPILE_MODES[variant.mode], dynamic=True)
+    return compiled  # a module, which torch types as a function
 
 
 def _measure_cell(
@@ -186,7 +187,7 @@ def _measure_cell(
     num_steps = 1 if quick else _steps_in_a_round(trial, device)
     jobs: dict[str, tuple[Step, Optimizer | None]] = {}
 
-    def setup(variant: Variant) -> Step:
+    def setup(variant: Variant) -> Callable[[], None]:
         laid_out = inputs.to(memory_format=torch.channels_last) if variant.channels_last else inputs
         step, optimizer = job(models[variant], laid_out, targets, variant.precision)
         if variant.mode == "reduce-overhead":

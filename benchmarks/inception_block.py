@@ -14,6 +14,7 @@ Before anything is timed, each must give the outputs and gradients of the plain 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,7 +23,7 @@ from torch.testing import assert_close
 
 from benchmarks.report import environment
 from benchmarks.timing import Arm, Comparison, compare
-from practicezoo.blocks import ConvNormAct, InceptionA
+from practicezoo.blocks import InceptionA
 
 SEED = 0
 ROUNDS = 30
@@ -38,9 +39,9 @@ def plain(block: InceptionA, features: Tensor) -> Tensor:
 
 def merged(block: InceptionA, features: Tensor) -> Tensor:
     """Run the three 1x1 convolutions of the input as one."""
-    convs = [block.branch1x1, block.branch5x5[0], block.branch3x3dbl[0]]
-    starts = map(_finish, convs, _convolve(convs, features))
-    return _join(block, *starts, block.branch_pool(features))
+    convs: list[Any] = [block.branch1x1, block.branch5x5[0], block.branch3x3dbl[0]]
+    first, second, third = map(_finish, convs, _convolve(convs, features))
+    return _join(block, first, second, third, block.branch_pool(features))
 
 
 def pooling_last(block: InceptionA, features: Tensor) -> Tensor:
@@ -54,7 +55,7 @@ def pooling_last(block: InceptionA, features: Tensor) -> Tensor:
 def merged_pooling_last(block: InceptionA, features: Tensor) -> Tensor:
     """Run all four 1x1 convolutions as one, then pool."""
     pool, pool_conv = block.branch_pool
-    convs = [block.branch1x1, block.branch5x5[0], block.branch3x3dbl[0], pool_conv]
+    convs: list[Any] = [block.branch1x1, block.branch5x5[0], block.branch3x3dbl[0], pool_conv]
     *convolved, pooled = _convolve(convs, features, biased=False)
     convolved.append(pool(pooled))
     starts = [_finish(conv, _add_bias(conv, part)) for conv, part in zip(convs, convolved, strict=True)]
@@ -69,18 +70,18 @@ VARIANTS: dict[str, Forward] = {
 }
 
 
-def _convolve(convs: list[ConvNormAct], features: Tensor, *, biased: bool = True) -> tuple[Tensor, ...]:
+def _convolve(convs: list[Any], features: Tensor, *, biased: bool = True) -> tuple[Tensor, ...]:
     weight = torch.cat([conv.conv.weight for conv in convs])
     has_bias = biased and convs[0].conv.bias is not None
     bias = torch.cat([conv.conv.bias for conv in convs]) if has_bias else None
     return F.conv2d(features, weight, bias).split([conv.out_channels for conv in convs], dim=1)
 
 
-def _add_bias(conv: ConvNormAct, convolved: Tensor) -> Tensor:
+def _add_bias(conv: Any, convolved: Tensor) -> Tensor:
     return convolved if conv.conv.bias is None else convolved + conv.conv.bias[:, None, None]
 
 
-def _finish(conv: ConvNormAct, convolved: Tensor) -> Tensor:
+def _finish(conv: Any, convolved: Tensor) -> Tensor:
     return conv.activation(conv.norm(convolved))
 
 
@@ -107,7 +108,7 @@ class Case:
     ) -> tuple[InceptionA, Tensor]:
         """Build the same start each time, in training mode."""
         torch.manual_seed(SEED)
-        block = self.make_block(dtype=dtype).to(device=device, memory_format=memory_format)
+        block = self.make_block(dtype=dtype).to(device).to(memory_format=memory_format)
         features = torch.randn(self.batch_size, block.in_channels, self.size, self.size, dtype=dtype)
         return block, features.to(device=device, memory_format=memory_format).requires_grad_()
 

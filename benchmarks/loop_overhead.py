@@ -112,6 +112,7 @@ def hand_batches(task: Task, generator: torch.Generator) -> Iterator[tuple[Tenso
     order = torch.randperm(len(task.targets), generator=generator)
     batches = zip(order.split(task.batch_size), order.to(task.device).split(task.batch_size), strict=True)
     for rows, device_rows in batches:
+        inputs: Tensor | PaddedSequence
         if isinstance(task.inputs, PaddedSequence):
             lengths = task.inputs.lengths[rows]
             inputs = PaddedSequence(task.inputs.data[device_rows, : lengths.max()], lengths)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -98,10 +98,14 @@ class Task:
     variants: Mapping[str, Mapping[str, Any]]
 
 
-BF16 = {"precision": "bf16"}
-CHANNELS_LAST = {"memory_format": torch.channels_last}
-FUSED = {"fused": True}
-CONV_VARIANTS = {"bf16": BF16, "channels_last": CHANNELS_LAST, "bf16 + channels_last": BF16 | CHANNELS_LAST}
+BF16: dict[str, Any] = {"precision": "bf16"}
+CHANNELS_LAST: dict[str, Any] = {"memory_format": torch.channels_last}
+FUSED: dict[str, Any] = {"fused": True}
+CONV_VARIANTS: dict[str, dict[str, Any]] = {
+    "bf16": BF16,
+    "channels_last": CHANNELS_LAST,
+    "bf16 + channels_last": BF16 | CHANNELS_LAST,
+}
 TASKS = (
     Task(
         model="mnist_mlp",
@@ -136,7 +140,7 @@ def notes_epoch(task: Task, digits: ImageTensors, device: str, num_workers: int)
     model = task.notes_model().to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
     criterion = nn.CrossEntropyLoss()
-    loader = DataLoader(
+    loader: DataLoader[Any] = DataLoader(
         TorchvisionDigits(digits),
         batch_size=task.batch_size,
         shuffle=True,
@@ -163,14 +167,14 @@ def practicezoo_epoch(
     digits: ImageTensors,
     device: str,
     *,
-    precision: str = "fp32",
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
     memory_format: torch.memory_format = torch.contiguous_format,
     fused: bool = False,
 ) -> Callable[[], None]:
     """Return a step that trains one epoch with practicezoo, the loss read at its end."""
     torch.manual_seed(SEED)
     # Images of one channel lie in memory the same way in both formats; the weights decide.
-    model = create_model(task.model).to(device=device, memory_format=memory_format)
+    model = create_model(task.model).to(device).to(memory_format=memory_format)
     # None leaves the choice to torch, as the notes do
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, fused=fused or None)
     step = TrainStep(model, optimizer, nn.CrossEntropyLoss(), precision=precision)

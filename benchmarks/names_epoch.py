@@ -7,6 +7,7 @@ the padding too; practicezoo packs.
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -68,8 +69,9 @@ def notes_epoch(dataset: NameDataset, device: str) -> Callable[[], None]:
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
     criterion = nn.CrossEntropyLoss()
     # The notes know ASCII only, so they get the names as the vocabulary reduced them.
-    samples = [(dataset.vocab.decode(ids), target) for ids, target in dataset]
-    loader = DataLoader(samples, batch_size=BATCH_SIZE, shuffle=True)
+    items = (dataset[index] for index in range(len(dataset)))
+    samples: Any = [(dataset.vocab.decode(ids), target) for ids, target in items]
+    loader: DataLoader[Any] = DataLoader(samples, batch_size=BATCH_SIZE, shuffle=True)
 
     def epoch() -> None:
         for names, batch_targets in loader:
@@ -120,7 +122,7 @@ def run(*, device: str, quick: bool) -> dict:
     dataset, source = training_names()
     if quick:
         dataset = _first(dataset, QUICK_SIZE)
-    loaders = {
+    loaders: dict[str, Callable[[NameDataset, str], Iterable[Any]]] = {
         "practicezoo, TensorLoader": tensor_loader,
         "practicezoo, length buckets + pack_collate": bucket_loader,
         "practicezoo, DataLoader + pad_collate": pad_loader,

@@ -4,6 +4,8 @@ A step is TrainStep's whole update: gradients cleared, forward, loss, backward, 
 entropy for classes, else the mean squared error.
 """
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
@@ -12,7 +14,7 @@ from practicezoo import TrainStep
 
 
 def training_job(
-    model: nn.Module, inputs: Tensor, targets: Tensor, precision: str
+    model: nn.Module, inputs: Tensor, targets: Tensor, precision: Literal["fp32", "bf16", "fp16"]
 ) -> tuple[Step, torch.optim.Optimizer]:
     """Return a step that updates the model, and the optimizer."""
     model.train()

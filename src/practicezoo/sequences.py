@@ -10,12 +10,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 __all__ = ["PaddedSequence"]
 
 
-class _Fields(NamedTuple):
-    data: Tensor
-    lengths: Tensor
-
-
-class PaddedSequence(_Fields):
+class PaddedSequence(NamedTuple):
     """A batch of sequences padded to one length, with the true lengths beside it.
 
     A named tuple, so DataLoader workers, ``pin_memory`` and pytree functions handle it as they are.
@@ -37,16 +32,11 @@ class PaddedSequence(_Fields):
         tensor([5, 8, 6, 7])
     """
 
-    __slots__ = ()
+    data: Tensor
+    lengths: Tensor
 
     def __len__(self) -> int:
         return len(self.data)
-
-    @classmethod
-    def _make(cls, iterable: Iterable[Tensor]) -> "PaddedSequence":  # type: ignore[override]
-        # namedtuple's own _make (and through it _replace) counts fields with len(), which is N here
-        data, lengths = iterable
-        return cls(data, lengths)
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> "PaddedSequence":
         """Move the data to ``device``; the lengths stay on the CPU, where packing needs them."""
@@ -97,3 +87,13 @@ class PaddedSequence(_Fields):
             raise ValueError(
                 f"lengths must lie between 1 and {num_steps}, got {int(lengths[index])} at index {index}"
             )
+
+
+def _make(cls: type[PaddedSequence], iterable: Iterable[Tensor]) -> PaddedSequence:
+    data, lengths = iterable
+    return cls(data, lengths)
+
+
+# namedtuple's own _make (and through it _replace) counts fields with len(), which is N here. With a class
+# between that overrides it, pytrees of torch 2.6 would see no named tuple.
+PaddedSequence._make = classmethod(_make)  # type: ignore[assignment, method-assign]

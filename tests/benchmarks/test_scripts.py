@@ -69,7 +69,7 @@ def test_a_script_runs_and_its_payload_is_json(name, capsys):
 
 
 def test_an_import_tells_what_its_statement_added():
-    added = []
+    added: list[float] = []
     total = import_time.Import("import practicezoo; practicezoo.fit", added)()
     assert 0 < added[0] < total
 

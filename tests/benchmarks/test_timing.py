@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -55,7 +56,8 @@ def cells(line: str) -> list[str]:
 
 
 def test_every_round_is_a_permutation_of_the_arms():
-    log, clock = [], FakeClock()
+    log: list[Any] = []
+    clock = FakeClock()
     compare_fake(clock, *(logged(log, clock, name) for name in "abc"), warmup=2, rounds=20)
     untimed, first_steps = log[:1], log[1:5]
     assert untimed == ["a"]
@@ -69,7 +71,8 @@ def test_every_round_is_a_permutation_of_the_arms():
 def test_the_order_is_a_function_of_the_seed():
     logs = []
     for seed in (0, 0, 1):
-        log, clock = [], FakeClock()
+        log: list[Any] = []
+        clock = FakeClock()
         compare_fake(clock, *(logged(log, clock, name) for name in "abc"), seed=seed)
         logs.append(log)
     assert logs[0] == logs[1] != logs[2]
@@ -109,7 +112,7 @@ def test_ratios_are_paired_by_round_so_that_drift_cancels():
 
     def drifting(name: str, seconds: float) -> Arm:
         def setup() -> Callable[[], None]:
-            taken = []
+            taken: list[Any] = []
 
             def step() -> None:
                 taken.append(seconds * 2 ** len(taken))
@@ -179,7 +182,8 @@ def test_the_interval_narrows_with_more_rounds():
 
 
 def test_on_cuda_the_clock_waits_for_the_device(monkeypatch):
-    clock, queue = FakeClock(), []
+    clock = FakeClock()
+    queue: list[Any] = []
 
     def synchronize(_device: torch.device) -> None:
         while queue:

@@ -128,8 +128,8 @@ def test_bias_can_be_forced():
         ({"out_channels": 0}, "out_channels must be at least 1, got 0"),
         ({"mid_channels": -3}, "mid_channels must be at least 1, got -3"),
         (
-            {"shortcut": "idenity"},
-            "shortcut must be one of auto, identity, .*dropout, or an nn.Module, got 'idenity'",
+            {"shortcut": "unknown"},
+            "shortcut must be one of auto, identity, .*dropout, or an nn.Module, got 'unknown'",
         ),
         (
             {"shortcut": "identity", "out_channels": 6},

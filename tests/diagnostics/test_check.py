@@ -124,6 +124,7 @@ def test_parameters_and_buffers_of_a_criterion_are_not_changed():
     class Centers(nn.Module):
         def __init__(self):
             super().__init__()
+            self.seen: torch.Tensor
             self.centers = nn.Parameter(torch.randn(CLASSES, CLASSES))
             self.register_buffer("seen", torch.zeros(()))
 

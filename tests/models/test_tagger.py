@@ -52,8 +52,8 @@ def gradients(model, logits):
 def test_every_form_gives_what_the_text_alone_gives(make, cell, ids, extra, garbage):
     model = make(cell)
     batch = batch_of(ids, extra=extra, garbage=garbage)
-    alone = [model(torch.tensor([text])).mT[0] for text in ids]  # (T, classes) each
-    alone = pad_sequence(alone, batch_first=True).mT
+    outputs = [model(torch.tensor([text])).mT[0] for text in ids]  # (T, classes) each
+    alone = pad_sequence(outputs, batch_first=True).mT
     expected = gradients(model, alone)
     longest = int(batch.lengths.max())
     for inputs in [(batch,), (batch.pack(),), (batch.data, batch.lengths)]:

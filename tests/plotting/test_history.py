@@ -25,7 +25,9 @@ def history():
 def lines(ax: Axes) -> dict[str, list[float]]:
     """The labelled curves; the marks at the best epochs have no label."""
     return {
-        line.get_label(): list(line.get_ydata()) for line in ax.lines if not line.get_label().startswith("_")
+        str(line.get_label()): list(line.get_ydata())
+        for line in ax.lines
+        if not str(line.get_label()).startswith("_")
     }
 
 

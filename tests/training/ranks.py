@@ -196,7 +196,7 @@ def evaluation(place: Place) -> Any:
     from torchmetrics.classification import MulticlassAccuracy
 
     class MeanClass(MeanMetric):
-        def update(self, outputs: Tensor, targets: Tensor) -> None:
+        def update(self, outputs: Tensor, targets: Tensor) -> None:  # type: ignore[override]
             super().update(outputs.argmax(dim=1))
 
     results = {}
@@ -250,7 +250,7 @@ def batch_norms_statistics_are_those_of_rank_0(place: Place) -> Any:
     step = TrainStep(model, SGD(model.parameters(), lr=0.1), nn.MSELoss())
     inputs, _ = data()
     list(train_epoch(step, loader(inputs, inputs, place=place, drop_last=True)))
-    means = torch.stack([torch.as_tensor(total) for total in sum_over_ranks(*model.running_mean)])
+    means = torch.stack([torch.as_tensor(total) for total in sum_over_ranks(*model.running_mean.unbind())])
     return torch.allclose(means, model.running_mean * place.world_size, rtol=1e-14)
 
 

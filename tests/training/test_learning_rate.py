@@ -85,6 +85,7 @@ class Noise(nn.Module):
 
     def __init__(self, *, fails_at=None):
         super().__init__()
+        self.count: torch.Tensor
         self.register_buffer("count", torch.zeros(()))
         self.fails_at = fails_at
 

@@ -320,7 +320,8 @@ def test_no_synchronisation_on_cuda(cuda, never_waiting, on_device, weight):
     weight = None if weight is None else torch.tensor(weight, device=cuda)
     criterion = nn.CrossEntropyLoss(weight=weight, ignore_index=0)
     step = TrainStep(model, optimizer, criterion, max_grad_norm=1.0, lr_scheduler=StepLR(optimizer, 1))
-    batches = split(*(tensor.to(cuda if on_device else "cpu") for tensor in classes()), 8)
+    inputs, targets = (tensor.to(cuda if on_device else "cpu") for tensor in classes())
+    batches = split(inputs, targets, 8)
     step(batches)  # the first step sets things up
     with never_waiting():
         step(batches)

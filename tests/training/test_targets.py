@@ -181,6 +181,7 @@ def test_targets_of_floats_that_are_no_probabilities(criterion, way):
         (nn.MSELoss(), (4, 1), torch.zeros(4), "Using a target size .* different to the input size"),
     ],
 )
+@pytest.mark.filterwarnings("error")  # also where the run as a whole only shows warnings
 def test_what_torch_says_clearly_is_left_to_torch(criterion, outputs, targets, message):
     with pytest.raises((RuntimeError, ValueError, UserWarning), match=message):
         WeightedLoss(criterion).part(torch.zeros(outputs), targets, 1)

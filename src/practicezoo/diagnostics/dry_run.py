@@ -9,10 +9,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
-from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.nn.utils.rnn import PackedSequence
 
-from practicezoo.batches import move_to
+from practicezoo.batches import move_to, unwrap
 from practicezoo.diagnostics.attempt import attempt
 from practicezoo.diagnostics.recorder import Layer, LossCall, OperationRecorder, Rectified
 from practicezoo.runtime.device import device_of
@@ -64,7 +63,7 @@ class DryRun:
     def of(cls, model: nn.Module, criterion: Any, batch: tuple[Any, Any]) -> "DryRun":
         """Copy the program and the batch: whatever happens to the copies, the originals stay as they are."""
         copies: dict[int, Any] = {}
-        twin, its_criterion = copied((_unwrapped(model), criterion), copies)
+        twin, its_criterion = copied((unwrap(model), criterion), copies)
         inputs, targets = move_to(copied(batch, {}), device_of(twin))
         dry_run = cls(twin.train(), its_criterion, copies, inputs, targets)
         for name, module in twin.named_modules():
@@ -177,12 +176,6 @@ def tensors_in(data: Any) -> Iterator[Tensor]:
     elif isinstance(data, tuple | list):
         for value in data:
             yield from tensors_in(value)
-
-
-def _unwrapped(model: nn.Module) -> nn.Module:
-    """The module that a compiled or distributed one wraps: the parameters are the same."""
-    model = getattr(model, "_orig_mod", model)
-    return model.module if isinstance(model, DataParallel | DistributedDataParallel) else model
 
 
 def _attributes(things: Any) -> Iterator[Any]:

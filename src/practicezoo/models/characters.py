@@ -29,7 +29,7 @@ def without_padding(model: nn.Module, inputs: Sequences, lengths: Tensor | None)
         if not isinstance(inputs, Tensor):
             raise TypeError(f"lengths go with a tensor; {type(inputs).__name__} has its own")
         inputs = PaddedSequence(inputs, lengths)
-    if not isinstance(inputs, Tensor | PaddedSequence | PackedSequence):
+    if not isinstance(inputs, (Tensor, PaddedSequence, PackedSequence)):  # torch 2.6 exports no union here
         raise TypeError(
             f"inputs must be a tensor, PaddedSequence or PackedSequence, got {type(inputs).__name__}"
         )

@@ -85,6 +85,7 @@ def plot_confusion_matrix(
 
 def _draw_cells(ax: "Axes", counts: Tensor, *, has_numbers: bool, normalize: bool) -> None:
     from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.ticker import StrMethodFormatter
 
     shares = counts.double() / counts.sum(dim=1, keepdim=True).clamp(min=1)
     is_right = torch.eye(len(counts), dtype=torch.bool)
@@ -94,7 +95,8 @@ def _draw_cells(ax: "Axes", counts: Tensor, *, has_numbers: bool, normalize: boo
         colors = LinearSegmentedColormap.from_list(meaning, ["#ffffff", color])
         image = ax.imshow(drawn.numpy(), cmap=colors, vmin=0, vmax=highest[right])
         if not has_numbers:
-            bar = ax.figure.colorbar(image, ax=ax, shrink=0.5, aspect=25, format="{x:.0%}")
+            percent = StrMethodFormatter("{x:.0%}")
+            bar = ax.figure.colorbar(image, ax=ax, shrink=0.5, aspect=25, format=percent)
             bar.set_label(f"{meaning}, of the true class")
             bar.outline.set_visible(False)
     if not has_numbers:

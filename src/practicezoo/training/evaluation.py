@@ -16,6 +16,7 @@ from practicezoo.runtime.collectives import sum_over_ranks
 from practicezoo.runtime.device import device_of
 from practicezoo.runtime.loaders import loader_parts
 from practicezoo.runtime.precision import Precision, autocast, check_precision
+from practicezoo.runtime.preserve import preserve_training_mode
 from practicezoo.training.replica import without_exchange
 
 __all__ = ["evaluate", "evaluation_mode"]
@@ -123,14 +124,9 @@ def _update(name: str, metric: Metric, outputs: Any, targets: Any) -> None:
 @contextmanager
 def evaluation_mode(model: nn.Module) -> Iterator[None]:
     """Evaluation mode without gradients; every submodule gets its training flag back at the end."""
-    flags = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.no_grad():  # inference tensors could not be trained with afterwards
-            yield
-    finally:
-        for module, training in flags:
-            module.training = training
+    with preserve_training_mode(model), torch.no_grad():  # inference tensors could not be trained with later
+        model.eval()
+        yield
 
 
 def _check_counts_once(loader: Any) -> None:
