@@ -7,7 +7,7 @@ from practicezoo.blocks.gates import ExclusiveGate, ShortcutGate
 from practicezoo.blocks.inception import InceptionA
 from practicezoo.blocks.recurrent import Encoded, SequenceEncoder
 from practicezoo.blocks.residual import ResidualBlock
-from practicezoo.blocks.shortcut_names import SHORTCUTS, ShortcutSpec
+from practicezoo.blocks.shortcut_registry import SHORTCUTS, ShortcutSpec
 from practicezoo.blocks.shortcuts import PadChannels, Scale, Shortcut
 
 __all__ = [

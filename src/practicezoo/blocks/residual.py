@@ -14,7 +14,7 @@ from practicezoo.blocks.factories import (
     build_norm,
     check_feature_map,
 )
-from practicezoo.blocks.shortcut_names import ShortcutSpec, build_shortcut
+from practicezoo.blocks.shortcut_registry import ShortcutSpec, build_shortcut
 
 __all__ = ["ResidualBlock"]
 
