@@ -43,6 +43,8 @@ _HOMES = {
     "TrainStep": "training",
     "evaluate": "training",
     "find_learning_rate": "training",
+    "freeze": "training",
+    "unfreeze": "training",
     "fit": "training",
     "load_checkpoint": "training",
     "pick_device": "training",
@@ -101,12 +103,14 @@ if TYPE_CHECKING:
         evaluate,
         find_learning_rate,
         fit,
+        freeze,
         load_checkpoint,
         pick_device,
         predict,
         save_checkpoint,
         seed_everything,
         train_epoch,
+        unfreeze,
     )
 
 __all__ = [
@@ -142,6 +146,7 @@ __all__ = [
     "evaluate",
     "find_learning_rate",
     "fit",
+    "freeze",
     "list_models",
     "load_checkpoint",
     "load_images",
@@ -154,6 +159,7 @@ __all__ = [
     "seed_everything",
     "synthetic_digits",
     "train_epoch",
+    "unfreeze",
 ]
 
 

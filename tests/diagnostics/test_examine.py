@@ -111,8 +111,8 @@ def test_nested_inputs_and_targets_are_looked_into():
             super().__init__()
             self.left, self.right = nn.Linear(FEATURES, 1), nn.Linear(2, 1)
 
-        def forward(self, inputs):
-            return {"sum": self.left(inputs["left"]) + self.right(inputs["right"][0])}
+        def forward(self, left, right):
+            return {"sum": self.left(left) + self.right(right[0])}
 
     batch = {"left": features(), "right": [torch.randn(32, 2)]}, {"sum": torch.randn(32, 1)}
     model = Wide()

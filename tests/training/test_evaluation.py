@@ -272,9 +272,14 @@ class TestPredict:
         assert predict(Lengths(), batches).tolist() == [3, 1, 2]
         assert predict(Lengths(), [(batch, None) for batch in batches]).tolist() == [3, 1, 2]
 
-    def test_a_dict_is_one_input(self):
+    def test_a_dict_gives_the_keywords_of_forward(self):
+        class Sum(nn.Module):
+            def forward(self, x, y):
+                return x + y
+
         batches = [{"x": torch.ones(2), "y": torch.ones(2)}] * 2
-        assert predict(Give(lambda batch: batch["x"] + batch["y"]), batches).tolist() == [2.0] * 4
+        assert predict(Sum(), batches).tolist() == [2.0] * 4
+        assert predict(Sum(), batches[0]).tolist() == [2.0] * 2
 
     def test_outputs_are_ordinary_tensors(self):
         outputs = predict(nn.Linear(5, 3), [classes()])

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.utils.rnn import PackedSequence
 
-from practicezoo.batches import move_to, unwrap
+from practicezoo.batches import call_model, move_to, unwrap
 from practicezoo.diagnostics.attempt import attempt
 from practicezoo.diagnostics.recorder import Layer, LossCall, OperationRecorder, Rectified
 from practicezoo.runtime.device import device_of
+from practicezoo.runtime.freezing import frozen_modules, train_all_but
 from practicezoo.runtime.preserve import preserve_training_mode
 
 __all__ = ["DryRun", "Gradients", "copied", "named_parameters", "tensors_in"]
@@ -65,7 +66,9 @@ class DryRun:
         copies: dict[int, Any] = {}
         twin, its_criterion = copied((unwrap(model), criterion), copies)
         inputs, targets = move_to(copied(batch, {}), device_of(twin))
-        dry_run = cls(twin.train(), its_criterion, copies, inputs, targets)
+        frozen = frozen_modules(twin)
+        train_all_but(twin, frozen)
+        dry_run = cls(twin, its_criterion, copies, inputs, targets)
         for name, module in twin.named_modules():
             module.register_forward_pre_hook(partial(dry_run._enter, name))
             module.register_forward_hook(dry_run._leave)
@@ -92,7 +95,7 @@ class DryRun:
         self._running.clear()
         self.given = copy.deepcopy(inputs)
         with OperationRecorder(self.where) as recorder:
-            self.outputs = self.model(self.given)
+            self.outputs = call_model(self.model, self.given)
         self.layers, self.rectified = recorder.layers, recorder.rectified
 
     def nudge(self) -> None:
@@ -111,12 +114,12 @@ class DryRun:
             for module in self.model.modules():
                 if isinstance(module, _DropoutNd):
                     module.eval()
-            return self.model(copy.deepcopy(self.inputs))
+            return call_model(self.model, copy.deepcopy(self.inputs))
 
     def evaluated(self, inputs: Any) -> Any:
         """The model's outputs in evaluation mode."""
         with preserve_training_mode(self.model), torch.no_grad():
-            return self.model.eval()(copy.deepcopy(inputs))
+            return call_model(self.model.eval(), copy.deepcopy(inputs))
 
     def compute_loss(self) -> None:
         """Run the criterion, recording its losses, also those before an error."""

@@ -78,7 +78,8 @@ def direction_of(
     check_mode(mode)
     if mode != "auto":
         return mode
-    direction = (known or {}).get(name) or known_direction(name)
+    told = (each for measure, each in (known or {}).items() if f"{name}_".startswith(f"{measure}_"))
+    direction = next(told, None) or known_direction(name)
     if direction is None:
         raise ValueError(
             f"mode must be 'min' or 'max' for {name!r}, whose name does not tell whether lower is better, "

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from practicezoo.batches import move_to, num_items
 
-__all__ = ["Criterion", "LossPart", "WeightedLoss", "loss_weight", "weighted"]
+__all__ = ["Criterion", "LossPart", "WeightedLoss", "loss_weight", "nothing_counted", "weighted"]
 
 Criterion: TypeAlias = Callable[[Any, Any], Tensor]
 
@@ -230,3 +230,10 @@ def weighted(mean: Tensor, weight: Tensor | float) -> Tensor:
 def _widened(loss: Tensor) -> Tensor:
     """A loss in float32 at least: a sum in bfloat16 soon stops growing."""
     return loss.float() if loss.dtype in {torch.bfloat16, torch.float16} else loss
+
+
+def nothing_counted() -> ValueError:
+    """The error for a mean over no target."""
+    return ValueError(
+        "criterion must count at least one target, got none: each is ignored or has a weight of 0"
+    )

@@ -24,6 +24,11 @@ class RunningMean:
         if len(self._waiting) == MOST_WAITING:
             self.totals()
 
+    def mean(self) -> float:
+        """The mean so far; reads the device."""
+        loss_sum, weight = self.totals()
+        return float(loss_sum / weight)
+
     def totals(self) -> tuple[Tensor | float, Tensor | float]:
         """The loss summed over items, and what a mean divides it by."""
         if self._waiting:

@@ -7,6 +7,7 @@ from practicezoo.metrics.loss import loss_weight
 from practicezoo.metrics.metric import Metric
 from practicezoo.runtime.collectives import sum_over_ranks
 from practicezoo.runtime.device import pick_device
+from practicezoo.runtime.freezing import freeze, unfreeze
 from practicezoo.runtime.processes import DistributedContext, distributed_context, is_main
 from practicezoo.runtime.randomness import seed_everything
 from practicezoo.training.callbacks.averaging import WeightAveraging
@@ -19,6 +20,7 @@ from practicezoo.training.checkpoints.file import load_checkpoint, save_checkpoi
 from practicezoo.training.compare import compare_activations, compare_optimizers
 from practicezoo.training.evaluation import evaluate
 from practicezoo.training.history import History
+from practicezoo.training.interruption import TrainingInterrupted
 from practicezoo.training.learning_rate import LearningRateCurve, find_learning_rate
 from practicezoo.training.loop import fit, train_epoch
 from practicezoo.training.prediction import predict
@@ -39,6 +41,7 @@ __all__ = [
     "StepResult",
     "TensorBoardLogger",
     "TrainStep",
+    "TrainingInterrupted",
     "WeightAveraging",
     "compare_activations",
     "compare_optimizers",
@@ -47,6 +50,7 @@ __all__ = [
     "evaluate",
     "find_learning_rate",
     "fit",
+    "freeze",
     "is_main",
     "load_checkpoint",
     "loss_weight",
@@ -57,4 +61,5 @@ __all__ = [
     "seed_everything",
     "sum_over_ranks",
     "train_epoch",
+    "unfreeze",
 ]

@@ -10,7 +10,7 @@ from torch.utils.data import DistributedSampler
 
 from practicezoo.arguments import check_instances
 from practicezoo.batches import ModelCall, check_loaders, move_to, no_batch, split_batch
-from practicezoo.metrics.loss import Criterion, WeightedLoss
+from practicezoo.metrics.loss import Criterion, WeightedLoss, nothing_counted
 from practicezoo.metrics.metric import Metric, as_metrics, check_reads_logits, values_of
 from practicezoo.runtime.collectives import sum_over_ranks
 from practicezoo.runtime.device import device_of
@@ -101,9 +101,7 @@ def evaluate(
     results = {}
     if loss is not None:
         if weight == 0:
-            raise ValueError(
-                "criterion must count at least one target, got none: each is ignored or has a weight of 0"
-            )
+            raise nothing_counted()
         results["loss"] = float(loss_sum / weight)
     for name, metric in measures.items():
         results |= values_of(name, metric)

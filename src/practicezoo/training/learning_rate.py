@@ -154,7 +154,7 @@ def find_learning_rate(
         preserve_loaders(loader),
         torch.enable_grad(),
     ):
-        model.train()
+        step.train_mode()
         losses = _sweep(step, loader, rates)
     if not losses:
         raise FloatingPointError(f"the loss was NaN or infinite before the first update, at {min_lr:.3g}")

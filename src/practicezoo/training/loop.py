@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from practicezoo.arguments import check_count
 from practicezoo.batches import check_loaders, no_batch
-from practicezoo.metrics.loss import Criterion
+from practicezoo.metrics.loss import Criterion, nothing_counted
 from practicezoo.metrics.metric import Metric
 from practicezoo.runtime.collectives import (
     any_rank,
@@ -26,6 +26,7 @@ from practicezoo.runtime.processes import is_main
 from practicezoo.training.callbacks.callback import Callback, CallbackList
 from practicezoo.training.checkpoints.resume import resume
 from practicezoo.training.history import History
+from practicezoo.training.interruption import interruptions
 from practicezoo.training.progress import EpochBar
 from practicezoo.training.run import Run
 from practicezoo.training.schedules import Interval, Schedules
@@ -135,8 +136,9 @@ def fit(
 
     Returns:
         The history, with "train_loss" (mean over the epoch's items, as they were trained),
-        "learning_rate" (of the epoch's last update), "seconds" (of training and measuring), and "val_loss"
-        and "val_NAME" for each metric if there is a ``val_loader``.
+        "learning_rate" (of the epoch's last update), "grad_norm" (before clipping, the mean over the epoch's
+        updates) where it is measured, "seconds" (of training and measuring), and "val_loss" and "val_NAME"
+        for each metric if there is a ``val_loader``.
 
     Raises:
         ValueError: if ``epochs`` or ``accumulate`` is below 1, a loader gives no batch, metrics come
@@ -146,6 +148,8 @@ def fit(
             callbacks or the metrics are something else.
         FloatingPointError: if the loss is NaN or infinite; the message names epoch, updates and
             learning rate.
+        KeyboardInterrupt: after Ctrl-C, with the history so far as ``error.history`` and a message that says
+            how to resume.
 
     Example:
         >>> import torch
@@ -164,14 +168,14 @@ def fit(
     """
     check_count(epochs=epochs, accumulate=accumulate)
     check_loaders(train_loader=train_loader, val_loader=val_loader)
-    validation = Validation(val_loader, metrics)
+    validation = Validation(val_loader, metrics, criterion)
     watchers = CallbackList(callbacks)
+    measured = ["train_loss", "learning_rate", "seconds", *validation.names]
     watchers.check_monitors(
-        ["train_loss", "learning_rate", "seconds", *validation.names],
-        hint="" if validation.names else "; val_loader is not given",
+        measured if max_grad_norm is None else [*measured, "grad_norm"],
+        hint="; val_loader is not given" if val_loader is None else "",
     )
     step = TrainStep(model, optimizer, criterion, precision=precision, max_grad_norm=max_grad_norm)
-    validation.check_criterion(criterion)
     schedules = Schedules(
         lr_scheduler,
         lr_scheduler_interval,
@@ -193,26 +197,36 @@ def fit(
         callbacks=watchers.callbacks,
     )
     run.history.directions |= validation.directions
-    if resume_from is not None:
-        resume(run, resume_from)
     schedules.check_length(run.num_updates_in_all())
     _warn_of_missed_parameters(step)
-    watchers.call("on_run_start", run)
-    while not run.is_finished:
-        run.begin_epoch()
-        with EpochBar(run, show=progress and is_main()) as bar:
-            values = {"train_loss": _train(run, watchers, bar), "learning_rate": step.last_learning_rate}
-            values |= validation.measure(run)
-            values["seconds"] = run.seconds
-            schedules.step_after_epoch(values, is_last=run.epoch == epochs)
-            run.end_epoch(values)
-            bar.finish()
-        run.should_stop = any_rank(run.should_stop)  # what was set on one rank while it trained
-        watchers.call("on_epoch_end", run)
-        run.should_stop = any_rank(run.should_stop)
-        watchers.call("on_checkpoint", run)
-    watchers.call("on_run_end", run)
+    if resume_from is not None:
+        resume(run, resume_from)
+    with interruptions(run):
+        watchers.call("on_run_start", run)
+        while not run.is_finished:
+            _run_epoch(run, watchers, validation, schedules, show=progress)
+        watchers.call("on_run_end", run)
     return run.history
+
+
+def _run_epoch(
+    run: Run, watchers: CallbackList, validation: Validation, schedules: Schedules, *, show: bool
+) -> None:
+    """Train, measure, end the epoch, and tell the callbacks."""
+    run.begin_epoch()
+    with EpochBar(run, show=show and is_main()) as bar:
+        values = {"train_loss": _train(run, watchers, bar), "learning_rate": run.step.last_learning_rate}
+        if run.step.max_grad_norm is not None:
+            values["grad_norm"] = run.grad_norms.mean()
+        values |= validation.measure(run)
+        values["seconds"] = run.seconds
+        schedules.step_after_epoch(values, is_last=run.epoch == run.epochs)
+        run.end_epoch(values)
+        bar.finish()
+    run.should_stop = any_rank(run.should_stop)  # what was set on one rank while it trained
+    watchers.call("on_epoch_end", run)
+    run.should_stop = any_rank(run.should_stop)
+    watchers.call("on_checkpoint", run)
 
 
 def _warn_of_missed_parameters(step: TrainStep) -> None:
@@ -238,6 +252,8 @@ def _train(run: Run, watchers: CallbackList, bar: EpochBar) -> float:
     checked = run.epoch_updates
     for result in _updates(run.step, run.batches(), run.accumulate):
         run.losses.add(result.loss, result.weight)
+        if result.grad_norm is not None:
+            run.grad_norms.add(result.grad_norm, 1)
         run.num_updates += 1
         run.epoch_updates += 1
         watchers.call("on_step_end", run, result)
@@ -249,7 +265,10 @@ def _train(run: Run, watchers: CallbackList, bar: EpochBar) -> float:
     if run.epoch_updates == 0:
         raise no_batch()
     loss_sum, weight = _read_loss(run, checked + 1)
-    return float(loss_sum / weight)
+    mean = float(loss_sum / weight)
+    if math.isnan(mean):  # a finite sum divided by nothing
+        raise nothing_counted()
+    return mean
 
 
 def _read_loss(run: Run, first: int) -> tuple[Tensor | float, Tensor | float]:

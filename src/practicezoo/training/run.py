@@ -39,6 +39,7 @@ class Run:
         callbacks: what watches the run.
         epoch_updates: updates done in the current epoch; 0 when the epoch has ended.
         losses: the current epoch's losses so far.
+        grad_norms: its gradients' norms before clipping, if they are measured.
         run_id: tells the checkpoints of this run, resumed or not, from those of others.
     """
 
@@ -56,6 +57,7 @@ class Run:
     callbacks: Sequence[Any] = ()
     epoch_updates: int = 0
     losses: RunningMean = field(default_factory=RunningMean)
+    grad_norms: RunningMean = field(default_factory=RunningMean)
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     _seconds_before: float = field(default=0.0, init=False, repr=False)
     _started: float | None = field(default=None, init=False, repr=False)
@@ -80,7 +82,7 @@ class Run:
     def end_epoch(self, values: Mapping[str, float]) -> None:
         """Append the epoch's values to the history; what is counted within an epoch is reset."""
         self.history.append(values)
-        self.epoch_updates, self.losses = 0, RunningMean()
+        self.epoch_updates, self.losses, self.grad_norms = 0, RunningMean(), RunningMean()
         self._seconds_before, self._started = 0.0, None
 
     def num_updates_in_all(self) -> int | None:
@@ -141,6 +143,7 @@ class Run:
             "ranks": all_gather_objects(
                 {
                     "losses": list(self.losses.totals()),
+                    "grad_norms": list(self.grad_norms.totals()),
                     "seconds": self.seconds,
                     "epoch_start": self._epoch_start,
                     "now": order_state(self.train_loader),
@@ -179,7 +182,8 @@ class Run:
         self.should_stop = progress["should_stop"]
         self.step.last_learning_rate = progress["learning_rate"]
         own = state["ranks"][rank()]
-        self.losses, self._seconds_before = RunningMean(*own["losses"]), own["seconds"]
+        self.losses, self.grad_norms = RunningMean(*own["losses"]), RunningMean(*own["grad_norms"])
+        self._seconds_before = own["seconds"]
         self._epoch_start, self._resumed_at = own["epoch_start"], own["now"]
         set_order_state(self.train_loader, self._resumed_at)
 

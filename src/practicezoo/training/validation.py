@@ -18,18 +18,21 @@ class Validation:
     Args:
         loader: gives pairs of inputs and targets, or None.
         metrics: what to measure beside the loss, by name.
+        criterion: what the model is trained with.
 
     Attributes:
         names: of the values, as they stand in the history.
         directions: whether lower or higher is better, of the metrics that tell it.
 
     Raises:
-        TypeError: if ``metrics`` is not a dict.
-        ValueError: if metrics come without a loader.
+        TypeError: if ``metrics`` is not a dict of metrics.
+        ValueError: if metrics come without a loader, or one takes the criterion's probabilities for logits.
     """
 
-    def __init__(self, loader: Iterable[Any] | None, metrics: Mapping[str, Metric] | None) -> None:
-        as_metrics(metrics)  # what is none is refused before anything is trained
+    def __init__(
+        self, loader: Iterable[Any] | None, metrics: Mapping[str, Metric] | None, criterion: object
+    ) -> None:
+        check_reads_logits(criterion, as_metrics(metrics))
         if metrics and loader is None:
             raise ValueError(
                 f"metrics are measured on val_loader, which must be given for {', '.join(metrics)}"
@@ -42,10 +45,6 @@ class Validation:
             if (higher := getattr(metric, "higher_is_better", None)) is not None
         }
         self.names = [] if loader is None else ["val_loss", *(f"val_{name}" for name in metrics or ())]
-
-    def check_criterion(self, criterion: object) -> None:
-        """Raise ValueError for a metric that takes the criterion's probabilities for logits."""
-        check_reads_logits(criterion, self.metrics or {})
 
     def measure(self, run: Run) -> dict[str, float]:
         """The values of the model as it is now."""

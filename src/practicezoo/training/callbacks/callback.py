@@ -78,7 +78,8 @@ class CallbackList:
         """Raise ValueError for a callback that looks at a value that the history will not have."""
         for callback in self.callbacks:
             monitor = callback.monitor if isinstance(callback, Callback) else None
-            if monitor is not None and monitor not in names:
+            of_several = any(str(monitor).startswith(f"{name}_") for name in names)  # NAME_0, NAME_key
+            if monitor is not None and monitor not in names and not of_several:
                 raise ValueError(
                     f"{type(callback).__name__}'s monitor must be one of {', '.join(names)}, "
                     f"got {monitor!r}{hint}"

@@ -1,0 +1,43 @@
+"""What is left of a run that Ctrl-C ended."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from practicezoo.training.history import History
+from practicezoo.training.run import Run
+
+__all__ = ["TrainingInterrupted", "interruptions"]
+
+
+class TrainingInterrupted(KeyboardInterrupt):
+    """Ctrl-C in the middle of a run.
+
+    Args:
+        message: where the run was, and how to resume it.
+        history: of the finished epochs.
+
+    Attributes:
+        history: of the finished epochs.
+    """
+
+    def __init__(self, message: str, history: History) -> None:
+        super().__init__(message)
+        self.history = history
+
+
+@contextmanager
+def interruptions(run: Run) -> Iterator[None]:
+    """Turn a KeyboardInterrupt into one that says where the run was and how to resume it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        folders = [
+            str(each.folder) for each in run.callbacks if hasattr(each, "folder") and hasattr(each, "keep")
+        ]
+        way = (
+            f"the same call with resume_from={folders[0]!r} resumes it"
+            if folders
+            else "a Checkpointer among the callbacks makes a run resumable"
+        )
+        where = f"in epoch {max(run.epoch, 1)} of {run.epochs}, after {run.num_updates} updates"
+        raise TrainingInterrupted(f"interrupted {where}; {way}", run.history) from None
