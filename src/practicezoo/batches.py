@@ -15,6 +15,7 @@ __all__ = [
     "ModelCall",
     "call_model",
     "check_loaders",
+    "check_model",
     "is_plain_sequence",
     "move_to",
     "no_batch",
@@ -231,6 +232,13 @@ def check_loaders(**loaders: Any) -> None:
             )
         if not (hasattr(loader, "__iter__") or hasattr(loader, "__getitem__")):
             raise TypeError(f"{argument} must be an iterable of batches, got {type(loader).__name__}")
+
+
+def check_model(model: object) -> nn.Module:
+    """The model, or TypeError for what is no module."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+    return model
 
 
 def no_batch() -> ValueError:

@@ -36,7 +36,7 @@ def test_is_read_by_name():
     assert "val_accuracy" in history
     assert "val_loss" not in history
     assert history.last() == {"train_loss": 1.0, "val_accuracy": 0.75}
-    assert repr(history) == "History(2 epochs: train_loss, val_accuracy)"
+    assert repr(history) == "History(2 epochs; the last: train_loss 1, val_accuracy 0.75)"
 
 
 def test_values_become_floats():
@@ -150,3 +150,22 @@ def test_unknown_mode():
 def test_last_of_no_epoch():
     with pytest.raises(ValueError, match="history must have at least one epoch, got none"):
         History().last()
+
+
+def test_a_table_is_read_back(tmp_path):
+    history = History()
+    history.append({"train_loss": 0.1 + 0.2, "val_accuracy": 0.5})
+    history.append({"train_loss": 0.25})
+    history.to_csv(tmp_path / "history.csv")
+    read = History.from_csv(tmp_path / "history.csv")
+    assert str(dict(read)) == str(dict(history))
+    assert read.items()[0] == ("train_loss", [0.1 + 0.2, 0.25])
+    assert repr(read) == "History(2 epochs; the last: train_loss 0.25, val_accuracy nan)"
+    assert repr(History()) == "History(no epoch)"
+
+
+@pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "epoch,a\n1,2\n1,2\n", "epoch,a\n1\n"])
+def test_another_table_is_no_history(text, tmp_path):
+    (tmp_path / "history.csv").write_text(text)
+    with pytest.raises(ValueError, match=r"must be a history's table|must hold one run"):
+        History.from_csv(tmp_path / "history.csv")

@@ -288,3 +288,10 @@ class TestErrors:
         model = mlp()
         loader = [classes()] if loader is None else loader
         return find(model, loader, SGD(model.parameters(), lr=0.1), **settings)
+
+
+def test_swapped_arguments_are_named():
+    model = nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with pytest.raises(TypeError, match=r"model must be a torch\.nn\.Module, got list"):
+        find_learning_rate([], model, criterion=nn.MSELoss(), optimizer=optimizer)

@@ -577,3 +577,11 @@ def test_a_validation_loss_that_is_no_number_stops_the_run_before_callbacks():
             callbacks=[Watch()],
         )
     assert seen == []
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_default_device_of_the_users_own_is_left_alone(accumulate):
+    model, batches = linear(), split(*classes(dtype=torch.float64), 8)
+    with torch.device("meta"):
+        history = fit_for(model, batches, val_loader=batches, accumulate=accumulate)
+    assert all(torch.tensor(history["val_loss"], device="cpu").isfinite())

@@ -9,6 +9,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from practicezoo.arguments import as_list, check_instances, check_restartable
+from practicezoo.batches import check_model
 from practicezoo.diagnostics.finding import Finding
 from practicezoo.metrics.loss import Criterion
 from practicezoo.runtime.preserve import preserve_loaders
@@ -85,9 +86,8 @@ def _check_arguments(
 ) -> list[Optimizer]:
     """The optimizers, if all arguments are what they should be."""
     check_instances(model=model, loader=loader, criterion=criterion, optimizer=optimizer)
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
-    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+    module = check_model(model)
+    if any(isinstance(part, torch.jit.ScriptModule) for part in module.modules()):
         raise TypeError("model must be in Python to be looked into, got a scripted module: check it before")
     if not callable(criterion):
         raise TypeError(f"criterion must be callable, got {type(criterion).__name__}")

@@ -91,7 +91,8 @@ class WeightedLoss:
             return LossPart(value, value.detach(), weight, is_sum)
         if self._summed is not None:
             value = self._compute(self._summed, outputs, targets)
-            objective = value / torch.as_tensor(of).clamp(min=SMALLEST_TOTAL)
+            total = of.clamp(min=SMALLEST_TOTAL) if isinstance(of, Tensor) else max(of, SMALLEST_TOTAL)
+            objective = value / total
             return LossPart(objective, value.detach(), weight, is_sum=True)
         value = self._compute(self.criterion, outputs, targets)
         return LossPart(value * weight / of, value.detach(), weight, is_sum=False)

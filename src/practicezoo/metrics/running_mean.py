@@ -34,7 +34,11 @@ class RunningMean:
         if self._waiting:
             losses, weights = zip(*self._waiting, strict=True)
             self._waiting = []
-            stack = torch.stack([torch.as_tensor(weight) for weight in weights])
+            # a plain number goes where the losses are, whatever the default device
+            device = losses[0].device
+            stack = torch.stack(
+                [each if isinstance(each, Tensor) else torch.tensor(each, device=device) for each in weights]
+            )
             self._loss_sum = self._loss_sum + weighted(torch.stack(losses), stack).sum()
             self._weight = self._weight + stack.sum()
         return self._loss_sum, self._weight

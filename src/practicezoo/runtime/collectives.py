@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, distributed
 
-from practicezoo.runtime.processes import is_main, rank, world_size
+from practicezoo.runtime.processes import is_main, world_size
 
 __all__ = [
     "all_gather_objects",
@@ -96,7 +96,7 @@ def main_process_first() -> Iterator[None]:
 
 
 def check_equal_lengths(loader: Any) -> None:
-    """Raise ValueError if the ranks' loaders differ in length: the longer ones would wait for ever.
+    """Raise ValueError if the ranks' loaders differ in length: the longer ones would deadlock.
 
     Loaders without a length are not looked at.
     """
@@ -105,9 +105,9 @@ def check_equal_lengths(loader: Any) -> None:
     try:
         own = len(loader)
     except TypeError:
-        own = -1
-    lengths = [int(n) for n in sum_over_ranks(*(own if r == rank() else 0 for r in range(world_size())))]
-    if len(set(lengths)) > 1 and -1 not in lengths:
+        own = None
+    lengths = all_gather_objects(own)
+    if len(set(lengths)) > 1 and None not in lengths:
         raise ValueError(
             "loader must give equally many batches on every rank, got "
             f"{', '.join(map(str, lengths))}: shuffle with a seed, or use drop_last"

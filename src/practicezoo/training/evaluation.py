@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils.data import DistributedSampler
 
 from practicezoo.arguments import check_instances
-from practicezoo.batches import ModelCall, check_loaders, move_to, no_batch, split_batch
+from practicezoo.batches import ModelCall, check_loaders, check_model, move_to, no_batch, split_batch
 from practicezoo.metrics.loss import Criterion, WeightedLoss, nothing_counted
 from practicezoo.metrics.metric import Metric, as_metrics, check_reads_logits, values_of
 from practicezoo.runtime.collectives import sum_over_ranks
@@ -64,6 +64,7 @@ def evaluate(
         >>> evaluate(nn.Identity(), batches, metrics={"accuracy": Accuracy()})
         {'accuracy': 1.0}
     """
+    check_model(model)
     check_precision(precision)
     check_instances(criterion=criterion)
     check_loaders(loader=loader)

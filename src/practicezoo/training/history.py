@@ -59,7 +59,18 @@ class History:
             ) from None
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({len(self)} epochs: {', '.join(self._columns)})"
+        if len(self) == 0:
+            return f"{type(self).__name__}(no epoch)"
+        values = ", ".join(f"{name} {value:.4g}" for name, value in self.last().items())
+        return f"{type(self).__name__}({len(self)} epochs; the last: {values})"
+
+    def keys(self) -> list[str]:
+        """The names of the values, so that ``dict(history)`` and ``pandas.DataFrame(dict(history))`` work."""
+        return list(self._columns)
+
+    def items(self) -> list[tuple[str, list[float]]]:
+        """Names and their values."""
+        return list(self._columns.items())
 
     @property
     def epochs(self) -> list[int]:
@@ -115,6 +126,29 @@ class History:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["epoch", *self._columns])
             writer.writerows(zip(self.epochs, *self._columns.values(), strict=True))
+
+    @classmethod
+    def from_csv(cls, path: str | Path) -> "History":
+        """Read a table that :meth:`to_csv` or a :class:`~practicezoo.training.CSVLogger` wrote of one run.
+
+        Args:
+            path: the file.
+
+        Raises:
+            ValueError: if the file is no such table, or holds several runs.
+        """
+        with Path(path).open(encoding="utf-8-sig", newline="") as file:
+            rows = [row for row in csv.reader(file) if row]
+        if not rows or rows[0][:1] != ["epoch"] or any(len(row) != len(rows[0]) for row in rows):
+            raise ValueError(f"{path} must be a history's table, which begins with the column 'epoch'")
+        history = cls()
+        for number, row in enumerate(rows[1:], start=1):
+            if row[0] != str(number):
+                raise ValueError(
+                    f"{path} must hold one run, its epochs from 1 on; got epoch {row[0]} in row {number}"
+                )
+            history.append({name: float(value) for name, value in zip(rows[0][1:], row[1:], strict=True)})
+        return history
 
     def plot(self, *names: str) -> "Axes":
         """Draw values over epochs; needs the extra ``plot``.

@@ -7,7 +7,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from practicezoo.batches import ModelCall, check_loaders, is_plain_sequence, move_to, no_batch, num_items
+from practicezoo.batches import (
+    ModelCall,
+    check_loaders,
+    check_model,
+    is_plain_sequence,
+    move_to,
+    no_batch,
+    num_items,
+)
 from practicezoo.runtime.device import device_of
 from practicezoo.runtime.precision import Precision, autocast, check_precision
 from practicezoo.training.evaluation import evaluation_mode
@@ -44,6 +52,7 @@ def predict(model: nn.Module, inputs_or_loader: Any, *, precision: Precision = "
         >>> predict(nn.Identity(), [(torch.zeros(2, 3), None), (torch.ones(1, 3), None)]).shape
         torch.Size([3, 3])
     """
+    check_model(model)
     check_precision(precision)
     call = ModelCall(without_exchange(model))
     device = device_of(model)

@@ -10,7 +10,7 @@ from torch.optim import LBFGS, Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from practicezoo.arguments import as_list, check_instances
-from practicezoo.batches import move_to, num_items, split_batch
+from practicezoo.batches import check_model, move_to, num_items, split_batch
 from practicezoo.metrics.loss import Criterion, LossPart, WeightedLoss, weighted
 from practicezoo.runtime.collectives import sum_over_ranks
 from practicezoo.runtime.device import device_of, raise_mmap_threshold
@@ -102,6 +102,7 @@ class TrainStep:
         precision: Precision = "fp32",
         max_grad_norm: float | None = None,
     ) -> None:
+        check_model(model)
         check_precision(precision)
         check_instances(criterion=criterion, optimizer=optimizer)
         self.optimizers = _as_optimizers(optimizer)
