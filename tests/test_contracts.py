@@ -12,6 +12,7 @@ from torch import nn
 from torch.testing import assert_close
 from torch.utils._pytree import tree_leaves
 
+import practicezoo
 import practicezoo.blocks
 import practicezoo.models
 from catalog import BLOCKS, ENTRIES, MODELS, Part
@@ -81,13 +82,22 @@ def last(outputs):
 
 def differentiate(module, inputs):
     """The gradients of an uneven weighting of the result, by the name of the parameter or "input 0", ..."""
-    inputs = [each.detach().clone().requires_grad_() if each.is_floating_point() else each for each in inputs]
+    inputs = [
+        each.detach().clone().requires_grad_()
+        if isinstance(each, torch.Tensor) and each.is_floating_point()
+        else each
+        for each in inputs
+    ]
     module.zero_grad()
     output = last(module(*inputs)).float()
     output.mul(
         torch.arange(1.0, output.numel() + 1, device=output.device).view_as(output).sin()
     ).sum().backward()
-    gradients = {f"input {place}": each.grad for place, each in enumerate(inputs) if each.requires_grad}
+    gradients = {
+        f"input {place}": each.grad
+        for place, each in enumerate(inputs)
+        if isinstance(each, torch.Tensor) and each.requires_grad
+    }
     return gradients | {
         name.removeprefix("_orig_mod."): parameter.grad for name, parameter in module.named_parameters()
     }
@@ -110,6 +120,16 @@ def pad(inputs, *, extra=2):
     lengths = torch.arange(num_sequences).remainder(num_steps) + 1
     padding = inputs.new_zeros(num_sequences, extra, *inputs.shape[2:])
     return PaddedSequence(torch.cat([inputs, padding], dim=1), lengths)
+
+
+def in_form(form, entry):
+    """Three sequences as a recurrent module's arguments: padded, packed, or a tensor with lengths."""
+    padded = pad(entry.example(3, torch.float32))
+    if form == "packed":
+        return (padded.pack(),)
+    if form == "lengths" and entry.module is not practicezoo.SequenceEncoder:  # it takes none
+        return tuple(padded)
+    return (padded,)
 
 
 def test_every_exported_module_has_an_entry():
@@ -262,6 +282,54 @@ def test_compile(entry):
     compiled = torch.compile(module, backend="eager", fullgraph=not entry.recurrent)
     inputs = entry.example(3, torch.float32)
     assert_close(results(compiled(*inputs)), results(module(*inputs)))
+
+
+@over(RECURRENT)
+@pytest.mark.parametrize("form", ["padded", "packed", "lengths"])
+@ignore_grad_access
+def test_compile_takes_sequences_in_every_form(entry, form):
+    torch.compiler.reset()
+    module = ready(entry)
+    compiled = torch.compile(module, backend="eager")
+    inputs = in_form(form, entry)
+    assert_close(results(compiled(*inputs)), results(module(*inputs)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["padded", "packed", "lengths"])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the compiler's own
+@ignore_grad_access
+def test_the_default_compiler_trains_on_sequences_in_every_form(form):
+    torch.compiler.reset()
+    (entry,) = (entry for entry in RECURRENT if entry.name == "CharGRUClassifier-default")
+    module, inputs = ready(entry), in_form(form, entry)
+    gradients = copy.deepcopy(differentiate(module, inputs))
+    compiled = torch.compile(module)
+    assert_close(results(compiled(*inputs)), results(module(*inputs)), rtol=1e-4, atol=1e-5)
+    assert_close(differentiate(compiled, inputs), gradients, rtol=1e-4, atol=1e-5)
+
+
+@over([entry for entry in MODELS if entry.registered in {"names_gru", "hello_rnn_cell"}])
+@ignore_grad_access
+def test_fit_trains_a_compiled_model_on_padded_sequences_as_the_model_itself(entry):
+    torch.compiler.reset()
+    plain = entry.build()
+    compiled = torch.compile(copy.deepcopy(plain), backend="aot_eager")
+    padded = pad(entry.example(4, torch.float32))
+    targets = plain(padded).detach().argmin(dim=1)
+    losses = [
+        practicezoo.fit(
+            model,
+            [(padded, targets)],
+            criterion=nn.CrossEntropyLoss(),
+            optimizer=torch.optim.SGD(model.parameters(), lr=0.1),
+            epochs=2,
+            progress=False,
+        )["train_loss"]
+        for model in (plain, compiled)
+    ]
+    assert_close(losses[1], losses[0], rtol=1e-5, atol=1e-6)
+    assert losses[0][1] < losses[0][0]
 
 
 @pytest.mark.slow
