@@ -403,8 +403,9 @@ def test_signature(module):
     kinds = {name: parameter.kind for name, parameter in parameters.items()}
     if module not in {Shortcut, Scale, practicezoo.blocks.PadChannels}:  # they make no parameters
         assert kinds["device"] == kinds["dtype"] == inspect.Parameter.KEYWORD_ONLY
-    allowed = 3 if module is practicezoo.blocks.DenseBlock else 2  # in_channels, growth_rate, num_layers
-    assert sum(kind == inspect.Parameter.POSITIONAL_OR_KEYWORD for kind in kinds.values()) <= allowed
+    positional = [name for name, kind in kinds.items() if kind == inspect.Parameter.POSITIONAL_OR_KEYWORD]
+    third = {practicezoo.ConvNormAct: ["kernel_size"], practicezoo.DenseBlock: ["num_layers"]}
+    assert positional[2:] == third.get(module, [])
     assert inspect.Parameter.VAR_KEYWORD not in kinds.values()
 
 

@@ -93,6 +93,7 @@ class DenseBlock(nn.Module):
                     bottleneck * growth_rate,
                     growth_rate,
                     kernel_size=3,
+                    activation=None,
                     bias=norm is None,
                     device=device,
                     dtype=dtype,
@@ -153,7 +154,13 @@ class Transition(nn.Sequential):
         self.norm = build_norm(norm, in_channels, device=device, dtype=dtype)
         self.activation = build_activation(activation, device=device, dtype=dtype)
         self.conv = ConvNormAct(
-            in_channels, out_channels, kernel_size=1, bias=norm is None, device=device, dtype=dtype
+            in_channels,
+            out_channels,
+            kernel_size=1,
+            activation=None,
+            bias=norm is None,
+            device=device,
+            dtype=dtype,
         )
         self.pool = nn.AvgPool2d(2)
 

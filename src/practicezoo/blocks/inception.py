@@ -18,8 +18,9 @@ __all__ = ["InceptionA"]
 class InceptionA(nn.Module):
     """Four branches side by side, joined on channels: 1x1, 5x5, double 3x3, and pooling.
 
-    The defaults are the course's block, with 88 channels and no activation inside; :meth:`v3` gives
-    Inception v3's.
+    The defaults are the course's block: 88 channels and no activation, so that it is an affine map of its
+    input and needs activations around it. ``activation=nn.ReLU`` puts one after each convolution;
+    :meth:`v3` gives Inception v3's block.
 
     Args:
         in_channels: channels of the input.

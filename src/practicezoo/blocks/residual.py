@@ -96,7 +96,7 @@ class ResidualBlock(nn.Module):
         conv = partial(ConvNormAct, kernel_size=kernel_size, bias=bias, device=device, dtype=dtype)
         self.residual = nn.Sequential(
             conv(in_channels, mid_channels, stride=stride, norm=norm, activation=activation),
-            conv(mid_channels, out_channels, norm=last_norm),
+            conv(mid_channels, out_channels, norm=last_norm, activation=None),
         )
         if preactivation:
             self.residual.insert(0, build_activation(activation, device=device, dtype=dtype))

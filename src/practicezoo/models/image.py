@@ -41,7 +41,7 @@ class ImageClassifier(nn.Module):
 
     Example:
         >>> from practicezoo.blocks import InceptionA
-        >>> features = nn.Sequential(InceptionA(3), nn.MaxPool2d(4))
+        >>> features = nn.Sequential(InceptionA(3, activation=nn.ReLU), nn.MaxPool2d(4))
         >>> model = ImageClassifier(features, in_channels=3, image_size=32)
         >>> model(torch.randn(2, 3, 32, 32)).shape
         torch.Size([2, 10])
@@ -133,6 +133,7 @@ def conv_pool(
         kernel_size=kernel_size,
         padding=0,
         norm=norm,
+        activation=None,
         device=device,
         dtype=dtype,
     )
