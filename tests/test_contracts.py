@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 from torch.utils._pytree import tree_leaves
+from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
 import practicezoo
 import practicezoo.blocks
@@ -359,6 +360,36 @@ def test_export_with_any_batch_size(entry):
         assert_close(results(program.module()(*inputs)), results(module(*inputs)))
 
 
+@over(VISION_BLOCKS + VISION_MODELS)
+@pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
+def test_symbolic_tracing(entry, training):
+    module = without_dropout(ready(entry)).train(training)
+    inputs = entry.example(3, torch.float32)
+    traced = torch.fx.symbolic_trace(copy.deepcopy(module))
+    assert_close(results(traced(*inputs)), results(module(*inputs)), rtol=0, atol=0)
+
+
+@over([entry for entry in VISION_BLOCKS + VISION_MODELS if not issubclass(entry.module, Shortcut)])
+def test_torchvision_extracts_features(entry):
+    module = ready(entry)
+    (inputs,) = entry.example(3, torch.float32)
+    names = get_graph_node_names(module)[1]
+    extractor = create_feature_extractor(module, [names[0], names[-1]])
+    first, output = extractor(inputs).values()
+    assert torch.equal(first, inputs)
+    assert_close(output, module(inputs), rtol=0, atol=0)
+
+
+@over([entry for entry in VISION_MODELS if issubclass(entry.module, practicezoo.ImageClassifier)])
+def test_torchvision_extracts_an_image_classifiers_feature_map(entry):
+    model = ready(entry)
+    (images,) = entry.example(3, torch.float32)
+    extractor = create_feature_extractor(model, {"features": "map", "head": "logits"})
+    outputs = extractor(images)
+    assert_close(outputs["map"], model.forward_features(images), rtol=0, atol=0)
+    assert_close(outputs["logits"], model(images), rtol=0, atol=0)
+
+
 @over(BLOCKS)
 def test_a_block_tells_its_output_size(entry):
     block = entry.build()
@@ -462,7 +493,7 @@ def test_channels_last_gives_the_same(entry):
 @pytest.mark.parametrize("shape", [(2, 9, 6, 6), (4, 6, 6), (2, 4, 6, 6, 1)], ids=str)
 def test_a_block_names_itself_and_the_wrong_shape(entry, shape):
     block = entry.build()
-    message = f"{entry.module.__name__} expects an input of shape (N, 4, H, W), got {shape}"
+    message = f"{entry.module.__name__} expects inputs of shape (N, 4, H, W), got {shape}"
     _, *residual = entry.example(2, torch.float32)
     with pytest.raises(ValueError, match=re.escape(message)):
         block(torch.zeros(shape), *residual)

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from practicezoo.arguments import check_count
+from practicezoo.blocks.checks import check_shape
 from practicezoo.blocks.factories import (
     ActivationFactory,
     NormFactory,
     build_activation,
     build_norm,
-    check_feature_map,
 )
 
 __all__ = ["ConvNormAct", "Padding"]
@@ -99,7 +99,7 @@ class ConvNormAct(nn.Sequential):
 
     def forward(self, features: Tensor) -> Tensor:
         """Convolve, normalise, activate; see the class for shapes."""
-        check_feature_map(self, features, self.in_channels)
+        check_shape(self, features, ("N", self.in_channels, "H", "W"))
         return self.activation(self.norm(self.conv(features)))
 
 

@@ -4,13 +4,13 @@ import torch
 from torch import Tensor, nn
 
 from practicezoo.arguments import check_count, check_fraction
+from practicezoo.blocks.checks import check_shape
 from practicezoo.blocks.conv import ConvNormAct
 from practicezoo.blocks.factories import (
     ActivationFactory,
     NormFactory,
     build_activation,
     build_norm,
-    check_feature_map,
 )
 
 __all__ = ["DenseBlock", "Transition"]
@@ -105,7 +105,7 @@ class DenseBlock(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Append every layer's channels; see the class for shapes."""
-        check_feature_map(self, features, self.in_channels)
+        check_shape(self, features, ("N", self.in_channels, "H", "W"))
         for layer in self.layers:
             features = torch.cat([features, layer(features)], dim=1)
         return features
@@ -166,5 +166,5 @@ class Transition(nn.Sequential):
 
     def forward(self, features: Tensor) -> Tensor:
         """Mix the channels and halve the image; see the class for shapes."""
-        check_feature_map(self, features, self.in_channels)
+        check_shape(self, features, ("N", self.in_channels, "H", "W"))
         return super().forward(features)
