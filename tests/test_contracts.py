@@ -20,6 +20,7 @@ from catalog import BLOCKS, ENTRIES, MODELS, Part
 from practicezoo import PaddedSequence
 from practicezoo.blocks import Scale, Shortcut
 
+FORMS = ["padded", "packed", "lengths"]
 RECURRENT = [entry for entry in ENTRIES if entry.recurrent]
 ONE_OF_EACH = list({entry.module: entry for entry in reversed(ENTRIES)}.values())
 # the first lessons' models: their last layer is all they have, or is left out
@@ -123,9 +124,9 @@ def pad(inputs, *, extra=2):
     return PaddedSequence(torch.cat([inputs, padding], dim=1), lengths)
 
 
-def in_form(form, entry):
+def in_form(form, entry, dtype=torch.float32):
     """Three sequences as a recurrent module's arguments: padded, packed, or a tensor with lengths."""
-    padded = pad(entry.example(3, torch.float32))
+    padded = pad(entry.example(3, dtype))
     if form == "packed":
         return (padded.pack(),)
     if form == "lengths" and entry.module is not practicezoo.SequenceEncoder:  # it takes none
@@ -211,6 +212,33 @@ def test_meta_device_gives_shapes_without_memory(entry):
 
 
 @over(ENTRIES)
+def test_a_default_dtype_is_followed(entry):
+    torch.set_default_dtype(torch.float64)
+    try:
+        module = entry.build()
+        forms = [entry.example(3, torch.float64)]
+        forms += [in_form(form, entry, torch.float64) for form in FORMS if entry.recurrent]
+        outputs = [output for inputs in forms for output in results(module(*inputs))]
+    finally:
+        torch.set_default_dtype(torch.float32)
+    tensors = [*module.parameters(), *results(module.state_dict()), *outputs]
+    assert {tensor.dtype for tensor in tensors} == {torch.float64}
+
+
+@over(ENTRIES)
+def test_a_default_device_is_followed_and_a_given_one_wins(entry):
+    forms = [entry.example(3, torch.float32)]
+    forms += [in_form(form, entry) for form in FORMS if entry.recurrent]
+    with torch.device("meta"):
+        followed = entry.build()
+        given = entry.build(device="cpu") if entry.makes_parameters else copy.deepcopy(followed)
+        outputs = [output for inputs in forms for output in results(given(*inputs))]
+    assert {tensor.device.type for tensor in followed.state_dict().values()} <= {"meta"}
+    if entry.makes_parameters:
+        assert {tensor.device.type for tensor in [*given.state_dict().values(), *outputs]} == {"cpu"}
+
+
+@over(ENTRIES)
 def test_a_meta_module_takes_over_loaded_weights(entry):
     source, target = ready(entry), entry.build(device="meta").eval()
     target.load_state_dict(source.state_dict(), assign=True)
@@ -286,7 +314,7 @@ def test_compile(entry):
 
 
 @over(RECURRENT)
-@pytest.mark.parametrize("form", ["padded", "packed", "lengths"])
+@pytest.mark.parametrize("form", FORMS)
 @ignore_grad_access
 def test_compile_takes_sequences_in_every_form(entry, form):
     torch.compiler.reset()
@@ -297,7 +325,7 @@ def test_compile_takes_sequences_in_every_form(entry, form):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("form", ["padded", "packed", "lengths"])
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the compiler's own
 @ignore_grad_access
 def test_the_default_compiler_trains_on_sequences_in_every_form(form):

@@ -1,5 +1,6 @@
 """Norms and activations made from the classes that blocks and models are given."""
 
+import contextlib
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -23,10 +24,11 @@ def build_activation(
         return nn.Identity()
     _check_factory("activation", activation)
     try:
-        built = activation()
+        with contextlib.nullcontext() if device is None else torch.device(device):
+            built = activation()
     except TypeError as error:
         raise TypeError(f"activation must need no arguments, got {activation!r}: {error}") from error
-    return built.to(device=device, dtype=dtype)  # some, such as PReLU, have parameters
+    return built.to(dtype=dtype)  # some, such as PReLU, have parameters
 
 
 def build_norm(
