@@ -171,6 +171,7 @@ _digits = features((1, 28, 28))
 
 BLOCKS = [
     _block("plain", ConvNormAct, (4, 5, 5), **_widen, kernel_size=3),
+    _block("linear", ConvNormAct, (4, 5, 5), **_widen, kernel_size=3, activation=None),
     _block("norm", ConvNormAct, (4, 5, 5), **_widen, kernel_size=3, stride=2, groups=2, **_relu, **_norm),
     _block("prelu", ConvNormAct, (4, 5, 5), **_widen, kernel_size=1, activation=nn.PReLU),
     _block("plain", InceptionA, **_narrow),

@@ -11,13 +11,16 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 from torch.utils._pytree import tree_leaves
+from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
+import practicezoo
 import practicezoo.blocks
 import practicezoo.models
 from catalog import BLOCKS, ENTRIES, MODELS, Part
 from practicezoo import PaddedSequence
 from practicezoo.blocks import Scale, Shortcut
 
+FORMS = ["padded", "packed", "lengths"]
 RECURRENT = [entry for entry in ENTRIES if entry.recurrent]
 ONE_OF_EACH = list({entry.module: entry for entry in reversed(ENTRIES)}.values())
 # the first lessons' models: their last layer is all they have, or is left out
@@ -81,13 +84,22 @@ def last(outputs):
 
 def differentiate(module, inputs):
     """The gradients of an uneven weighting of the result, by the name of the parameter or "input 0", ..."""
-    inputs = [each.detach().clone().requires_grad_() if each.is_floating_point() else each for each in inputs]
+    inputs = [
+        each.detach().clone().requires_grad_()
+        if isinstance(each, torch.Tensor) and each.is_floating_point()
+        else each
+        for each in inputs
+    ]
     module.zero_grad()
     output = last(module(*inputs)).float()
     output.mul(
         torch.arange(1.0, output.numel() + 1, device=output.device).view_as(output).sin()
     ).sum().backward()
-    gradients = {f"input {place}": each.grad for place, each in enumerate(inputs) if each.requires_grad}
+    gradients = {
+        f"input {place}": each.grad
+        for place, each in enumerate(inputs)
+        if isinstance(each, torch.Tensor) and each.requires_grad
+    }
     return gradients | {
         name.removeprefix("_orig_mod."): parameter.grad for name, parameter in module.named_parameters()
     }
@@ -110,6 +122,16 @@ def pad(inputs, *, extra=2):
     lengths = torch.arange(num_sequences).remainder(num_steps) + 1
     padding = inputs.new_zeros(num_sequences, extra, *inputs.shape[2:])
     return PaddedSequence(torch.cat([inputs, padding], dim=1), lengths)
+
+
+def in_form(form, entry, dtype=torch.float32):
+    """Three sequences as a recurrent module's arguments: padded, packed, or a tensor with lengths."""
+    padded = pad(entry.example(3, dtype))
+    if form == "packed":
+        return (padded.pack(),)
+    if form == "lengths" and entry.module is not practicezoo.SequenceEncoder:  # it takes none
+        return tuple(padded)
+    return (padded,)
 
 
 def test_every_exported_module_has_an_entry():
@@ -190,6 +212,33 @@ def test_meta_device_gives_shapes_without_memory(entry):
 
 
 @over(ENTRIES)
+def test_a_default_dtype_is_followed(entry):
+    torch.set_default_dtype(torch.float64)
+    try:
+        module = entry.build()
+        forms = [entry.example(3, torch.float64)]
+        forms += [in_form(form, entry, torch.float64) for form in FORMS if entry.recurrent]
+        outputs = [output for inputs in forms for output in results(module(*inputs))]
+    finally:
+        torch.set_default_dtype(torch.float32)
+    tensors = [*module.parameters(), *results(module.state_dict()), *outputs]
+    assert {tensor.dtype for tensor in tensors} == {torch.float64}
+
+
+@over(ENTRIES)
+def test_a_default_device_is_followed_and_a_given_one_wins(entry):
+    forms = [entry.example(3, torch.float32)]
+    forms += [in_form(form, entry) for form in FORMS if entry.recurrent]
+    with torch.device("meta"):
+        followed = entry.build()
+        given = entry.build(device="cpu") if entry.makes_parameters else copy.deepcopy(followed)
+        outputs = [output for inputs in forms for output in results(given(*inputs))]
+    assert {tensor.device.type for tensor in followed.state_dict().values()} <= {"meta"}
+    if entry.makes_parameters:
+        assert {tensor.device.type for tensor in [*given.state_dict().values(), *outputs]} == {"cpu"}
+
+
+@over(ENTRIES)
 def test_a_meta_module_takes_over_loaded_weights(entry):
     source, target = ready(entry), entry.build(device="meta").eval()
     target.load_state_dict(source.state_dict(), assign=True)
@@ -264,6 +313,54 @@ def test_compile(entry):
     assert_close(results(compiled(*inputs)), results(module(*inputs)))
 
 
+@over(RECURRENT)
+@pytest.mark.parametrize("form", FORMS)
+@ignore_grad_access
+def test_compile_takes_sequences_in_every_form(entry, form):
+    torch.compiler.reset()
+    module = ready(entry)
+    compiled = torch.compile(module, backend="eager")
+    inputs = in_form(form, entry)
+    assert_close(results(compiled(*inputs)), results(module(*inputs)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the compiler's own
+@ignore_grad_access
+def test_the_default_compiler_trains_on_sequences_in_every_form(form):
+    torch.compiler.reset()
+    (entry,) = (entry for entry in RECURRENT if entry.name == "CharGRUClassifier-default")
+    module, inputs = ready(entry), in_form(form, entry)
+    gradients = copy.deepcopy(differentiate(module, inputs))
+    compiled = torch.compile(module)
+    assert_close(results(compiled(*inputs)), results(module(*inputs)), rtol=1e-4, atol=1e-5)
+    assert_close(differentiate(compiled, inputs), gradients, rtol=1e-4, atol=1e-5)
+
+
+@over([entry for entry in MODELS if entry.registered in {"names_gru", "hello_rnn_cell"}])
+@ignore_grad_access
+def test_fit_trains_a_compiled_model_on_padded_sequences_as_the_model_itself(entry):
+    torch.compiler.reset()
+    plain = entry.build()
+    compiled = torch.compile(copy.deepcopy(plain), backend="aot_eager")
+    padded = pad(entry.example(4, torch.float32))
+    targets = plain(padded).detach().argmin(dim=1)
+    losses = [
+        practicezoo.fit(
+            model,
+            [(padded, targets)],
+            criterion=nn.CrossEntropyLoss(),
+            optimizer=torch.optim.SGD(model.parameters(), lr=0.1),
+            epochs=2,
+            progress=False,
+        )["train_loss"]
+        for model in (plain, compiled)
+    ]
+    assert_close(losses[1], losses[0], rtol=1e-5, atol=1e-6)
+    assert losses[0][1] < losses[0][0]
+
+
 @pytest.mark.slow
 @over(ENTRIES)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the compiler's own
@@ -289,6 +386,36 @@ def test_export_with_any_batch_size(entry):
     for batch_size in (1, 2, 3, 7):
         inputs = entry.example(batch_size, torch.float32)
         assert_close(results(program.module()(*inputs)), results(module(*inputs)))
+
+
+@over(VISION_BLOCKS + VISION_MODELS)
+@pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
+def test_symbolic_tracing(entry, training):
+    module = without_dropout(ready(entry)).train(training)
+    inputs = entry.example(3, torch.float32)
+    traced = torch.fx.symbolic_trace(copy.deepcopy(module))
+    assert_close(results(traced(*inputs)), results(module(*inputs)), rtol=0, atol=0)
+
+
+@over([entry for entry in VISION_BLOCKS + VISION_MODELS if not issubclass(entry.module, Shortcut)])
+def test_torchvision_extracts_features(entry):
+    module = ready(entry)
+    (inputs,) = entry.example(3, torch.float32)
+    names = get_graph_node_names(module)[1]
+    extractor = create_feature_extractor(module, [names[0], names[-1]])
+    first, output = extractor(inputs).values()
+    assert torch.equal(first, inputs)
+    assert_close(output, module(inputs), rtol=0, atol=0)
+
+
+@over([entry for entry in VISION_MODELS if issubclass(entry.module, practicezoo.ImageClassifier)])
+def test_torchvision_extracts_an_image_classifiers_feature_map(entry):
+    model = ready(entry)
+    (images,) = entry.example(3, torch.float32)
+    extractor = create_feature_extractor(model, {"features": "map", "head": "logits"})
+    outputs = extractor(images)
+    assert_close(outputs["map"], model.forward_features(images), rtol=0, atol=0)
+    assert_close(outputs["logits"], model(images), rtol=0, atol=0)
 
 
 @over(BLOCKS)
@@ -335,8 +462,9 @@ def test_signature(module):
     kinds = {name: parameter.kind for name, parameter in parameters.items()}
     if module not in {Shortcut, Scale, practicezoo.blocks.PadChannels}:  # they make no parameters
         assert kinds["device"] == kinds["dtype"] == inspect.Parameter.KEYWORD_ONLY
-    allowed = 3 if module is practicezoo.blocks.DenseBlock else 2  # in_channels, growth_rate, num_layers
-    assert sum(kind == inspect.Parameter.POSITIONAL_OR_KEYWORD for kind in kinds.values()) <= allowed
+    positional = [name for name, kind in kinds.items() if kind == inspect.Parameter.POSITIONAL_OR_KEYWORD]
+    third = {practicezoo.ConvNormAct: ["kernel_size"], practicezoo.DenseBlock: ["num_layers"]}
+    assert positional[2:] == third.get(module, [])
     assert inspect.Parameter.VAR_KEYWORD not in kinds.values()
 
 
@@ -393,7 +521,7 @@ def test_channels_last_gives_the_same(entry):
 @pytest.mark.parametrize("shape", [(2, 9, 6, 6), (4, 6, 6), (2, 4, 6, 6, 1)], ids=str)
 def test_a_block_names_itself_and_the_wrong_shape(entry, shape):
     block = entry.build()
-    message = f"{entry.module.__name__} expects an input of shape (N, 4, H, W), got {shape}"
+    message = f"{entry.module.__name__} expects inputs of shape (N, 4, H, W), got {shape}"
     _, *residual = entry.example(2, torch.float32)
     with pytest.raises(ValueError, match=re.escape(message)):
         block(torch.zeros(shape), *residual)

@@ -14,7 +14,7 @@ KERNEL = torch.arange(1.0, 10.0).reshape(1, 1, 3, 3)
 
 
 def _convolve(**settings) -> torch.Tensor:
-    conv = ConvNormAct(1, 1, kernel_size=3, bias=False, **settings)
+    conv = ConvNormAct(1, 1, 3, activation=None, bias=False, **settings)
     conv.conv.weight.data.copy_(KERNEL)
     return conv(IMAGE.reshape(1, 1, 5, 5).float())[0, 0]
 
@@ -44,6 +44,14 @@ def test_equals_torch_layers_in_a_row():
     theirs.load_state_dict(dict(zip(theirs.state_dict(), ours.state_dict().values(), strict=True)))
     images = torch.randn(2, 4, 7, 7)
     assert torch.equal(ours(images), theirs(images))
+
+
+def test_relu_acts_unless_another_activation_is_given():
+    images = torch.randn(2, 3, 6, 6)
+    default, linear = ConvNormAct(3, 16, 3), ConvNormAct(3, 16, 3, activation=None)
+    linear.load_state_dict(default.state_dict())
+    assert torch.equal(default(images), linear(images).relu())
+    assert (linear(images) < 0).any()
 
 
 @pytest.mark.parametrize(

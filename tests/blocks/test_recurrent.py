@@ -187,17 +187,22 @@ def test_wrong_arguments(arguments, message):
 
 @pytest.mark.parametrize("shape", [(2, 5, 4), (5, 3), (3,), (2, 2, 5, 3)])
 def test_wrong_shapes(shape):
-    with pytest.raises(ValueError, match=r"SequenceEncoder expects an input of shape \(N, T, 3\), got \("):
+    with pytest.raises(ValueError, match=r"SequenceEncoder expects inputs of shape \(N, T, 3\), got \("):
         SequenceEncoder(3, 4)(torch.zeros(shape))
 
 
 @pytest.mark.parametrize("shape", [(2, 5, 4), (2, 5)])
 def test_wrong_shapes_padded(shape):
     batch = PaddedSequence(torch.zeros(shape), torch.tensor([5, 2]))
-    with pytest.raises(ValueError, match=r"SequenceEncoder expects an input of shape \(steps, 3\), got \(7"):
+    with pytest.raises(ValueError, match=r"SequenceEncoder expects inputs of shape \(steps, 3\), got \(7"):
         SequenceEncoder(3, 4)(batch)
 
 
 def test_wrong_lengths():
     with pytest.raises(ValueError, match="lengths must lie between 1 and 5, got 0 at index 1"):
         SequenceEncoder(3, 4)(PaddedSequence(torch.zeros(2, 5, 3), torch.tensor([5, 0])))
+
+
+def test_an_input_that_is_no_tensor_is_refused():
+    with pytest.raises(TypeError, match="SequenceEncoder expects a tensor, got list"):
+        SequenceEncoder(3, 4)([[1.0, 2.0, 3.0]])

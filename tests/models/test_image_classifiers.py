@@ -121,7 +121,7 @@ def test_features_that_do_not_suit_the_images_are_an_error():
     message = "in_channels and image_size must suit ImageClassifier's layers, got 3 and 28: .*channel"
     with pytest.raises(ValueError, match=message):
         ImageClassifier(nn.Conv2d(1, 8, 3), in_channels=3)
-    with pytest.raises(ValueError, match=r"InceptionA expects an input of shape \(N, 1, H, W\), got \(1, 3,"):
+    with pytest.raises(ValueError, match=r"InceptionA expects inputs of shape \(N, 1, H, W\), got \(1, 3,"):
         ImageClassifier(InceptionA(1), in_channels=3)
     with pytest.raises(TypeError, match=r"features must be an nn\.Module, got <class .*InceptionA'>"):
         ImageClassifier(InceptionA)

@@ -67,6 +67,6 @@ def test_instances_are_refused():
 
 
 def test_nothing_is_reshaped_across_samples():
-    message = r"MLP expects 784 values in each sample, got an input of shape \(16, 1, 32, 32\)"
+    message = r"MLP expects 784 values in each sample, got inputs of shape \(16, 1, 32, 32\)"
     with pytest.raises(ValueError, match=message):
         MLP([784, 10])(torch.zeros(16, 1, 32, 32))

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from practicezoo.arguments import check_count
+from practicezoo.blocks.checks import check_shape
 from practicezoo.blocks.factories import (
     ActivationFactory,
     NormFactory,
     build_activation,
     build_norm,
-    check_feature_map,
 )
 
 __all__ = ["ConvNormAct", "Padding"]
@@ -21,6 +21,8 @@ Padding: TypeAlias = int | Literal["same-size"]
 
 class ConvNormAct(nn.Sequential):
     """A 2-D convolution, then a norm, then an activation: ``conv``, ``norm``, ``activation``.
+
+    By default there is no norm, and the activation is ReLU.
 
     Args:
         in_channels: channels of the input.
@@ -45,7 +47,7 @@ class ConvNormAct(nn.Sequential):
         TypeError: if ``norm`` or ``activation`` is an instance instead of a class.
 
     Example:
-        >>> conv = ConvNormAct(3, 16, kernel_size=5, norm=nn.BatchNorm2d, activation=nn.ReLU)
+        >>> conv = ConvNormAct(3, 16, 5, norm=nn.BatchNorm2d)
         >>> conv(torch.randn(2, 3, 12, 12)).shape
         torch.Size([2, 16, 12, 12])
 
@@ -56,13 +58,13 @@ class ConvNormAct(nn.Sequential):
         self,
         in_channels: int,
         out_channels: int,
-        *,
         kernel_size: int,
+        *,
         stride: int = 1,
         padding: Padding = "same-size",
         groups: int = 1,
         norm: NormFactory | None = None,
-        activation: ActivationFactory | None = None,
+        activation: ActivationFactory | None = nn.ReLU,
         bias: bool | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
@@ -97,7 +99,7 @@ class ConvNormAct(nn.Sequential):
 
     def forward(self, features: Tensor) -> Tensor:
         """Convolve, normalise, activate; see the class for shapes."""
-        check_feature_map(self, features, self.in_channels)
+        check_shape(self, features, ("N", self.in_channels, "H", "W"))
         return self.activation(self.norm(self.conv(features)))
 
 

@@ -4,13 +4,13 @@ import torch
 from torch import Tensor, nn
 
 from practicezoo.arguments import check_count, check_fraction
+from practicezoo.blocks.checks import check_shape
 from practicezoo.blocks.conv import ConvNormAct
 from practicezoo.blocks.factories import (
     ActivationFactory,
     NormFactory,
     build_activation,
     build_norm,
-    check_feature_map,
 )
 
 __all__ = ["DenseBlock", "Transition"]
@@ -93,6 +93,7 @@ class DenseBlock(nn.Module):
                     bottleneck * growth_rate,
                     growth_rate,
                     kernel_size=3,
+                    activation=None,
                     bias=norm is None,
                     device=device,
                     dtype=dtype,
@@ -104,7 +105,7 @@ class DenseBlock(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Append every layer's channels; see the class for shapes."""
-        check_feature_map(self, features, self.in_channels)
+        check_shape(self, features, ("N", self.in_channels, "H", "W"))
         for layer in self.layers:
             features = torch.cat([features, layer(features)], dim=1)
         return features
@@ -153,11 +154,17 @@ class Transition(nn.Sequential):
         self.norm = build_norm(norm, in_channels, device=device, dtype=dtype)
         self.activation = build_activation(activation, device=device, dtype=dtype)
         self.conv = ConvNormAct(
-            in_channels, out_channels, kernel_size=1, bias=norm is None, device=device, dtype=dtype
+            in_channels,
+            out_channels,
+            kernel_size=1,
+            activation=None,
+            bias=norm is None,
+            device=device,
+            dtype=dtype,
         )
         self.pool = nn.AvgPool2d(2)
 
     def forward(self, features: Tensor) -> Tensor:
         """Mix the channels and halve the image; see the class for shapes."""
-        check_feature_map(self, features, self.in_channels)
+        check_shape(self, features, ("N", self.in_channels, "H", "W"))
         return super().forward(features)

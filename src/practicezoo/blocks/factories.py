@@ -1,12 +1,13 @@
-"""What blocks and models share: making norms and activations, and checking sizes and inputs."""
+"""Norms and activations made from the classes that blocks and models are given."""
 
+import contextlib
 from collections.abc import Callable
 from typing import TypeAlias
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-__all__ = ["ActivationFactory", "NormFactory", "build_activation", "build_norm", "check_feature_map"]
+__all__ = ["ActivationFactory", "NormFactory", "build_activation", "build_norm"]
 
 ActivationFactory: TypeAlias = Callable[[], nn.Module]
 NormFactory: TypeAlias = Callable[..., nn.Module]
@@ -23,10 +24,11 @@ def build_activation(
         return nn.Identity()
     _check_factory("activation", activation)
     try:
-        built = activation()
+        with contextlib.nullcontext() if device is None else torch.device(device):
+            built = activation()
     except TypeError as error:
         raise TypeError(f"activation must need no arguments, got {activation!r}: {error}") from error
-    return built.to(device=device, dtype=dtype)  # some, such as PReLU, have parameters
+    return built.to(dtype=dtype)  # some, such as PReLU, have parameters
 
 
 def build_norm(
@@ -47,17 +49,6 @@ def build_norm(
             "norm must take a number of channels, device and dtype (functools.partial sets other arguments), "
             f"got {norm!r}: {error}"
         ) from error
-
-
-def check_feature_map(block: nn.Module, features: Tensor, in_channels: int) -> None:
-    """Raise unless ``features`` are a tensor (TypeError) of shape ``(N, in_channels, H, W)`` (ValueError)."""
-    if not isinstance(features, Tensor):
-        raise TypeError(f"{type(block).__name__} expects a tensor, got {type(features).__name__}")
-    if features.ndim != 4 or features.shape[1] != in_channels:  # N, C, H, W
-        raise ValueError(
-            f"{type(block).__name__} expects an input of shape (N, {in_channels}, H, W), "
-            f"got {tuple(features.shape)}"
-        )
 
 
 def _check_factory(argument: str, factory: object) -> None:

@@ -33,7 +33,7 @@ def fuse_conv_norm(module: Module) -> Module:
     Example:
         >>> import torch
         >>> from practicezoo.blocks import ConvNormAct
-        >>> conv = ConvNormAct(3, 8, kernel_size=3, norm=nn.BatchNorm2d, activation=nn.ReLU).eval()
+        >>> conv = ConvNormAct(3, 8, 3, norm=nn.BatchNorm2d).eval()
         >>> fused = fuse_conv_norm(conv)
         >>> fused.norm
         Identity()

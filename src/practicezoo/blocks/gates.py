@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from practicezoo.arguments import check_count
-from practicezoo.blocks.factories import check_feature_map
+from practicezoo.blocks.checks import check_shape
 from practicezoo.blocks.shortcuts import Shortcut, check_joins
 
 __all__ = ["ExclusiveGate", "ShortcutGate"]
@@ -60,7 +60,7 @@ class ShortcutGate(Shortcut):
 
     def open(self, x: Tensor) -> Tensor:
         """How far the gate opens at each place of the residual: ``sigmoid(gate(x))``."""
-        check_feature_map(self, x, self.in_channels)
+        check_shape(self, x, ("N", self.in_channels, "H", "W"))
         return torch.sigmoid(self.gate(x))
 
     def reset_parameters(self) -> None:

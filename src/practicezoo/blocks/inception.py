@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from practicezoo.arguments import check_count, check_counts
+from practicezoo.blocks.checks import check_shape
 from practicezoo.blocks.conv import ConvNormAct
-from practicezoo.blocks.factories import ActivationFactory, NormFactory, check_feature_map
+from practicezoo.blocks.factories import ActivationFactory, NormFactory
 
 __all__ = ["InceptionA"]
 
@@ -18,8 +19,9 @@ __all__ = ["InceptionA"]
 class InceptionA(nn.Module):
     """Four branches side by side, joined on channels: 1x1, 5x5, double 3x3, and pooling.
 
-    The defaults are the course's block, with 88 channels and no activation inside; :meth:`v3` gives
-    Inception v3's.
+    The defaults are the course's block: 88 channels and no activation, so that it is an affine map of its
+    input and needs activations around it. ``activation=nn.ReLU`` puts one after each convolution;
+    :meth:`v3` gives Inception v3's block.
 
     Args:
         in_channels: channels of the input.
@@ -116,6 +118,6 @@ class InceptionA(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Join what the four branches see; see the class for shapes."""
-        check_feature_map(self, features, self.in_channels)
+        check_shape(self, features, ("N", self.in_channels, "H", "W"))
         branches = (self.branch1x1, self.branch5x5, self.branch3x3dbl, self.branch_pool)
         return torch.cat([branch(features) for branch in branches], dim=1)

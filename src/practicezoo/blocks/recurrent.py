@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from practicezoo.arguments import check_choice, check_count, check_fraction
+from practicezoo.blocks.checks import check_shape
 from practicezoo.sequences import PaddedSequence
 
 __all__ = ["Cell", "Encoded", "SequenceEncoder", "Sequences"]
@@ -111,10 +112,10 @@ class SequenceEncoder(nn.Module):
         if isinstance(inputs, PaddedSequence):
             return self._encode_padded(inputs)
         if isinstance(inputs, PackedSequence):
-            self._check_shape(inputs.data, "steps")
+            check_shape(self, inputs.data, ("steps", self.input_size))
             outputs, state = self.rnn(inputs)
         else:
-            self._check_shape(inputs, "N", "T")
+            check_shape(self, inputs, ("N", "T", self.input_size))
             outputs, state = self._run_dense(inputs)
         return Encoded(outputs, self._join_directions(state))
 
@@ -141,10 +142,3 @@ class SequenceEncoder(nn.Module):
             with torch.autocast("cpu", enabled=False):
                 return self.rnn(inputs.to(self.rnn.all_weights[0][0].dtype))
         return self.rnn(inputs)
-
-    def _check_shape(self, data: Tensor, *leading: str) -> None:
-        if data.ndim != len(leading) + 1 or data.shape[-1] != self.input_size:
-            expected = ", ".join([*leading, str(self.input_size)])
-            raise ValueError(
-                f"{type(self).__name__} expects an input of shape ({expected}), got {tuple(data.shape)}"
-            )

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from practicezoo.arguments import check_count
+from practicezoo.blocks.checks import check_shape
 from practicezoo.blocks.conv import ConvNormAct
 from practicezoo.blocks.factories import (
     ActivationFactory,
     NormFactory,
     build_activation,
     build_norm,
-    check_feature_map,
 )
 from practicezoo.blocks.shortcut_registry import ShortcutSpec, build_shortcut
 
@@ -96,7 +96,7 @@ class ResidualBlock(nn.Module):
         conv = partial(ConvNormAct, kernel_size=kernel_size, bias=bias, device=device, dtype=dtype)
         self.residual = nn.Sequential(
             conv(in_channels, mid_channels, stride=stride, norm=norm, activation=activation),
-            conv(mid_channels, out_channels, norm=last_norm),
+            conv(mid_channels, out_channels, norm=last_norm, activation=None),
         )
         if preactivation:
             self.residual.insert(0, build_activation(activation, device=device, dtype=dtype))
@@ -111,7 +111,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Add what the residual branch found; see the class for shapes."""
-        check_feature_map(self, features, self.in_channels)
+        check_shape(self, features, ("N", self.in_channels, "H", "W"))
         return self.activation(self.shortcut(features, self.residual(features)))
 
     def _zero_residual(self) -> None:

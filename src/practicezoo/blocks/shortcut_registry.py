@@ -68,6 +68,7 @@ def _conv(spec: ShortcutSpec, *, kernel_size: int) -> Shortcut:
         kernel_size=kernel_size,
         stride=spec.stride,
         norm=spec.norm,
+        activation=None,
         bias=spec.bias,
         device=spec.device,
         dtype=spec.dtype,

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from practicezoo.arguments import check_count
-from practicezoo.blocks.factories import check_feature_map
+from practicezoo.blocks.checks import check_shape, is_traced
 
 __all__ = ["PadChannels", "Scale", "Shortcut", "check_joins"]
 
@@ -82,7 +82,7 @@ class Scale(Shortcut):
 
 def check_joins(residual: Tensor, part: str, output: Tensor) -> Tensor:
     """``output``, which must have the residual's shape."""
-    if output.shape != residual.shape:
+    if not is_traced(output) and output.shape != residual.shape:
         raise ValueError(
             f"{part} must give the residual's shape {tuple(residual.shape)}, got {tuple(output.shape)}"
         )
@@ -126,7 +126,7 @@ class PadChannels(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Drop pixels and add channels; see the class for shapes."""
-        check_feature_map(self, features, self.in_channels)
+        check_shape(self, features, ("N", self.in_channels, "H", "W"))
         kept = features[..., :: self.stride, :: self.stride]
         return F.pad(kept, (0, 0, 0, 0, 0, self.out_channels - self.in_channels))
 

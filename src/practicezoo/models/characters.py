@@ -65,7 +65,12 @@ def map_steps(
     function: Callable[[Tensor], Tensor], steps: Tensor | PackedSequence
 ) -> Tensor | PackedSequence:
     """``function`` of every step's values, in the form in which they came."""
-    return function(steps) if isinstance(steps, Tensor) else steps._replace(data=function(steps.data))
+    if isinstance(steps, Tensor):
+        return function(steps)
+    # torch.compile loses the class in steps._replace
+    return PackedSequence(
+        function(steps.data), steps.batch_sizes, steps.sorted_indices, steps.unsorted_indices
+    )
 
 
 def build_head(

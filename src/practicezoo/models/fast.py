@@ -49,12 +49,12 @@ def mnist_fast(
     if len(channels) != 3:
         raise ValueError(f"channels must be three numbers, got {tuple(channels)}")
     first, second, third = channels
-    conv = partial(ConvNormAct, padding=0, device=device, dtype=dtype)
+    conv = partial(ConvNormAct, padding=0, bias=False, activation=None, device=device, dtype=dtype)
     norm = partial(nn.BatchNorm2d, device=device, dtype=dtype)
     features = nn.Sequential(
         nn.ZeroPad2d(-BORDER),
-        *(conv(in_channels, first, kernel_size=5, bias=False), nn.MaxPool2d(2), norm(first), nn.ReLU()),
-        *(conv(first, second, kernel_size=3, bias=False), nn.MaxPool2d(2), norm(second), nn.ReLU()),
+        *(conv(in_channels, first, kernel_size=5), nn.MaxPool2d(2), norm(first), nn.ReLU()),
+        *(conv(first, second, kernel_size=3), nn.MaxPool2d(2), norm(second), nn.ReLU()),
         conv(second, third, kernel_size=3, norm=nn.BatchNorm2d, activation=nn.ReLU),
     )
     return ImageClassifier(

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from practicezoo.arguments import check_count
 from practicezoo.blocks import ConvNormAct
+from practicezoo.blocks.checks import check_shape
 from practicezoo.blocks.factories import ActivationFactory, NormFactory, build_activation
 from practicezoo.models.classifier import new_head
 
@@ -41,7 +42,7 @@ class ImageClassifier(nn.Module):
 
     Example:
         >>> from practicezoo.blocks import InceptionA
-        >>> features = nn.Sequential(InceptionA(3), nn.MaxPool2d(4))
+        >>> features = nn.Sequential(InceptionA(3, activation=nn.ReLU), nn.MaxPool2d(4))
         >>> model = ImageClassifier(features, in_channels=3, image_size=32)
         >>> model(torch.randn(2, 3, 32, 32)).shape
         torch.Size([2, 10])
@@ -77,7 +78,8 @@ class ImageClassifier(nn.Module):
 
     def forward_features(self, images: Tensor) -> Tensor:
         """The feature map before flattening and head."""
-        self._check_images(images)
+        shape = ("N", self.in_channels, self.image_size, self.image_size)
+        check_shape(self, images, shape, floating=True, noun="images")
         return self.features(images)
 
     def reset_head(self, num_classes: int) -> None:
@@ -101,17 +103,6 @@ class ImageClassifier(nn.Module):
                 f"got {self.in_channels} and {self.image_size}: {error}"
             ) from error
 
-    def _check_images(self, images: Tensor) -> None:
-        name = type(self).__name__
-        if not isinstance(images, Tensor):
-            raise TypeError(f"{name} expects a tensor of images, got {type(images).__name__}")
-        if not images.is_floating_point():
-            raise TypeError(f"{name} expects floating-point images, got {images.dtype}: scale them first")
-        expected = (self.in_channels, self.image_size, self.image_size)
-        if images.ndim != 4 or images.shape[1:] != expected:  # N, C, H, W
-            sizes = ", ".join(map(str, expected))
-            raise ValueError(f"{name} expects images of shape (N, {sizes}), got {tuple(images.shape)}")
-
 
 def conv_pool(
     in_channels: int,
@@ -133,6 +124,7 @@ def conv_pool(
         kernel_size=kernel_size,
         padding=0,
         norm=norm,
+        activation=None,
         device=device,
         dtype=dtype,
     )

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from practicezoo.arguments import check_count
+from practicezoo.blocks.checks import check_shape
 
 __all__ = ["LinearRegression", "LogisticRegression"]
 
@@ -48,7 +49,7 @@ class LinearRegression(nn.Linear):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Predictions ``(N, out_features)`` for a batch of samples; see the class for shapes."""
-        _check_inputs(self, inputs)
+        check_shape(self, inputs, ("N", self.in_features), floating=True)
         return super().forward(inputs)
 
 
@@ -91,21 +92,9 @@ class LogisticRegression(nn.Linear):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits ``(N, 1)`` of a batch of samples; see the class for shapes."""
-        _check_inputs(self, inputs)
+        check_shape(self, inputs, ("N", self.in_features), floating=True)
         return super().forward(inputs)
 
     def predict_proba(self, inputs: Tensor) -> Tensor:
         """The probability of a yes, ``(N, 1)``: the sigmoid of the logits."""
         return self(inputs).sigmoid()
-
-
-def _check_inputs(model: nn.Linear, inputs: Tensor) -> None:
-    name = type(model).__name__
-    if not isinstance(inputs, Tensor):
-        raise TypeError(f"{name} expects a tensor, got {type(inputs).__name__}")
-    if not inputs.is_floating_point():
-        raise TypeError(f"{name} expects floating-point inputs, got {inputs.dtype}: scale them first")
-    if inputs.ndim != 2 or inputs.shape[1] != model.in_features:  # N, features
-        raise ValueError(
-            f"{name} expects inputs of shape (N, {model.in_features}), got {tuple(inputs.shape)}"
-        )

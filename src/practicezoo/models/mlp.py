@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from practicezoo.arguments import check_counts, check_fraction
+from practicezoo.blocks.checks import check_tensor
 from practicezoo.blocks.factories import ActivationFactory, NormFactory, build_activation, build_norm
 from practicezoo.models.classifier import new_head
 
@@ -94,13 +95,10 @@ class MLP(nn.Module):
         self.sizes = (*self.sizes[:-1], num_classes)
 
     def _check_inputs(self, inputs: Tensor) -> None:
-        name = type(self).__name__
-        if not isinstance(inputs, Tensor):
-            raise TypeError(f"{name} expects a tensor, got {type(inputs).__name__}")
-        if not inputs.is_floating_point():
-            raise TypeError(f"{name} expects floating-point inputs, got {inputs.dtype}: scale them first")
+        if not check_tensor(self, inputs, floating=True):
+            return
         if inputs.ndim < 2 or math.prod(inputs.shape[1:]) != self.sizes[0]:  # N, ...
             raise ValueError(
-                f"{name} expects {self.sizes[0]} values in each sample, "
-                f"got an input of shape {tuple(inputs.shape)}"
+                f"{type(self).__name__} expects {self.sizes[0]} values in each sample, "
+                f"got inputs of shape {tuple(inputs.shape)}"
             )

@@ -13,6 +13,7 @@ from practicezoo.models.characters import (
     build_head,
     check_ids,
     classes_second,
+    map_steps,
     one_hot,
     without_padding,
 )
@@ -92,8 +93,8 @@ class StepwiseTagger(nn.Module):
         if isinstance(steps, Tensor):
             return torch.stack(self._walk(steps.unbind(dim=1)), dim=2)
         # packed sequences come longest first: those that have ended are always the last rows
-        logits = torch.cat(self._walk(steps.data.split(steps.batch_sizes.tolist())))
-        return classes_second(steps._replace(data=logits), inputs)
+        sizes = steps.batch_sizes.tolist()
+        return classes_second(map_steps(lambda ids: torch.cat(self._walk(ids.split(sizes))), steps), inputs)
 
     def load_layer(self, tagger: CharTagger) -> None:
         """Take over the parameters of a tagger that does the same in one call.
