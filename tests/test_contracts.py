@@ -16,9 +16,9 @@ from torchvision.models.feature_extraction import create_feature_extractor, get_
 import practicezoo
 import practicezoo.blocks
 import practicezoo.models
-from catalog import BLOCKS, ENTRIES, MODELS, Part
 from practicezoo import PaddedSequence
 from practicezoo.blocks import Scale, Shortcut
+from support.catalog import BLOCKS, ENTRIES, MODELS, Part
 
 FORMS = ["padded", "packed", "lengths"]
 RECURRENT = [entry for entry in ENTRIES if entry.recurrent]

@@ -3,8 +3,8 @@ import torch
 from torch import nn
 from torchvision.models.densenet import _DenseBlock, _Transition
 
-from parity import assert_same_training, copy_weights
 from practicezoo.blocks import DenseBlock, Transition
+from support.parity import assert_same_training, copy_weights
 
 DENSE_NAMES = {
     **{f"denselayer{number + 1}": f"layers.{number}" for number in range(6)},

@@ -3,8 +3,8 @@ import torch
 from torch import nn
 from torchvision.models.inception import InceptionA as TorchvisionInceptionA
 
-from parity import assert_same_training, copy_weights
 from practicezoo.blocks import InceptionA
+from support.parity import assert_same_training, copy_weights
 
 # torchvision's names -> ours
 V3_NAMES = {

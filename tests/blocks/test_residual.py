@@ -5,8 +5,8 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 from torchvision.models.resnet import BasicBlock
 
-from parity import assert_same_training, copy_weights
 from practicezoo.blocks import ResidualBlock
+from support.parity import assert_same_training, copy_weights
 
 BASIC_NAMES = {
     "conv1": "residual.0.conv",

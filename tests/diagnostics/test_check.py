@@ -11,11 +11,11 @@ from torch import nn
 from torch.optim import SGD, Adam
 from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
-from diagnostics.programs import CLASSES, FEATURES, classify, features, labels, mlp
 from practicezoo import TensorLoader
 from practicezoo.diagnostics import check
 from runtime.toys import InPlace
-from training.toys import classes, same_weights
+from support.programs import CLASSES, FEATURES, classify, features, labels, mlp
+from support.toys import classes, same_weights
 
 
 class Restless(nn.Module):

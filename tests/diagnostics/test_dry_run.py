@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.optim import Adam
 
-from diagnostics.programs import CLASSES, FEATURES, classify, labels, mlp
+from support.programs import CLASSES, FEATURES, classify, labels, mlp
 
 
 def test_an_error_inside_the_model_names_its_layer():

@@ -9,12 +9,12 @@ from torch import nn
 from torch.optim import SGD, Adam
 from torch.utils.data import DataLoader, TensorDataset
 
-from catalog import MODELS
-from diagnostics.planted import PLANTED
-from diagnostics.programs import CLASSES, FEATURES, Program, classify, features, labels, mlp
-from diagnostics.sound import SOUND
 from practicezoo import CharGRUClassifier, LengthBucketBatchSampler, NameDataset, pack_collate, pad_collate
 from practicezoo.diagnostics import check
+from support.catalog import MODELS
+from support.planted import PLANTED
+from support.programs import CLASSES, FEATURES, Program, classify, features, labels, mlp
+from support.sound import SOUND
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,10 +5,10 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from diagnostics.programs import Program
 from practicezoo import TensorLoader
 from practicezoo.data import synthetic_digits
 from practicezoo.diagnostics.reading import all_targets, last_batch_size
+from support.programs import Program
 
 
 def test_no_worker_process_is_started(monkeypatch):

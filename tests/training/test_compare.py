@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
 from practicezoo import TensorLoader
 from practicezoo.training import Accuracy, compare_activations, compare_optimizers, fit
-from training.toys import classes
+from support.toys import classes
 
 OPTIMIZERS = {
     optimizer.__name__: partial(optimizer, lr=0.01)

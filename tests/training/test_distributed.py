@@ -20,8 +20,8 @@ from practicezoo.training import (
     load_checkpoint,
     sum_over_ranks,
 )
-from training.ranks import LAWS, Place, work
-from training.toys import close
+from support.ranks import LAWS, Place, work
+from support.toys import close
 
 pytestmark = pytest.mark.skipif(
     not distributed.is_available(), reason="this build of torch lacks distributed"

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, DistributedSampler, Subset, TensorDatas
 
 from practicezoo import PaddedSequence, SequenceEncoder
 from practicezoo.training import Accuracy, evaluate, fit, predict
-from training.toys import HostReads, classes, close, mlp, split
+from support.toys import HostReads, classes, close, mlp, split
 
 NUM_ITEMS = 97
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.optim import SGD
 
 from practicezoo.training import TrainStep, evaluate, train_epoch
-from training.toys import split
+from support.toys import split
 
 
 class Slope(nn.Module):

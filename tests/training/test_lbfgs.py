@@ -7,7 +7,7 @@ from torch.optim import LBFGS, SGD
 from torch.optim.lr_scheduler import StepLR
 
 from practicezoo.training import TrainStep, fit, loss_weight
-from training.toys import classes, close, same_weights, split
+from support.toys import classes, close, same_weights, split
 
 line_search = pytest.mark.parametrize("line_search_fn", [None, "strong_wolfe"])
 

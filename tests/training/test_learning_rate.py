@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from practicezoo.data import TensorLoader
 from practicezoo.plotting import plot_learning_rate
 from practicezoo.training import LearningRateCurve, TrainStep, find_learning_rate
-from training.toys import HostReads, classes, mlp, split
+from support.toys import HostReads, classes, mlp, split
 
 
 def find(model, loader, optimizer, **settings):

@@ -22,7 +22,7 @@ from practicezoo.training import (
     progress,
     train_epoch,
 )
-from training.toys import HostReads, Recorder, classes, close, mlp, same_weights, split, train_by_hand
+from support.toys import HostReads, Recorder, classes, close, mlp, same_weights, split, train_by_hand
 
 
 def linear(in_features: int = 5, out_features: int = 3) -> nn.Linear:

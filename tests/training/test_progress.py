@@ -11,7 +11,7 @@ from torch import nn
 from torch.optim import SGD
 
 from practicezoo.training import fit, progress
-from training.toys import classes, mlp, split
+from support.toys import classes, mlp, split
 
 termios = pytest.importorskip("termios", reason="this system has no pseudo-terminals")
 pty = pytest.importorskip("pty")

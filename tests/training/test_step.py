@@ -20,8 +20,8 @@ from torch.optim.lr_scheduler import OneCycleLR, StepLR
 from practicezoo import CNN, PaddedSequence
 from practicezoo.batches import num_items
 from practicezoo.training import StepResult, TrainStep, loss_weight
-from training.losses import LOSSES, Loss
-from training.toys import HostReads, classes, close, mlp, same_weights, split, train_by_hand
+from support.losses import LOSSES, Loss
+from support.toys import HostReads, classes, close, mlp, same_weights, split, train_by_hand
 
 NUM_ITEMS = 12
 every_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)

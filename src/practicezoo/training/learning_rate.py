@@ -182,7 +182,8 @@ def _sweep(step: TrainStep, loader: Iterable[Any], rates: Sequence[float]) -> li
 def _read(results: Sequence[StepResult]) -> list[float]:
     """The losses over all ranks' batches, so that all ranks stop together."""
     loss_sums = torch.stack([result.loss_sum for result in results]).tolist()
-    weights = torch.stack([torch.as_tensor(result.weight, device=result.loss.device) for result in results]).tolist()
+    device = results[0].loss.device
+    weights = torch.stack([torch.as_tensor(each.weight, device=device) for each in results]).tolist()
     sums = [float(value) for value in sum_over_ranks(*loss_sums, *weights)]
     pairs = zip(sums[: len(results)], sums[len(results) :], strict=True)
     return [loss_sum / weight if weight else math.nan for loss_sum, weight in pairs]

@@ -5,10 +5,10 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from diagnostics.programs import FEATURES, Program, mlp
 from practicezoo import CharGRUClassifier, NameDataset, TensorLoader, pack_collate
 from practicezoo.data import load_images
 from practicezoo.diagnostics import check
+from support.programs import FEATURES, Program, mlp
 
 
 def without(tensors, missing):

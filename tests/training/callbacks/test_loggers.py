@@ -14,7 +14,7 @@ from torch import nn
 from torch.optim import SGD
 
 from practicezoo.training import Callback, Checkpointer, CSVLogger, Run, TensorBoardLogger, TrainStep, fit
-from training.toys import HostReads, classes, mlp, split
+from support.toys import HostReads, classes, mlp, split
 
 EPOCHS = 4
 

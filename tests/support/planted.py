@@ -8,7 +8,9 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from diagnostics.programs import (
+from practicezoo import CharGRUClassifier, NameDataset, PaddedSequence, TensorLoader, pad_collate
+from practicezoo.data import synthetic_digits
+from support.programs import (
     CLASSES,
     FEATURES,
     N,
@@ -20,8 +22,6 @@ from diagnostics.programs import (
     mlp,
     regress,
 )
-from practicezoo import CharGRUClassifier, NameDataset, PaddedSequence, TensorLoader, pad_collate
-from practicezoo.data import synthetic_digits
 
 PLANTED: list[tuple[str, Callable[[], Program]]] = []
 

@@ -11,7 +11,7 @@ from torch.optim import SGD
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from practicezoo.training import Callback, Checkpointer, Run, WeightAveraging, evaluate, fit
-from training.toys import HostReads, classes, mlp, same_weights, split
+from support.toys import HostReads, classes, mlp, same_weights, split
 
 
 class Weights(Callback):

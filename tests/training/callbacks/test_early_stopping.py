@@ -11,7 +11,7 @@ from torch import nn
 from torch.optim import SGD
 
 from practicezoo.training import Callback, EarlyStopping, History, Run, TrainStep, evaluate, fit
-from training.toys import classes, mlp
+from support.toys import classes, mlp
 
 NAN = math.nan
 

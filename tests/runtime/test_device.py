@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_sequence
 from practicezoo import PaddedSequence
 from practicezoo.runtime.device import device_of
 from practicezoo.training import move_to, pick_device, seed_everything
-from training.toys import close
+from support.toys import close
 
 META = torch.device("meta")  # another device, that every machine has
 

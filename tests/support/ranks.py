@@ -29,7 +29,7 @@ from practicezoo.training import (
     sum_over_ranks,
     train_epoch,
 )
-from training.losses import LOSSES, Loss
+from support.losses import LOSSES, Loss
 
 NUM_ITEMS = 17  # no multiple of 2 or 3: shards are uneven, the last ones more so
 TIMEOUT = 60.0

@@ -7,8 +7,8 @@ from torch.optim import SGD
 from practicezoo.metrics.loss import loss_weight
 from practicezoo.metrics.running_mean import RunningMean
 from practicezoo.training import evaluate, fit
-from training.losses import LOSSES
-from training.toys import HostReads, close, split
+from support.losses import LOSSES
+from support.toys import HostReads, close, split
 
 NUM_ITEMS = 97
 

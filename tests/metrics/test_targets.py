@@ -12,7 +12,7 @@ from torch.optim import SGD
 
 from practicezoo.metrics.loss import WeightedLoss
 from practicezoo.training import Accuracy, TrainStep, evaluate, evaluation, fit, loss_weight, step
-from training.toys import HostReads
+from support.toys import HostReads
 
 META = torch.device("meta")  # stands for a GPU: what leaves the CPU is checked before
 CRITERIA = {

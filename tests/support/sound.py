@@ -6,8 +6,8 @@ from torch.optim import SGD, Adam, SparseAdam
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, TensorDataset
 
-from diagnostics.programs import CLASSES, FEATURES, Program, classify, features, labels, mlp
 from practicezoo import PaddedSequence, SequenceEncoder
+from support.programs import CLASSES, FEATURES, Program, classify, features, labels, mlp
 
 
 def zero_head():

@@ -20,7 +20,7 @@ from torch.optim import Adam
 
 from practicezoo.training import History, load_checkpoint, save_checkpoint
 from practicezoo.training.checkpoints.file import _Hashing
-from training.toys import classes, close, mlp
+from support.toys import classes, close, mlp
 
 DAMAGED = "is damaged or no checkpoint of this version of practicezoo"
 STATE = {

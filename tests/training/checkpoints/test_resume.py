@@ -27,7 +27,7 @@ from practicezoo.training import (
     save_checkpoint,
     seed_everything,
 )
-from training.toys import classes, mlp, split
+from support.toys import classes, mlp, split
 
 NUM_ITEMS, BATCH_SIZE, EPOCHS = 50, 8, 4
 DATASET = TensorDataset(*classes(NUM_ITEMS))
