@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["leftovers", "write_whole"]
+__all__ = ["leftovers", "lock_folder", "write_whole"]
 
 
 @contextmanager
@@ -51,6 +51,33 @@ def write_whole(path: str | Path) -> Iterator[BinaryIO]:
 def leftovers(folder: Path, pattern: str) -> list[Path]:
     """What processes that were killed while they wrote files of this name, or glob pattern, have left."""
     return [*folder.glob(f".{pattern}.*.tmp")]
+
+
+@contextmanager
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Keep everyone else who asks for it out of a folder; the system lets go when a process is killed.
+
+    Args:
+        folder: made if it is not there.
+
+    Raises:
+        BlockingIOError: if someone else holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        import fcntl
+    except ImportError:  # Windows has no locks of folders
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BlockingIOError(f"{folder} must be free, but another run trains into it") from None
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-__all__ = ["loader_parts"]
+__all__ = ["loader_parts", "start_workers"]
 
 PARTS = ("sampler", "batch_sampler", "dataset", "transform")
 
@@ -22,3 +22,13 @@ def loader_parts(loader: Any) -> list[Any]:
         own = getattr(part, "__dict__", {})
         pending += [own[name] for name in PARTS if name in own]
     return found
+
+
+def start_workers(loader: Any) -> None:
+    """Start worker processes that live as long as their loader, as its first epoch did.
+
+    Their seeds are sampled from the global generator once, when they start: do it before a state is put
+    back, so that no later sample is another one.
+    """
+    if getattr(loader, "persistent_workers", False):
+        iter(loader)

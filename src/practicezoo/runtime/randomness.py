@@ -12,7 +12,6 @@ from practicezoo.runtime.loaders import loader_parts
 __all__ = [
     "generator_state",
     "generators_of",
-    "loader_generators",
     "order_state",
     "random_state",
     "seed_everything",
@@ -49,20 +48,25 @@ def set_random_state(state: Mapping[str, Any]) -> None:
 
 
 def order_state(loader: Any) -> dict[str, Any]:
-    """All that the order of the loader's next epoch depends on: the global states and its own generators'."""
+    """All that the order of the loader's next epoch depends on, in plain values.
+
+    That is the global states, those of the generators that the loader and its parts own, and the
+    ``state_dict`` of parts that have one.
+    """
     return {
         "random": random_state(),
-        "generators": [generator_state(generator) for generator in loader_generators(loader)],
+        "generators": [_as_plain(generator_state(generator)) for generator in generators_of(loader)],
+        "parts": [_as_plain(part.state_dict()) for part in _stateful_parts(loader)],
     }
 
 
-def set_order_state(loader: Any, state: Mapping[str, Any]) -> None:
-    """Put back what :func:`order_state` returned.
+def set_order_state(loader: Any, state: Mapping[str, Any], *, parts: bool = True) -> None:
+    """Put back what :func:`order_state` returned; ``parts`` that have given batches since keep their own.
 
     Raises:
-        ValueError: if this loader has more or fewer generators of its own.
+        ValueError: if this loader has more or fewer generators of its own, or generators of other kinds.
     """
-    generators = loader_generators(loader)
+    generators = generators_of(loader)
     if len(generators) != len(state["generators"]):
         raise ValueError(
             f"train_loader must shuffle with {len(state['generators'])} generators of its own as before, "
@@ -70,12 +74,46 @@ def set_order_state(loader: Any, state: Mapping[str, Any]) -> None:
         )
     set_random_state(state["random"])
     for generator, saved in zip(generators, state["generators"], strict=True):
-        set_generator_state(generator, saved)
+        try:
+            set_generator_state(generator, _from_plain(saved))
+        except (TypeError, ValueError, RuntimeError, KeyError) as error:
+            raise ValueError(
+                f"train_loader must shuffle with generators of the same kinds as before, got a "
+                f"{type(generator).__name__}: {error}"
+            ) from error
+    if parts:
+        for part, saved in zip(_stateful_parts(loader), state["parts"], strict=False):
+            part.load_state_dict(_from_plain(saved))
 
 
-def loader_generators(loader: Any) -> list[torch.Generator]:
-    """Torch's generators of its own that a loader shuffles with: those that checkpoints keep."""
-    return [generator for generator in generators_of(loader) if isinstance(generator, torch.Generator)]
+def _stateful_parts(loader: Any) -> list[Any]:
+    """The parts of a loader that can say where they are; modules have no place in an order."""
+    return [
+        part
+        for part in loader_parts(loader)
+        if not isinstance(part, torch.nn.Module)
+        and callable(getattr(type(part), "state_dict", None))
+        and callable(getattr(type(part), "load_state_dict", None))
+    ]
+
+
+def _as_plain(value: Any) -> Any:
+    """A state in types that a checkpoint holds."""
+    if isinstance(value, np.ndarray):
+        return {"ndarray": str(value.dtype), "values": torch.from_numpy(value.astype(np.int64))}
+    if isinstance(value, dict):
+        return {key: _as_plain(each) for key, each in value.items()}
+    if isinstance(value, tuple):
+        return tuple(_as_plain(each) for each in value)
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _from_plain(value: Any) -> Any:
+    if isinstance(value, dict) and value.keys() == {"ndarray", "values"}:
+        return value["values"].numpy().astype(value["ndarray"])
+    if isinstance(value, dict):
+        return {key: _from_plain(each) for key, each in value.items()}
+    return tuple(_from_plain(each) for each in value) if isinstance(value, tuple) else value
 
 
 def generators_of(loader: Any) -> list[Any]:

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from practicezoo.arguments import check_restartable
 from practicezoo.metrics.loss import Criterion
 from practicezoo.metrics.metric import Metric
-from practicezoo.runtime.randomness import loader_generators
+from practicezoo.runtime.randomness import generator_state, generators_of, set_generator_state
 from practicezoo.training.callbacks.callback import Callback
 from practicezoo.training.history import History
 from practicezoo.training.loop import fit
@@ -146,13 +146,13 @@ def _compare(
     metrics: Mapping[str, Metric] | None,
 ) -> dict[str, History]:
     check_restartable(data=data)
-    generators = loader_generators(data)
-    states = [generator.get_state() for generator in generators]
+    generators = generators_of(data)
+    states = [generator_state(generator) for generator in generators]
     histories = {}
     for name, (model_factory, optimizer_factory) in runs.items():
         recorder = _Recorder()
         for generator, state in zip(generators, states, strict=True):
-            generator.set_state(state)
+            set_generator_state(generator, state)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             model = model_factory()

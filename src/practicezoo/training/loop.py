@@ -200,9 +200,15 @@ def fit(
     schedules.check_length(run.num_updates_in_all())
     _warn_of_missed_parameters(step)
     if resume_from is not None:
-        resume(run, resume_from)
-    with interruptions(run):
+        resume(run, resume_from, val_loader)
+    with interruptions(run), run.resources:
         watchers.call("on_run_start", run)
+        if run.is_finished and run.epoch < epochs:
+            warnings.warn(
+                f"the run stopped early after epoch {run.epoch}, asked by {run.stopped_by or 'its program'}: "
+                "nothing is trained; leave that callback out, or give it more patience, to train on",
+                stacklevel=2,
+            )
         while not run.is_finished:
             _run_epoch(run, watchers, validation, schedules, show=progress)
         watchers.call("on_run_end", run)

@@ -4,6 +4,7 @@ import math
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +42,8 @@ class Run:
         losses: the current epoch's losses so far.
         grad_norms: its gradients' norms before clipping, if they are measured.
         run_id: tells the checkpoints of this run, resumed or not, from those of others.
+        stopped_by: the class of the callback that set ``should_stop``.
+        resources: what is let go when the run ends, also after an error.
     """
 
     model: nn.Module
@@ -59,6 +62,8 @@ class Run:
     losses: RunningMean = field(default_factory=RunningMean)
     grad_norms: RunningMean = field(default_factory=RunningMean)
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    stopped_by: str | None = None
+    resources: ExitStack = field(default_factory=ExitStack, repr=False)
     _seconds_before: float = field(default=0.0, init=False, repr=False)
     _started: float | None = field(default=None, init=False, repr=False)
     _epoch_start: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
@@ -117,7 +122,7 @@ class Run:
         batches = iter(self.train_loader)
         for _ in zip(range(self.epoch_updates * self.accumulate), batches, strict=False):
             pass  # trained on before
-        set_order_state(self.train_loader, self._resumed_at)
+        set_order_state(self.train_loader, self._resumed_at, parts=False)
         yield from batches
 
     def state_dict(self) -> dict[str, Any]:
@@ -139,6 +144,7 @@ class Run:
                 "accumulate": self.accumulate,
                 "lr_scheduler_interval": self.lr_scheduler_interval,
                 "should_stop": any_rank(self.should_stop),
+                "stopped_by": self.stopped_by,
             },
             "ranks": all_gather_objects(
                 {
@@ -179,7 +185,11 @@ class Run:
         progress = state["progress"]
         self.epoch = progress["finished_epochs"]
         self.epoch_updates, self.num_updates = progress["epoch_updates"], progress["num_updates"]
-        self.should_stop = progress["should_stop"]
+        # a stop holds while the callback is there that asked for it
+        there = {type(callback).__name__ for callback in self.callbacks}
+        asked = progress["stopped_by"]
+        self.should_stop = progress["should_stop"] and (asked is None or asked in there)
+        self.stopped_by = asked if self.should_stop else None
         self.step.last_learning_rate = progress["learning_rate"]
         own = state["ranks"][rank()]
         self.losses, self.grad_norms = RunningMean(*own["losses"]), RunningMean(*own["grad_norms"])

@@ -191,10 +191,49 @@ def test_foreign_content(path, content):
 
 
 @pytest.mark.parametrize("state", [{"epoch": 1}, torch.zeros(3), [1, 2], {"practicezoo_checkpoint": 0}])
-def test_other_torch_files(path, state):
+def test_a_file_of_torch_save_is_told_from_a_damaged_one(path, state):
     torch.save(state, path)
-    with pytest.raises(ValueError, match=f"^{re.escape(f'{path} {DAMAGED}')}$"):
+    message = "was written by torch.save, not by save_checkpoint: torch.load reads it"
+    with pytest.raises(ValueError, match=f"^{re.escape(f'{path} {message}')}$"):
         load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"practicezoo_checkpoint": 99}, "must have the format 2, .*, got 99"),
+        ({"practicezoo_checkpoint": "2"}, "must have the format 2, .*, got '2'"),
+        ({"epoch": 1}, DAMAGED),
+        ([1, 2], DAMAGED),
+        (torch.zeros(3), DAMAGED),
+    ],
+)
+def test_what_a_right_checksum_covers_is_looked_at_too(path, state, message):
+    save_with_digest(state, path)
+    with pytest.raises(ValueError, match=message):
+        load_checkpoint(path)
+
+
+def test_an_archive_that_promises_more_than_it_holds_is_refused(path, tmp_path):
+    save_checkpoint(path, {"weights": torch.zeros(100_000)})
+    packed = tmp_path / "packed.zip"
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as target:
+        for entry in source.infolist():
+            target.writestr(entry.filename, source.read(entry.filename))
+    with path.open("wb") as file:
+        hashing = _Hashing(file)
+        hashing.write(packed.read_bytes())
+        hashing.append_digest()
+    with pytest.raises(ValueError, match=r"must hold at most its own [\d,]+ bytes, and promises [\d,]+$"):
+        load_checkpoint(path)
+
+
+def test_numbers_of_numpy_are_stored_as_pythons_own(path):
+    rate = np.logspace(-3, -1, 3)[1]
+    save_checkpoint(path, {"lr": rate, np.int64(3): [np.float32(0.5)], "flag": np.bool_(True)})
+    state = load_checkpoint(path)
+    assert state == {"lr": rate, 3: [0.5], "flag": True}
+    assert [type(value) for value in state.values()] == [float, list, bool]
 
 
 @given(share=st.floats(0, 1, exclude_max=True))
@@ -259,7 +298,7 @@ def test_nothing_is_executed(path, save):
     pickle.loads(pickle.dumps(state))  # noqa: S301
     sprung.unlink()  # the trap works
     save(state, path)
-    with pytest.raises(ValueError, match=DAMAGED):
+    with pytest.raises(ValueError, match=f"{DAMAGED}|was written by torch.save"):
         load_checkpoint(path)
     assert not sprung.exists()
 
@@ -267,7 +306,7 @@ def test_nothing_is_executed(path, save):
 @pytest.mark.parametrize(
     ("state", "message"),
     [
-        ({"loss": np.float64(0.5)}, r"state\['loss'\] must be a tensor, number or string, got float64"),
+        ({"loss": np.zeros(2)}, r"state\['loss'\] must be a tensor, number or string, got ndarray"),
         ({"rows": [1, {2}]}, r"state\['rows'\]\[1\] must be a tensor, number or string, got set"),
         ({"rows": defaultdict(int)}, r"state\['rows'\] must be a tensor, number or string, got defaultdict"),
         ({Path("a"): 1}, "a key of state must be a tensor, number or string, got PosixPath"),

@@ -298,7 +298,7 @@ def test_a_run_that_was_stopped_in_an_epoch_finishes_the_epoch(tmp_path):
         train(
             tmp_path / "parts", callbacks=[Stop(), Checkpointer(tmp_path / "parts", every=1), Interrupt(11)]
         )
-    resumed = train(tmp_path / "parts", callbacks=[Checkpointer(tmp_path / "parts")])
+    resumed = train(tmp_path / "parts", callbacks=[Stop(), Checkpointer(tmp_path / "parts")])
     assert resumed["weights"] == whole["weights"]
     assert len(resumed["history"]["train_loss"]) == 2
 

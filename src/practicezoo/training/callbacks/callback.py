@@ -70,6 +70,9 @@ class CallbackList:
         for callback in self._written[hook]:
             try:
                 getattr(callback, hook)(*arguments)
+                run = arguments[0]
+                if run.should_stop and run.stopped_by is None:
+                    run.stopped_by = type(callback).__name__
             except Exception as error:
                 error.add_note(f"raised by the callback {type(callback).__name__}.{hook}")
                 raise

@@ -61,8 +61,11 @@ class EarlyStopping(Callback):
         self._best_weights: dict[str, object] | None = None
 
     def on_run_start(self, run: Run) -> None:
-        """Find out whether lower or higher is better, before anything is trained."""
+        """Find out whether lower or higher is better; decide anew whether a resumed run is to stop."""
         run.history.direction(self.monitor, mode=self.mode)
+        if run.stopped_by in {None, type(self).__name__} and self.best_epoch:
+            run.should_stop = self._is_exhausted(run)
+            run.stopped_by = type(self).__name__ if run.should_stop else None
 
     def on_epoch_end(self, run: Run) -> None:
         """Compare this epoch with the best one; stop the run when due."""
@@ -75,7 +78,7 @@ class EarlyStopping(Callback):
             self.best_epoch, self.best_value = run.epoch, value
             if self.restore_best:
                 self._best_weights = copy.deepcopy(run.model.state_dict())
-        run.should_stop = run.should_stop or run.epoch - self.best_epoch >= self.patience
+        run.should_stop = run.should_stop or self._is_exhausted(run)
 
     def on_run_end(self, run: Run) -> None:
         """Give the model the best epoch's weights back, if that is wanted."""
@@ -94,6 +97,9 @@ class EarlyStopping(Callback):
         """Take over what :meth:`state_dict` returned."""
         self.best_epoch, self.best_value = state["best_epoch"], state["best_value"]
         self._best_weights = state["best_weights"]
+
+    def _is_exhausted(self, run: Run) -> bool:
+        return run.epoch - self.best_epoch >= self.patience
 
     def _improved(self, value: float, direction: Direction) -> bool:
         if math.isnan(self.best_value):  # any number is better

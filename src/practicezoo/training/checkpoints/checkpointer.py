@@ -115,6 +115,8 @@ class Checkpointer(Callback):
                 "Checkpointer must have a whole model on each rank, got one sharded by fully_shard: "
                 "use torch.distributed.checkpoint"
             )
+        if is_main():
+            run.resources.enter_context(self.checkpoints.lock())
         run_on_main(partial(self._check_folder, run))
 
     def on_checkpoint(self, run: Run) -> None:

@@ -7,11 +7,13 @@ all bytes before it, so that a single bit that changed on the disk is noticed.
 import hashlib
 import os
 import warnings
+import zipfile
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -25,6 +27,7 @@ PLAIN_TYPES = {int, float, bool, str, bytes, type(None), torch.Tensor, nn.Parame
 DIGEST = b"sha256 "
 COMMENT_SIZE = len(DIGEST) + 2 * hashlib.sha256().digest_size
 CHUNK_SIZE = 2**20
+END, END_SIZE = b"PK\5\6", 22  # of an archive without a comment
 NO_COMMENT = bytes(2)  # how an archive ends: the length of its comment
 
 
@@ -49,7 +52,7 @@ def save_checkpoint(path: str | Path, state: Mapping[str, Any]) -> None:
         ['bias', 'weight']
     """
     path = Path(path)
-    _check_plain(state, "state")
+    state = _plain(state, "state")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"the checkpoint's folder must exist, got {path.parent}")
     try:
@@ -86,13 +89,26 @@ def load_checkpoint(path: str | Path, *, map_location: torch.device | str = "cpu
     try:
         with path.open("rb") as file, warnings.catch_warnings(action="ignore"):
             _check_digest(file)
+            _check_sizes(file)
             state = torch.load(file, map_location=map_location, weights_only=True)
     except (OSError, torch.OutOfMemoryError):
         raise
+    except _Unreadable as error:
+        raise ValueError(f"{path} {error}") from None
     except Exception as error:  # any bytes can be given, and torch's unpickler raises all kinds
         raise ValueError(f"{path} is damaged or no checkpoint of this version of practicezoo") from error
-    del state[MARK]
+    if not isinstance(state, dict) or MARK not in state:
+        raise ValueError(f"{path} is damaged or no checkpoint of this version of practicezoo")
+    found = state.pop(MARK)
+    if found != FORMAT:
+        raise ValueError(
+            f"{path} must have the format {FORMAT}, which this version of practicezoo reads, got {found!r}"
+        )
     return state
+
+
+class _Unreadable(Exception):  # noqa: N818  # it is what a sentence goes on with
+    """Why a file cannot be read."""
 
 
 class _Hashing:
@@ -127,18 +143,36 @@ def _check_digest(file: BinaryIO) -> None:
     digest.update(NO_COMMENT)
     expected = COMMENT_SIZE.to_bytes(2, "little") + DIGEST + digest.hexdigest().encode()
     if file.read() != expected:
-        raise ValueError("the checksum does not fit the content")
+        file.seek(-min(END_SIZE, file.tell()), os.SEEK_END)
+        if file.read(4) == END:
+            raise _Unreadable("was written by torch.save, not by save_checkpoint: torch.load reads it")
+        raise _Unreadable("is damaged or no checkpoint of this version of practicezoo")
     file.seek(0)
 
 
-def _check_plain(value: Any, where: str) -> None:
-    """Raise TypeError for what ``weights_only`` loading would refuse."""
-    if type(value) in {dict, OrderedDict, Counter} or where == "state":
-        for key, item in value.items():
-            _check_plain(key, f"a key of {where}")
-            _check_plain(item, f"{where}[{key!r}]")
-    elif type(value) in {list, tuple}:
-        for index, item in enumerate(value):
-            _check_plain(item, f"{where}[{index}]")
-    elif type(value) not in PLAIN_TYPES:
-        raise TypeError(f"{where} must be a tensor, number or string, got {type(value).__name__}")
+def _check_sizes(file: BinaryIO) -> None:
+    """Refuse an archive that promises more bytes than it has: torch compresses nothing."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    with zipfile.ZipFile(file) as archive:
+        promised = sum(entry.file_size for entry in archive.infolist())
+    if promised > size:
+        raise _Unreadable(f"must hold at most its own {size:,} bytes, and promises {promised:,}")
+    file.seek(0)
+
+
+def _plain(value: Any, where: str) -> Any:
+    """The value in types that ``weights_only`` loading reads; TypeError for what has none."""
+    if isinstance(value, np.generic):  # a learning rate from np.logspace, say
+        return value.item()
+    kind = type(value)
+    if kind in {dict, OrderedDict, Counter} or where == "state":
+        pairs = {
+            _plain(key, f"a key of {where}"): _plain(item, f"{where}[{key!r}]") for key, item in value.items()
+        }
+        return kind(pairs) if kind in {OrderedDict, Counter} else pairs
+    if kind in {list, tuple}:
+        return kind(_plain(item, f"{where}[{index}]") for index, item in enumerate(value))
+    if kind not in PLAIN_TYPES:
+        raise TypeError(f"{where} must be a tensor, number or string, got {kind.__name__}")
+    return value

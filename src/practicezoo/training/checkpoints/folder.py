@@ -1,10 +1,12 @@
 """A folder of checkpoints: what is in it, the newest that can be read, and what may be removed."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from practicezoo.runtime.files import leftovers
+from practicezoo.runtime.files import leftovers, lock_folder
 from practicezoo.training.checkpoints.file import load_checkpoint
 
 __all__ = ["Checkpoint", "CheckpointFolder"]
@@ -35,6 +37,7 @@ class CheckpointFolder:
         self.path = Path(path)
         self.best = self.path / BEST
         self._newest: Checkpoint | None = None
+        self._locks = 0
 
     @property
     def is_empty(self) -> bool:
@@ -62,6 +65,20 @@ class CheckpointFolder:
         """Let go of the checkpoint that was read, and its memory."""
         self._newest = None
 
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other runs out of the folder meanwhile; inside it may be locked again through this object.
+
+        Raises:
+            BlockingIOError: if another run, of this process or another one, trains into the folder.
+        """
+        self._locks += 1
+        try:
+            with lock_folder(self.path) if self._locks == 1 else nullcontext():
+                yield
+        finally:
+            self._locks -= 1
+
     def prune(self, *, keep: int, num_updates: int) -> None:
         """Remove all but the newest ``keep`` checkpoints up to ``num_updates``."""
         numbered = self._numbered()
@@ -76,15 +93,35 @@ class CheckpointFolder:
         numbered = self._numbered()
         for path in reversed(numbered):
             try:
-                return Checkpoint(path, load_checkpoint(path))
-            except ValueError as error:
+                state = load_checkpoint(path)
+                _check_named(path, state)
+            except (ValueError, OSError) as error:
                 warnings.warn(f"{error}: passing over it", stacklevel=3)
+            else:
+                newest = Checkpoint(path, state)
+                self._check_one_run(newest)
+                return newest
         if numbered:
             raise ValueError(
                 f"{self.path} must hold a checkpoint that can be read, all {len(numbered)} are damaged: "
                 "remove them to restart"
             )
         return None
+
+    def _check_one_run(self, newest: Checkpoint) -> None:
+        """Raise ValueError if the checkpoint before the newest is another run's."""
+        before = [path for path in self._numbered() if _number_of(path) < _number_of(newest.path)]
+        for path in reversed(before):
+            try:
+                state = load_checkpoint(path)
+            except (ValueError, OSError):
+                continue
+            if state.get("run_id") != newest.state["run_id"]:
+                raise ValueError(
+                    f"{self.path} must hold one run's checkpoints, but {newest.path.name} and {path.name} "
+                    "are of two runs: move one of them away"
+                )
+            return
 
     def _numbered(self) -> list[Path]:
         """The checkpoints but for the best epoch's, oldest first."""
@@ -95,6 +132,18 @@ class CheckpointFolder:
         return [*leftovers(self.path, f"{PREFIX}*"), *leftovers(self.path, BEST)]
 
 
+def _check_named(path: Path, state: dict[str, Any]) -> None:
+    """Raise ValueError for a file that no Checkpointer wrote under this name."""
+    progress = state.get("progress")
+    if not isinstance(progress, dict) or not isinstance(state.get("run_id"), str):
+        raise ValueError(f"{path} holds no run's state")  # noqa: TRY004
+    if progress.get("num_updates") != _number_of(path):
+        raise ValueError(
+            f"{path} must hold the state after {_number_of(path)} updates, got one after "
+            f"{progress.get('num_updates')}"
+        )
+
+
 def _number_of(path: Path) -> int:
     """The number of updates in a checkpoint's name."""
     return int(path.stem.removeprefix(PREFIX))
@@ -102,4 +151,5 @@ def _number_of(path: Path) -> int:
 
 def _remove(paths: set[Path]) -> None:
     for path in paths:
-        path.unlink(missing_ok=True)
+        if path.is_symlink() or not path.is_dir():
+            path.unlink(missing_ok=True)
