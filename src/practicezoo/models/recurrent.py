@@ -6,12 +6,12 @@ from torch import Tensor, nn
 from practicezoo.arguments import check_count
 from practicezoo.blocks.recurrent import Cell, SequenceEncoder, Sequences
 from practicezoo.models.characters import check_ids, map_steps, without_padding
-from practicezoo.models.classifier import new_head
+from practicezoo.models.classifier import Classifier
 
 __all__ = ["CharGRUClassifier"]
 
 
-class CharGRUClassifier(nn.Module):
+class CharGRUClassifier(Classifier):
     """Classifies a text from its characters: embedding, bidirectional GRU, linear head.
 
     The logits of a text depend on that text alone: not on its batch, its padding, or the form in
@@ -92,11 +92,6 @@ class CharGRUClassifier(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(self.encoder.out_features, num_classes, device=device, dtype=dtype)
 
-    @property
-    def num_classes(self) -> int:
-        """Classes that the head tells apart."""
-        return self.head.out_features
-
     def forward(self, inputs: Sequences, lengths: Tensor | None = None) -> Tensor:
         """Logits ``(N, num_classes)`` of a batch of texts; see the class for shapes."""
         return self.head(self.dropout(self.forward_features(inputs, lengths)))
@@ -105,13 +100,6 @@ class CharGRUClassifier(nn.Module):
         """The final state before the head, ``(N, encoder.out_features)``."""
         steps = without_padding(self, inputs, lengths)  # before the embedding: padding is not even looked up
         return self.encoder(map_steps(self._embed, steps)).final_state
-
-    def reset_head(self, num_classes: int) -> None:
-        """Replace the head by a fresh one, to fine-tune on other classes.
-
-        Make the optimizer afterwards: one that was made before still holds the old parameters.
-        """
-        self.head = new_head(self.head, num_classes)
 
     def _embed(self, ids: Tensor) -> Tensor:
         check_ids(ids, self.num_chars)
