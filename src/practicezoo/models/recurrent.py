@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from practicezoo.arguments import check_count
-from practicezoo.blocks.recurrent import Cell, SequenceEncoder, Sequences
-from practicezoo.models.characters import check_ids, map_steps, without_padding
+from practicezoo.blocks.recurrent import Cell, SequenceEncoder, Sequences, map_steps
+from practicezoo.models.characters import check_ids, without_padding
 from practicezoo.models.classifier import Classifier
 
 __all__ = ["CharGRUClassifier"]

@@ -7,17 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from practicezoo.arguments import check_choice, check_count
-from practicezoo.blocks.recurrent import Cell, Sequences
-from practicezoo.models.characters import (
-    HeadFactory,
-    build_head,
-    check_ids,
-    classes_second,
-    map_steps,
-    one_hot,
-    without_padding,
-)
-from practicezoo.models.tagger import CharTagger
+from practicezoo.blocks.recurrent import Cell, Sequences, map_steps
+from practicezoo.models.characters import check_ids, without_padding
+from practicezoo.models.tagger import CharTagger, HeadFactory, build_head, classes_second, one_hot
 
 __all__ = ["StepwiseTagger"]
 
