@@ -44,7 +44,7 @@ class SequenceEncoder(nn.Module):
         num_layers: layers, one on top of the other.
         bidirectional: whether to read backward as well.
         cell: "rnn" (tanh), "gru" or "lstm".
-        dropout: share of features dropped between layers in training; needs two layers.
+        dropout: probability of dropout between the layers; needs two layers.
         device: where the parameters live.
         dtype: type of the parameters.
 
@@ -120,7 +120,7 @@ class SequenceEncoder(nn.Module):
         return Encoded(outputs, self._join_directions(state))
 
     def reset_parameters(self) -> None:
-        """Draw new parameters, as torch's layer does."""
+        """Initialise the parameters as torch's layer does."""
         self.rnn.reset_parameters()
 
     def _encode_padded(self, inputs: PaddedSequence) -> Encoded:

@@ -1,4 +1,4 @@
-"""What the networks that read characters share: taking in ids in any of their forms."""
+"""Inputs of the networks that read characters: ids in any of their forms."""
 
 import torch
 from torch import Tensor, nn

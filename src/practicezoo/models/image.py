@@ -1,4 +1,4 @@
-"""What the image classifiers share: a feature extractor, a linear head, and a check of the images."""
+"""Base of the image classifiers: a feature extractor, a linear head, and a check of the images."""
 
 import copy
 from collections import OrderedDict

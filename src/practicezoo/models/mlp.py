@@ -23,7 +23,7 @@ class MLP(Classifier):
         activation: class of the activation after each hidden layer; ``None`` for none.
         norm: class of the normalisation of each hidden layer, such as ``nn.BatchNorm1d``; ``None`` for
             none.
-        dropout: share of each hidden layer's values dropped in training.
+        dropout: dropout probability after each hidden layer.
         device: where the parameters live.
         dtype: type of the parameters.
 

@@ -24,8 +24,7 @@ class CharGRUClassifier(Classifier):
         hidden_size: features of the hidden state, in each direction.
         num_layers: recurrent layers.
         bidirectional: whether to read backward as well.
-        dropout: share of features dropped in training, between the recurrent layers and of the final
-            state.
+        dropout: dropout probability between the recurrent layers and of the final state.
         cell: "rnn", "gru" or "lstm".
         padding_idx: the id of padding; its embedding is zero and stays so.
         device: where the parameters live.

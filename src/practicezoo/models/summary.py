@@ -127,7 +127,7 @@ def model_summary(model: nn.Module, inputs: Any, *, dtype: torch.dtype | None = 
     for name, module in copied.named_modules():
         if _is_layer(module):
             module.register_forward_hook(partial(record, name))
-    # fork_rng: lazy modules draw their parameters
+    # fork_rng: lazy modules initialise their parameters
     with torch.no_grad(), torch.random.fork_rng(devices=[]), FlopCounterMode(display=False) as counter:
         call_model(copied, example)
     # two floating-point operations, a product and a sum, are one multiply-add

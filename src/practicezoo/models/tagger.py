@@ -1,4 +1,4 @@
-"""Networks that say something of every character of a text: the lesson that turns hello into ohlol."""
+"""Networks that classify every character of a text: the lesson that turns hello into ohlol."""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -32,7 +32,7 @@ class CharTagger(nn.Module):
         hidden_size: features of the hidden state, in each direction.
         num_layers: recurrent layers.
         bidirectional: whether to read backward as well.
-        dropout: share of features dropped in training, between the recurrent layers.
+        dropout: dropout probability between the recurrent layers.
         cell: "rnn", "gru" or "lstm".
         head: class of the layer from hidden state to logits; ``None`` for none: then the hidden state
             itself is the logits.
