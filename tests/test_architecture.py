@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "sequences": set(),
     "graph": set(),
     "blocks": {"arguments", "sequences"},
-    "models": {"arguments", "blocks", "sequences"},
+    "models": BASE | {"blocks"},
     "data": {"arguments", "sequences"},
     "runtime": BASE,
     "metrics": BASE | {"runtime"},

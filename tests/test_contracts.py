@@ -519,7 +519,7 @@ def test_channels_last_gives_the_same(entry):
 
 @over([entry for entry in VISION_BLOCKS if entry.module not in {Shortcut, Scale}])
 @pytest.mark.parametrize("shape", [(2, 9, 6, 6), (4, 6, 6), (2, 4, 6, 6, 1)], ids=str)
-def test_a_block_names_itself_and_the_wrong_shape(entry, shape):
+def test_a_block_names_itself_and_both_shapes(entry, shape):
     block = entry.build()
     message = f"{entry.module.__name__} expects inputs of shape (N, 4, H, W), got {shape}"
     _, *residual = entry.example(2, torch.float32)
@@ -535,7 +535,7 @@ def test_a_block_takes_tensors_only(entry):
 
 
 @over(VISION_MODELS)
-def test_a_model_names_itself_and_wrong_inputs(entry):
+def test_a_model_names_itself_the_rule_and_what_it_got(entry):
     model = entry.build()
     name = entry.module.__name__
     (inputs,) = entry.example(2, torch.float32)

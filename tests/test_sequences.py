@@ -112,7 +112,7 @@ WRONG_LENGTHS = {
 
 
 @pytest.mark.parametrize(("lengths", "error", "message"), WRONG_LENGTHS.values(), ids=WRONG_LENGTHS)
-def test_wrong_lengths(lengths, error, message):
+def test_lengths_must_be_int64_on_the_cpu_one_for_each_row_and_within_the_steps(lengths, error, message):
     batch = PaddedSequence(BATCH.data, lengths)
     with pytest.raises(error, match=message):
         batch.pack()

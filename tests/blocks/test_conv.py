@@ -82,7 +82,7 @@ def test_norms_and_activations_are_built_afresh():
         ({"padding": "same"}, "padding must be \"same-size\" or an integer of at least 0, got 'same'"),
     ],
 )
-def test_wrong_settings_are_named(settings: dict, message: str):
+def test_sizes_below_one_even_kernels_and_other_paddings_are_refused(settings: dict, message: str):
     with pytest.raises(ValueError, match=message):
         ConvNormAct(**{"in_channels": 1, "out_channels": 1, "kernel_size": 3} | settings)
 
@@ -103,7 +103,7 @@ def test_wrong_settings_are_named(settings: dict, message: str):
         ({"stride": "2"}, "stride must be an integer, got '2'"),
     ],
 )
-def test_what_is_of_another_type_is_named(settings: dict, message: str):
+def test_arguments_of_another_type_are_refused(settings: dict, message: str):
     with pytest.raises(TypeError, match=message):
         ConvNormAct(**{"in_channels": 1, "out_channels": 1, "kernel_size": 3} | settings)
 

@@ -79,12 +79,12 @@ def test_biases_appear_without_a_norm():
         ({"dropout": 1.0}, r"dropout must lie in \[0, 1\), got 1.0"),
     ],
 )
-def test_wrong_settings_are_named(wrong: dict, message: str):
+def test_sizes_below_one_and_dropout_outside_its_range_are_refused(wrong: dict, message: str):
     with pytest.raises(ValueError, match=message):
         DenseBlock(**({"in_channels": 4, "growth_rate": 2, "num_layers": 1} | wrong))
 
 
-def test_wrong_sizes_of_a_transition_are_named():
+def test_a_transition_refuses_channels_below_one():
     with pytest.raises(ValueError, match="in_channels must be at least 1, got 0"):
         Transition(0, 1)
     with pytest.raises(ValueError, match="out_channels must be at least 1, got 0"):

@@ -63,7 +63,7 @@ def test_v3_equals_torchvision(training: bool):
         ({"in_channels": 0}, "in_channels must be at least 1, got 0"),
     ],
 )
-def test_wrong_sizes_are_named(settings: dict, message: str):
+def test_branches_of_another_length_and_sizes_below_one_are_refused(settings: dict, message: str):
     with pytest.raises(ValueError, match=message):
         InceptionA(**{"in_channels": 3} | settings)
 

@@ -180,25 +180,25 @@ def test_reset_parameters_draws_what_a_new_encoder_draws():
         ({"dropout": 0.5}, "needs num_layers >= 2, got dropout=0.5"),
     ],
 )
-def test_wrong_arguments(arguments, message):
+def test_sizes_below_one_unknown_cells_and_dropout_outside_its_range_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         SequenceEncoder(**{"input_size": 3, "hidden_size": 4, **arguments})
 
 
 @pytest.mark.parametrize("shape", [(2, 5, 4), (5, 3), (3,), (2, 2, 5, 3)])
-def test_wrong_shapes(shape):
+def test_tensors_of_another_shape_are_refused(shape):
     with pytest.raises(ValueError, match=r"SequenceEncoder expects inputs of shape \(N, T, 3\), got \("):
         SequenceEncoder(3, 4)(torch.zeros(shape))
 
 
 @pytest.mark.parametrize("shape", [(2, 5, 4), (2, 5)])
-def test_wrong_shapes_padded(shape):
+def test_padded_data_of_another_size_is_refused_with_the_shape_of_its_steps(shape):
     batch = PaddedSequence(torch.zeros(shape), torch.tensor([5, 2]))
     with pytest.raises(ValueError, match=r"SequenceEncoder expects inputs of shape \(steps, 3\), got \(7"):
         SequenceEncoder(3, 4)(batch)
 
 
-def test_wrong_lengths():
+def test_a_length_below_one_is_refused():
     with pytest.raises(ValueError, match="lengths must lie between 1 and 5, got 0 at index 1"):
         SequenceEncoder(3, 4)(PaddedSequence(torch.zeros(2, 5, 3), torch.tensor([5, 0])))
 

@@ -145,7 +145,7 @@ def test_bias_can_be_forced():
         ),
     ],
 )
-def test_wrong_settings_are_named(settings: dict, message: str):
+def test_sizes_and_shortcuts_that_cannot_bridge_shapes_are_refused(settings: dict, message: str):
     with pytest.raises(ValueError, match=message):
         ResidualBlock(**{"in_channels": 4} | settings)
 

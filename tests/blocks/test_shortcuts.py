@@ -145,6 +145,6 @@ def test_a_gate_is_not_broadcast(kind, out_channels: int):
 
 
 @pytest.mark.parametrize("kind", [ShortcutGate, ExclusiveGate])
-def test_wrong_sizes_of_gates_are_named(kind):
+def test_gates_refuse_channels_below_one(kind):
     with pytest.raises(ValueError, match="in_channels must be at least 1, got 0"):
         kind(0)

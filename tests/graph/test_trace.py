@@ -309,7 +309,7 @@ def test_no_graph():
 
 
 @pytest.mark.parametrize("shape", [(17,), (3, 400), (0,)])
-def test_a_wrong_number_of_elements(shape):
+def test_an_output_must_have_1_to_16_elements(shape):
     output = torch.ones(shape, requires_grad=True) * 2
     with pytest.raises(ValueError, match="output must have 1 to 16 elements, got shape ") as info:
         trace(output, {})

@@ -111,7 +111,7 @@ def test_sizes_that_are_no_integers_are_named(net):
 
 @pytest.mark.parametrize("net", NETS)
 @pytest.mark.parametrize("channels", [10, (10, 0), (10, -20), (10, 20.0)], ids=str)
-def test_wrong_channels_are_named(net, channels):
+def test_channels_must_be_integers_of_at_least_one(net, channels):
     message = re.escape(f"channels must be integers of at least 1, got {channels}")
     with pytest.raises(ValueError, match=message):
         net(channels=channels)

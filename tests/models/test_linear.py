@@ -70,6 +70,6 @@ def test_another_width_is_named_with_the_right_one(model, shape):
         (lambda: LogisticRegression(0), "in_features must be at least 1, got 0"),
     ],
 )
-def test_sizes_below_one(build, message):
+def test_sizes_below_one_are_refused(build, message):
     with pytest.raises(ValueError, match=message):
         build()

@@ -56,12 +56,14 @@ def test_reset_head_updates_the_sizes():
         ([784, 10], {"dropout": 1.0}, r"dropout must lie in \[0, 1\), got 1.0"),
     ],
 )
-def test_wrong_settings_are_named(sizes: list[int], settings: dict, message: str):
+def test_too_few_sizes_sizes_below_one_and_dropout_outside_its_range_are_refused(
+    sizes: list[int], settings: dict, message: str
+):
     with pytest.raises(ValueError, match=message):
         MLP(sizes, **settings)
 
 
-def test_instances_are_refused():
+def test_an_activation_that_is_an_instance_is_refused():
     with pytest.raises(TypeError, match=r"activation must be a class such as .*, got ReLU\(\)"):
         MLP([4, 3, 2], activation=nn.ReLU())
 

@@ -148,7 +148,7 @@ def test_int32_ids_are_ids():
         ({"dropout": 1.5, "num_layers": 1}, "dropout"),
     ],
 )
-def test_wrong_arguments(arguments, message):
+def test_sizes_padding_idx_cell_and_dropout_outside_their_range_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         CharGRUClassifier(**arguments, device="meta")
 
@@ -193,7 +193,7 @@ def test_lengths_beside_an_input_that_has_its_own():
         ([3, 1], TypeError, "must be an int64 tensor, got list"),
     ],
 )
-def test_wrong_lengths(lengths, error, message):
+def test_lengths_must_be_int64_on_the_cpu_and_within_the_steps(lengths, error, message):
     with pytest.raises(error, match=message):
         make()(torch.ones(2, 3, dtype=torch.int64), lengths)
 

@@ -192,7 +192,7 @@ def test_hello_becomes_ohlol_in_the_hidden_state_from_some_starts(name, lr, redu
         ),
     ],
 )
-def test_wrong_arguments(build, message):
+def test_sizes_below_one_unknown_cells_and_a_missing_head_are_refused(build, message):
     with pytest.raises(ValueError, match=message):
         build()
 
@@ -217,20 +217,20 @@ class TestWrongInputs:
             model(torch.zeros(2, 3))
 
     @pytest.mark.parametrize("shape", [(5,), (2, 3, 4), (2, 0)], ids=str)
-    def test_shape(self, model, shape):
+    def test_ids_must_have_two_dimensions_and_a_step(self, model, shape):
         message = f"{type(model).__name__} expects ids of shape (N, T) with T >= 1, got {shape}"
         with pytest.raises(ValueError, match=re.escape(message)):
             model(torch.zeros(shape, dtype=torch.int64))
 
-    def test_text(self, model):
+    def test_a_string_is_refused(self, model):
         with pytest.raises(TypeError, match="inputs must be a tensor, PaddedSequence or PackedSequence"):
             model("hello")
 
-    def test_lengths_twice(self, model):
+    def test_lengths_beside_lengths_are_refused(self, model):
         with pytest.raises(TypeError, match="lengths go with a tensor; PaddedSequence has its own"):
             model(batch_of([[1]]), torch.tensor([1]))
 
-    def test_a_length_beyond_the_end(self, model):
+    def test_a_length_beyond_the_end_is_refused(self, model):
         with pytest.raises(ValueError, match="lengths must lie between 1 and 5, got 6 at index 0"):
             model(HELLO, torch.tensor([6]))
 

@@ -30,7 +30,7 @@ class ConvNormAct(nn.Sequential):
         kernel_size: side of the square kernel.
         stride: step of the kernel.
         padding: zeros around the image; "same-size" keeps height and width at stride 1 (odd kernels).
-        groups: groups of channels that see only each other.
+        groups: number of groups of channels that are convolved separately.
         norm: class of the normalisation, called with ``out_channels``; ``None`` for none.
         activation: class of the activation; ``None`` for none.
         bias: whether the convolution adds a bias; ``None`` means "unless there is a norm".

@@ -27,7 +27,7 @@ class DenseBlock(nn.Module):
         growth_rate: channels that each layer adds.
         num_layers: layers.
         bottleneck: channels between a layer's convolutions, in growth rates.
-        dropout: share of each layer's new values dropped in training.
+        dropout: dropout probability of each layer's new channels' values.
         norm: class of the normalisation, called with the number of channels; ``None`` for none.
         activation: class of the activation; ``None`` for none.
         device: where the parameters live.

@@ -11,7 +11,9 @@ __all__ = ["ExclusiveGate", "ShortcutGate"]
 
 
 class ShortcutGate(Shortcut):
-    """Shortcut-only gating: ``(1 - g) * projection(x) + F(x)`` with ``g = sigmoid(gate(x))``.
+    """Shortcut-only gating: ``(1 - g) * projection(x) + residual``, where ``g = sigmoid(gate(x))``.
+
+    The gate is a 1x1 convolution of the block's input.
 
     Args:
         in_channels: channels of the input.
@@ -22,6 +24,13 @@ class ShortcutGate(Shortcut):
         projection: as in :class:`Shortcut`.
         device: where the parameters live.
         dtype: type of the parameters.
+
+    Shape:
+        - input: ``x`` ``(N, in_channels, H, W)`` and ``residual`` ``(N, out_channels, H', W')``
+        - output: the shape of ``residual``
+
+    Raises:
+        ValueError: if a size is below 1, or the gate's or the projection's shape is not the residual's.
 
     Example:
         >>> gate = ShortcutGate(4, initial_bias=-50.0)  # shut: the plain shortcut
@@ -54,7 +63,7 @@ class ShortcutGate(Shortcut):
         self.reset_parameters()
 
     def forward(self, x: Tensor, residual: Tensor) -> Tensor:
-        """Join the input of a block with the result of its residual branch."""
+        """Join a block's input and its residual; see the class for shapes."""
         gate = check_joins(residual, "gate", self.open(x))
         return (1 - gate) * self.project(x, residual) + residual
 
@@ -64,15 +73,15 @@ class ShortcutGate(Shortcut):
         return torch.sigmoid(self.gate(x))
 
     def reset_parameters(self) -> None:
-        """Draw new weights of the gate and set its bias to ``initial_bias``."""
+        """Initialise the gate's weights and set its bias to ``initial_bias``."""
         self.gate.reset_parameters()
         nn.init.constant_(self.gate.bias, self.initial_bias)  # type: ignore[arg-type]  # it has a bias
 
 
 class ExclusiveGate(ShortcutGate):
-    """Exclusive gating, as in highway networks: ``(1 - g) * projection(x) + g * F(x)``.
+    """Exclusive gating, as in highway networks: ``(1 - g) * projection(x) + g * residual``.
 
-    ``g = sigmoid(gate(x))``; what the gate gives to one path it takes from the other.
+    The gate is that of :class:`ShortcutGate`; the weights of the two paths sum to one.
 
     Args:
         in_channels: channels of the input.
@@ -82,6 +91,12 @@ class ExclusiveGate(ShortcutGate):
         projection: as in :class:`Shortcut`.
         device: where the parameters live.
         dtype: type of the parameters.
+
+    Shape:
+        As in :class:`ShortcutGate`.
+
+    Raises:
+        ValueError: as in :class:`ShortcutGate`.
 
     Example:
         >>> gate = ExclusiveGate(4, initial_bias=50.0)  # open: the residual alone
@@ -93,6 +108,6 @@ class ExclusiveGate(ShortcutGate):
     """
 
     def forward(self, x: Tensor, residual: Tensor) -> Tensor:
-        """Join the input of a block with the result of its residual branch."""
+        """Join a block's input and its residual; see the class for shapes."""
         gate = check_joins(residual, "gate", self.open(x))
         return (1 - gate) * self.project(x, residual) + gate * residual

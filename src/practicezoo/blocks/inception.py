@@ -117,7 +117,7 @@ class InceptionA(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """Join what the four branches see; see the class for shapes."""
+        """Concatenate the branches' outputs; see the class for shapes."""
         check_shape(self, features, ("N", self.in_channels, "H", "W"))
         branches = (self.branch1x1, self.branch5x5, self.branch3x3dbl, self.branch_pool)
         return torch.cat([branch(features) for branch in branches], dim=1)

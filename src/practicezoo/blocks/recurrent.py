@@ -11,7 +11,7 @@ from practicezoo.arguments import check_choice, check_count, check_fraction
 from practicezoo.blocks.checks import check_shape
 from practicezoo.sequences import PaddedSequence
 
-__all__ = ["Cell", "Encoded", "SequenceEncoder", "Sequences"]
+__all__ = ["Cell", "Encoded", "SequenceEncoder", "Sequences", "map_steps"]
 
 Sequences: TypeAlias = Tensor | PaddedSequence | PackedSequence
 Cell: TypeAlias = Literal["rnn", "gru", "lstm"]
@@ -44,7 +44,7 @@ class SequenceEncoder(nn.Module):
         num_layers: layers, one on top of the other.
         bidirectional: whether to read backward as well.
         cell: "rnn" (tanh), "gru" or "lstm".
-        dropout: share of features dropped between layers in training; needs two layers.
+        dropout: probability of dropout between the layers; needs two layers.
         device: where the parameters live.
         dtype: type of the parameters.
 
@@ -120,7 +120,7 @@ class SequenceEncoder(nn.Module):
         return Encoded(outputs, self._join_directions(state))
 
     def reset_parameters(self) -> None:
-        """Draw new parameters, as torch's layer does."""
+        """Initialise the parameters as torch's layer does."""
         self.rnn.reset_parameters()
 
     def _encode_padded(self, inputs: PaddedSequence) -> Encoded:
@@ -142,3 +142,15 @@ class SequenceEncoder(nn.Module):
             with torch.autocast("cpu", enabled=False):
                 return self.rnn(inputs.to(self.rnn.all_weights[0][0].dtype))
         return self.rnn(inputs)
+
+
+def map_steps(
+    function: Callable[[Tensor], Tensor], steps: Tensor | PackedSequence
+) -> Tensor | PackedSequence:
+    """``function`` of every step's values, in the form in which they came."""
+    if isinstance(steps, Tensor):
+        return function(steps)
+    # torch.compile loses the class in steps._replace
+    return PackedSequence(
+        function(steps.data), steps.batch_sizes, steps.sorted_indices, steps.unsorted_indices
+    )

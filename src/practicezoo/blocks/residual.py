@@ -20,7 +20,7 @@ __all__ = ["ResidualBlock"]
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions that learn what to add to their input: ``activation(x + F(x))``.
+    """Two convolutions and a shortcut past them: ``activation(x + F(x))``.
 
     ``residual`` is the branch ``F``, ``shortcut`` joins it with the input. The defaults are the course's
     block; with ``norm=nn.BatchNorm2d`` it equals torchvision's ``BasicBlock``.
@@ -31,10 +31,8 @@ class ResidualBlock(nn.Module):
         mid_channels: channels between the two convolutions; default: ``out_channels``.
         kernel_size: side of both square kernels, odd.
         stride: step of the first convolution.
-        shortcut: "auto" (the identity where shapes agree, else a 1x1 convolution), "identity", "conv1x1",
-            "conv3x3", "pad", "scale", "exclusive_gate", "shortcut_gate", "dropout", a
-            :class:`~practicezoo.blocks.Shortcut` with settings of its own, or any module, whose output is
-            added to the residual. Convolutions among them are normalised as the block ends: with
+        shortcut: a name (see below), a :class:`~practicezoo.blocks.Shortcut` with settings of its own, or
+            any module, whose output is added to the residual. Its convolutions are normalised with
             ``norm``, unless ``preactivation``.
         norm: class of the normalisation, called with the number of channels; ``None`` for none.
         activation: class of the activation; ``None`` for none.
@@ -45,6 +43,18 @@ class ResidualBlock(nn.Module):
         bias: whether convolutions add a bias; ``None`` means "unless there is a norm".
         device: where the parameters live.
         dtype: type of the parameters.
+
+    Shortcuts by name:
+
+    - "auto": the identity where input and output have the same shape, else "conv1x1"; the last four start
+      from it
+    - "identity": the input itself
+    - "conv1x1", "conv3x3": a convolution
+    - "pad": every ``stride``-th pixel, and channels of zeros; no parameters
+    - "scale": half the input plus half the residual, as :class:`~practicezoo.blocks.Scale`
+    - "exclusive_gate", "shortcut_gate": :class:`~practicezoo.blocks.ExclusiveGate` and
+      :class:`~practicezoo.blocks.ShortcutGate`
+    - "dropout": dropout of the input with probability 0.5
 
     Shape:
         - input: ``(N, in_channels, H, W)``
@@ -110,7 +120,7 @@ class ResidualBlock(nn.Module):
             self._zero_residual()
 
     def forward(self, features: Tensor) -> Tensor:
-        """Add what the residual branch found; see the class for shapes."""
+        """Add the shortcut to the residual; see the class for shapes."""
         check_shape(self, features, ("N", self.in_channels, "H", "W"))
         return self.activation(self.shortcut(features, self.residual(features)))
 

@@ -1,8 +1,7 @@
-"""Ways past a residual branch and back into it, after He et al. 2016 (arXiv:1603.05027).
+"""Shortcuts of residual blocks, after He et al. 2016 (arXiv:1603.05027).
 
 A shortcut joins the input ``x`` of a block with the result ``F(x)`` of its residual branch:
-``shortcut(x, F(x))``. :class:`Shortcut` adds them; the others weigh them first. ``SHORTCUTS`` holds the
-named ones that :class:`~practicezoo.ResidualBlock` knows.
+``shortcut(x, F(x))``. :class:`Shortcut` adds them; the others weight them first.
 """
 
 from torch import Tensor, nn
@@ -40,7 +39,7 @@ class Shortcut(nn.Module):
         self.projection = nn.Identity() if projection is None else projection
 
     def forward(self, x: Tensor, residual: Tensor) -> Tensor:
-        """Join the input of a block with the result of its residual branch."""
+        """Join a block's input and its residual; see the class for shapes."""
         return self.project(x, residual) + residual
 
     def project(self, x: Tensor, residual: Tensor) -> Tensor:
@@ -49,11 +48,11 @@ class Shortcut(nn.Module):
 
 
 class Scale(Shortcut):
-    """Constant scaling: ``shortcut * projection(x) + residual * F(x)``; (1, 1) is plain addition.
+    """Constant scaling: a weighted sum of projected input and residual; (1, 1) is plain addition.
 
     Args:
         projection: as in :class:`Shortcut`.
-        shortcut: factor of the input.
+        shortcut: factor of the projected input.
         residual: factor of the residual.
 
     Example:
@@ -72,7 +71,7 @@ class Scale(Shortcut):
         self.residual = residual
 
     def forward(self, x: Tensor, residual: Tensor) -> Tensor:
-        """Join the input of a block with the result of its residual branch."""
+        """Join a block's input and its residual; see the class for shapes."""
         return self.shortcut * self.project(x, residual) + self.residual * residual
 
     def extra_repr(self) -> str:

@@ -1,4 +1,4 @@
-"""The chain rule as the course draws it: multiply along each path, sum over the paths."""
+"""The chain rule over paths: multiply the derivatives along each path, sum over the paths."""
 
 import math
 from typing import TYPE_CHECKING

@@ -42,7 +42,7 @@ def mnist_mlp(
         hidden_sizes: values of each hidden layer.
         activation: class of the activation after each hidden layer; ``None`` for none.
         norm: class of the normalisation of each hidden layer; ``None`` for none.
-        dropout: share of each hidden layer's values dropped in training.
+        dropout: dropout probability after each hidden layer.
         device: where the parameters live.
         dtype: type of the parameters.
 
@@ -71,16 +71,16 @@ def diabetes_mlp(
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
 ) -> MLP:
-    """The course's network for a table with a yes-or-no target, 8-6-4-1, as an :class:`~practicezoo.MLP`.
+    """The course's network for a table with a binary target, 8-6-4-1, as an :class:`~practicezoo.MLP`.
 
-    Its output is the logit of a yes, ``(N, 1)``: the last sigmoid is in ``nn.BCEWithLogitsLoss``.
+    Its output is the logit of the positive class, ``(N, 1)``; ``nn.BCEWithLogitsLoss`` has the last sigmoid.
 
     Args:
         in_features: values of a sample.
         hidden_sizes: values of each hidden layer.
         activation: class of the activation after each hidden layer; ``None`` for none.
         norm: class of the normalisation of each hidden layer; ``None`` for none.
-        dropout: share of each hidden layer's values dropped in training.
+        dropout: dropout probability after each hidden layer.
         device: where the parameters live.
         dtype: type of the parameters.
 

@@ -1,4 +1,4 @@
-"""What the image classifiers share: a feature extractor, a linear head, and a check of the images."""
+"""Base of the image classifiers: a feature extractor, a linear head, and a check of the images."""
 
 import copy
 from collections import OrderedDict
@@ -10,12 +10,12 @@ from practicezoo.arguments import check_count
 from practicezoo.blocks import ConvNormAct
 from practicezoo.blocks.checks import check_shape
 from practicezoo.blocks.factories import ActivationFactory, NormFactory, build_activation
-from practicezoo.models.classifier import new_head
+from practicezoo.models.classifier import Classifier
 
 __all__ = ["ImageClassifier", "conv_pool"]
 
 
-class ImageClassifier(nn.Module):
+class ImageClassifier(Classifier):
     """Feature extractor, flattening, linear head; takes images of one size only.
 
     The size of the head's input is derived by running ``features`` once without data (on the meta
@@ -67,11 +67,6 @@ class ImageClassifier(nn.Module):
         self.features = features
         self.head = nn.Linear(self._count_features(), num_classes, device=device, dtype=dtype)
 
-    @property
-    def num_classes(self) -> int:
-        """Classes that the head tells apart."""
-        return self.head.out_features
-
     def forward(self, images: Tensor) -> Tensor:
         """Logits ``(N, num_classes)`` of a batch of images; see the class for shapes."""
         return self.head(self.forward_features(images).flatten(1))
@@ -81,13 +76,6 @@ class ImageClassifier(nn.Module):
         shape = ("N", self.in_channels, self.image_size, self.image_size)
         check_shape(self, images, shape, floating=True, noun="images")
         return self.features(images)
-
-    def reset_head(self, num_classes: int) -> None:
-        """Replace the head by a fresh one, to fine-tune on other classes.
-
-        Make the optimizer afterwards: one that was made before still holds the old parameters.
-        """
-        self.head = new_head(self.head, num_classes)
 
     def _count_features(self) -> int:
         features = copy.deepcopy(self.features).to("meta").eval()

@@ -54,7 +54,7 @@ class LinearRegression(nn.Linear):
 
 
 class LogisticRegression(nn.Linear):
-    """The logit of a yes-or-no question: a weighted sum of the features plus a bias.
+    """Binary classification by the logit, a weighted sum of the features plus a bias.
 
     Train it with ``nn.BCEWithLogitsLoss`` and targets ``(N, 1)`` of 0 and 1. Weight, bias, their names and
     their start are those of ``nn.Linear``.
@@ -96,5 +96,5 @@ class LogisticRegression(nn.Linear):
         return super().forward(inputs)
 
     def predict_proba(self, inputs: Tensor) -> Tensor:
-        """The probability of a yes, ``(N, 1)``: the sigmoid of the logits."""
+        """The probability of the positive class, ``(N, 1)``: the sigmoid of the logits."""
         return self(inputs).sigmoid()

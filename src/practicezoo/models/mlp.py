@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from practicezoo.arguments import check_counts, check_fraction
 from practicezoo.blocks.checks import check_tensor
 from practicezoo.blocks.factories import ActivationFactory, NormFactory, build_activation, build_norm
-from practicezoo.models.classifier import new_head
+from practicezoo.models.classifier import Classifier
 
 __all__ = ["MLP"]
 
 
-class MLP(nn.Module):
+class MLP(Classifier):
     """Linear layers with activations between them; images are flattened.
 
     Args:
@@ -23,7 +23,7 @@ class MLP(nn.Module):
         activation: class of the activation after each hidden layer; ``None`` for none.
         norm: class of the normalisation of each hidden layer, such as ``nn.BatchNorm1d``; ``None`` for
             none.
-        dropout: share of each hidden layer's values dropped in training.
+        dropout: dropout probability after each hidden layer.
         device: where the parameters live.
         dtype: type of the parameters.
 
@@ -72,11 +72,6 @@ class MLP(nn.Module):
         self.sizes = tuple(sizes)
         self.head = nn.Linear(sizes[-2], sizes[-1], device=device, dtype=dtype)
 
-    @property
-    def num_classes(self) -> int:
-        """Values of the output."""
-        return self.head.out_features
-
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits ``(N, sizes[-1])`` of a batch of samples; see the class for shapes."""
         return self.head(self.forward_features(inputs))
@@ -87,11 +82,8 @@ class MLP(nn.Module):
         return self.features(inputs.flatten(1))
 
     def reset_head(self, num_classes: int) -> None:
-        """Replace the last layer by a fresh one, to fine-tune on other classes.
-
-        Make the optimizer afterwards: one that was made before still holds the old parameters.
-        """
-        self.head = new_head(self.head, num_classes)
+        """As in every classifier; the last of ``sizes`` follows."""
+        super().reset_head(num_classes)
         self.sizes = (*self.sizes[:-1], num_classes)
 
     def _check_inputs(self, inputs: Tensor) -> None:

@@ -4,14 +4,14 @@ import torch
 from torch import Tensor, nn
 
 from practicezoo.arguments import check_count
-from practicezoo.blocks.recurrent import Cell, SequenceEncoder, Sequences
-from practicezoo.models.characters import check_ids, map_steps, without_padding
-from practicezoo.models.classifier import new_head
+from practicezoo.blocks.recurrent import Cell, SequenceEncoder, Sequences, map_steps
+from practicezoo.models.characters import check_ids, without_padding
+from practicezoo.models.classifier import Classifier
 
 __all__ = ["CharGRUClassifier"]
 
 
-class CharGRUClassifier(nn.Module):
+class CharGRUClassifier(Classifier):
     """Classifies a text from its characters: embedding, bidirectional GRU, linear head.
 
     The logits of a text depend on that text alone: not on its batch, its padding, or the form in
@@ -24,8 +24,7 @@ class CharGRUClassifier(nn.Module):
         hidden_size: features of the hidden state, in each direction.
         num_layers: recurrent layers.
         bidirectional: whether to read backward as well.
-        dropout: share of features dropped in training, between the recurrent layers and of the final
-            state.
+        dropout: dropout probability between the recurrent layers and of the final state.
         cell: "rnn", "gru" or "lstm".
         padding_idx: the id of padding; its embedding is zero and stays so.
         device: where the parameters live.
@@ -92,11 +91,6 @@ class CharGRUClassifier(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(self.encoder.out_features, num_classes, device=device, dtype=dtype)
 
-    @property
-    def num_classes(self) -> int:
-        """Classes that the head tells apart."""
-        return self.head.out_features
-
     def forward(self, inputs: Sequences, lengths: Tensor | None = None) -> Tensor:
         """Logits ``(N, num_classes)`` of a batch of texts; see the class for shapes."""
         return self.head(self.dropout(self.forward_features(inputs, lengths)))
@@ -105,13 +99,6 @@ class CharGRUClassifier(nn.Module):
         """The final state before the head, ``(N, encoder.out_features)``."""
         steps = without_padding(self, inputs, lengths)  # before the embedding: padding is not even looked up
         return self.encoder(map_steps(self._embed, steps)).final_state
-
-    def reset_head(self, num_classes: int) -> None:
-        """Replace the head by a fresh one, to fine-tune on other classes.
-
-        Make the optimizer afterwards: one that was made before still holds the old parameters.
-        """
-        self.head = new_head(self.head, num_classes)
 
     def _embed(self, ids: Tensor) -> Tensor:
         check_ids(ids, self.num_chars)

@@ -1,4 +1,4 @@
-"""A tagger that calls a recurrent cell step by step: the lesson on what a recurrent layer does."""
+"""A tagger that calls a recurrent cell at each step: the lesson on what a recurrent layer does."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -7,17 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from practicezoo.arguments import check_choice, check_count
-from practicezoo.blocks.recurrent import Cell, Sequences
-from practicezoo.models.characters import (
-    HeadFactory,
-    build_head,
-    check_ids,
-    classes_second,
-    map_steps,
-    one_hot,
-    without_padding,
-)
-from practicezoo.models.tagger import CharTagger
+from practicezoo.blocks.recurrent import Cell, Sequences, map_steps
+from practicezoo.models.characters import check_ids, without_padding
+from practicezoo.models.tagger import CharTagger, HeadFactory, build_head, classes_second, one_hot
 
 __all__ = ["StepwiseTagger"]
 
@@ -29,13 +21,12 @@ CELLS: dict[str, Callable[..., nn.RNNCellBase]] = {
 
 
 class StepwiseTagger(nn.Module):
-    """Classifies every character of a text, walking a cell over it one character at a time.
+    """Classifies every character of a text with a recurrent cell that is called once for each step.
 
     The same network as a :class:`CharTagger` of one layer with ``embedding_dim=None``, written as the loop
-    that the layer hides: characters come in as one-hot vectors, and at each step the hidden state, or
-    a head on it, gives the logits. The parameters have the same names and shapes, but for
-    ``encoder.rnn.weight_ih_l0`` and its like, which are ``rnn.weight_ih`` here; :meth:`load_layer` takes
-    them over.
+    inside that layer: the inputs are one-hot vectors, and the logits of a step are the hidden state, or a
+    head of it. Parameters have the same shapes; ``encoder.rnn.weight_ih_l0`` and its like are called
+    ``rnn.weight_ih`` here, and :meth:`load_layer` copies them.
 
     Args:
         num_chars: character ids, padding included; ``len(vocab)``.
@@ -97,10 +88,10 @@ class StepwiseTagger(nn.Module):
         return classes_second(map_steps(lambda ids: torch.cat(self._walk(ids.split(sizes))), steps), inputs)
 
     def load_layer(self, tagger: CharTagger) -> None:
-        """Take over the parameters of a tagger that does the same in one call.
+        """Copy the parameters of a :class:`CharTagger` that computes the same in one call.
 
         Raises:
-            ValueError: if ``tagger`` has an embedding, several layers or two directions.
+            ValueError: if ``tagger`` has an embedding, more than one layer or two directions.
             RuntimeError: if its parameters have other sizes.
 
         Example:
@@ -123,7 +114,7 @@ class StepwiseTagger(nn.Module):
         )
 
     def _walk(self, steps: Iterable[Tensor]) -> list[Tensor]:
-        """Each step's logits; a step has the ids of the sequences that have not ended."""
+        """The logits of each step; a step holds the ids of the sequences that have not ended."""
         dtype = self.rnn.weight_ih.dtype
         state: Any = None  # for an LSTM a pair
         logits = []

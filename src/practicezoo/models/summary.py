@@ -2,13 +2,20 @@
 
 import copy
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
+from numbers import Integral
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+from torch.utils._pytree import tree_leaves, tree_map
+
+from practicezoo.arguments import shorten
+from practicezoo.batches import call_model, move_to, unwrap
 
 __all__ = ["LayerSummary", "ModelSummary", "model_summary"]
 
@@ -75,21 +82,26 @@ class ModelSummary:
         )
 
 
-def model_summary(
-    model: nn.Module, input_size: Sequence[int], *, dtype: torch.dtype | None = None
-) -> ModelSummary:
-    """Print a table of the model's layers, as they run on an input of ``input_size``.
+def model_summary(model: nn.Module, inputs: Any, *, dtype: torch.dtype | None = None) -> ModelSummary:
+    """Print a table of the model's layers, as they run on ``inputs``.
 
-    Nothing is computed: a copy of the model runs on the meta device, where tensors have only shapes.
+    A copy of the model runs: for a shape on the meta device, where nothing is computed, for example inputs
+    on the CPU. Lazy modules of the copy take their sizes from the inputs.
 
     Args:
-        model: any model of one input tensor.
-        input_size: shape of the input, batch included.
-        dtype: type of the input; default: int64 if the model begins with an embedding or has ``num_chars``,
-            else that of its parameters.
+        model: any model.
+        inputs: shape of its one input tensor, batch included; or example inputs as :func:`~practicezoo.fit`
+            passes them: a tensor, a PaddedSequence or PackedSequence, a tuple of positional arguments,
+            or a dict of keywords.
+        dtype: type of an input that is given by its shape; default: int64 if the model begins with an
+            embedding or has ``num_chars``, else that of its parameters.
 
     Returns:
         The table as data.
+
+    Raises:
+        TypeError: if ``inputs`` are neither a shape nor hold a tensor, or do not fit the model's ``forward``.
+        ValueError: if ``dtype`` is given beside example inputs.
 
     Example:
         >>> from practicezoo.models import CNN
@@ -109,13 +121,15 @@ def model_summary(
     def record(name: str, _module: nn.Module, _inputs: Any, output: Any) -> None:
         shapes[name] = _first_shape(output)
 
-    copied = copy.deepcopy(model).to("meta").eval()
+    model = unwrap(model)
+    device, example = _example(model, inputs, dtype)
+    copied = _copy_to(device, model).eval()
     for name, module in copied.named_modules():
         if _is_layer(module):
             module.register_forward_hook(partial(record, name))
-    inputs = torch.zeros(*input_size, dtype=dtype or _input_dtype(model), device="meta")
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        copied(inputs)
+    # fork_rng: lazy modules initialise their parameters
+    with torch.no_grad(), torch.random.fork_rng(devices=[]), FlopCounterMode(display=False) as counter:
+        call_model(copied, example)
     # two floating-point operations, a product and a sum, are one multiply-add
     counts = {name: sum(flops.values()) // 2 for name, flops in counter.get_flop_counts().items()}
     root = type(model).__name__
@@ -131,11 +145,36 @@ def model_summary(
     )
     summary = ModelSummary(
         layers,
-        num_parameters=sum(parameter.numel() for parameter in model.parameters()),
+        num_parameters=sum(copied.get_parameter(name).numel() for name, _ in model.named_parameters()),
         multiply_adds=counts.get("Global", 0),
     )
     sys.stdout.write(f"{summary}\n")
     return summary
+
+
+def _example(model: nn.Module, inputs: Any, dtype: torch.dtype | None) -> tuple[str, Any]:
+    """The device to run on and what to run: where only a shape is known, nothing is computed."""
+    if isinstance(inputs, list | tuple) and all(isinstance(size, Integral) for size in inputs):
+        return "meta", torch.zeros(tuple(inputs), dtype=dtype or _input_dtype(model), device="meta")
+    inputs = dict(inputs) if isinstance(inputs, Mapping) else inputs
+    if not any(isinstance(leaf, Tensor) for leaf in tree_leaves(inputs)):
+        raise TypeError(f"inputs must be a shape or hold the tensors of an example, got {shorten(inputs)}")
+    if dtype is not None:
+        raise ValueError(f"dtype goes with a shape, but inputs are an example of their own, got {dtype}")
+    device = "meta" if any(p.device.type == "meta" for p in model.parameters()) else "cpu"
+    copied = tree_map(lambda leaf: leaf.detach().clone() if isinstance(leaf, Tensor) else leaf, inputs)
+    return device, move_to(copied, device)
+
+
+def _copy_to(device: str, model: nn.Module) -> nn.Module:
+    """A copy on that device, in which lazy modules are still lazy."""
+    # deepcopy cannot copy lazy buffers, and moving lazy parameters to meta makes them plain ones
+    memo: dict[int, Any] = {}
+    for tensor in chain(model.parameters(), model.buffers()):
+        if is_lazy(tensor):
+            kind: Any = type(tensor)
+            memo[id(tensor)] = kind(device=device, dtype=tensor.dtype)
+    return copy.deepcopy(model, memo).to(device)
 
 
 def _is_layer(module: nn.Module) -> bool:

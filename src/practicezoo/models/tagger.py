@@ -1,22 +1,19 @@
-"""Networks that say something of every character of a text: the lesson that turns hello into ohlol."""
+"""Networks that classify every character of a text: the lesson that turns hello into ohlol."""
+
+from collections.abc import Callable
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from practicezoo.arguments import check_count
-from practicezoo.blocks.recurrent import Cell, SequenceEncoder, Sequences
-from practicezoo.models.characters import (
-    build_head,
-    check_ids,
-    classes_second,
-    map_steps,
-    one_hot,
-    without_padding,
-)
+from practicezoo.blocks.recurrent import Cell, SequenceEncoder, Sequences, map_steps
+from practicezoo.models.characters import check_ids, without_padding
 
-__all__ = ["CharTagger"]
+__all__ = ["CharTagger", "HeadFactory", "build_head", "classes_second", "one_hot"]
 
-from practicezoo.models.characters import HeadFactory
+HeadFactory: TypeAlias = Callable[..., nn.Module]
 
 
 class CharTagger(nn.Module):
@@ -35,7 +32,7 @@ class CharTagger(nn.Module):
         hidden_size: features of the hidden state, in each direction.
         num_layers: recurrent layers.
         bidirectional: whether to read backward as well.
-        dropout: share of features dropped in training, between the recurrent layers.
+        dropout: dropout probability between the recurrent layers.
         cell: "rnn", "gru" or "lstm".
         head: class of the layer from hidden state to logits; ``None`` for none: then the hidden state
             itself is the logits.
@@ -117,3 +114,37 @@ class CharTagger(nn.Module):
         if self.embedding is None:
             return one_hot(ids, self.num_chars, next(self.encoder.parameters()).dtype)
         return self.embedding(ids)
+
+
+def one_hot(ids: Tensor, num_chars: int, dtype: torch.dtype) -> Tensor:
+    """A one at each id's place among zeros, ``(..., num_chars)``: torch's own gives integers only."""
+    return (ids.unsqueeze(-1) == torch.arange(num_chars, device=ids.device)).to(dtype)
+
+
+def build_head(
+    head: HeadFactory | None,
+    in_features: int,
+    num_classes: int,
+    *,
+    device: torch.device | str | None,
+    dtype: torch.dtype | None,
+) -> nn.Module:
+    """The layer from hidden state to logits; the identity for ``None``."""
+    if head is None:
+        if in_features != num_classes:
+            raise ValueError(
+                f"without a head the hidden state must have num_classes={num_classes} features, "
+                f"got {in_features}"
+            )
+        return nn.Identity()
+    if isinstance(head, nn.Module) or not callable(head):
+        raise TypeError(f"head must be a class such as nn.Linear, got {head!r}")
+    return head(in_features, num_classes, device=device, dtype=dtype)
+
+
+def classes_second(logits: Tensor | PackedSequence, inputs: Sequences) -> Tensor:
+    """Logits of real steps as ``(N, classes, T)``, padded to the input's own T."""
+    if isinstance(logits, PackedSequence):
+        num_steps = None if isinstance(inputs, PackedSequence) else inputs.data.shape[1]
+        logits, _ = pad_packed_sequence(logits, batch_first=True, total_length=num_steps)
+    return logits.transpose(1, 2)
