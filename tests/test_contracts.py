@@ -124,6 +124,13 @@ def pad(inputs, *, extra=2):
     return PaddedSequence(torch.cat([inputs, padding], dim=1), lengths)
 
 
+def skip_what_torch_cannot_compile(entry):
+    """The compiler of torch 2.6 runs the kernel that pads logits on tensors without data."""
+    taggers = {practicezoo.models.CharTagger, practicezoo.models.StepwiseTagger}
+    if entry.module in taggers and torch.__version__.startswith("2.6."):
+        pytest.skip("torch 2.6 cannot compile pad_packed_sequence")
+
+
 def in_form(form, entry, dtype=torch.float32):
     """Three sequences as a recurrent module's arguments: padded, packed, or a tensor with lengths."""
     padded = pad(entry.example(3, dtype))
@@ -317,6 +324,7 @@ def test_compile(entry):
 @pytest.mark.parametrize("form", FORMS)
 @ignore_grad_access
 def test_compile_takes_sequences_in_every_form(entry, form):
+    skip_what_torch_cannot_compile(entry)
     torch.compiler.reset()
     module = ready(entry)
     compiled = torch.compile(module, backend="eager")
@@ -341,6 +349,7 @@ def test_the_default_compiler_trains_on_sequences_in_every_form(form):
 @over([entry for entry in MODELS if entry.registered in {"names_gru", "hello_rnn_cell"}])
 @ignore_grad_access
 def test_fit_trains_a_compiled_model_on_padded_sequences_as_the_model_itself(entry):
+    skip_what_torch_cannot_compile(entry)
     torch.compiler.reset()
     plain = entry.build()
     compiled = torch.compile(copy.deepcopy(plain), backend="aot_eager")

@@ -12,10 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
+from torch.nn.utils.rnn import PackedSequence
 from torch.utils._pytree import tree_leaves, tree_map
 
 from practicezoo.arguments import shorten
 from practicezoo.batches import call_model, move_to, unwrap
+from practicezoo.blocks.recurrent import map_steps
 
 __all__ = ["LayerSummary", "ModelSummary", "model_summary"]
 
@@ -157,13 +159,24 @@ def _example(model: nn.Module, inputs: Any, dtype: torch.dtype | None) -> tuple[
     if isinstance(inputs, list | tuple) and all(isinstance(size, Integral) for size in inputs):
         return "meta", torch.zeros(tuple(inputs), dtype=dtype or _input_dtype(model), device="meta")
     inputs = dict(inputs) if isinstance(inputs, Mapping) else inputs
-    if not any(isinstance(leaf, Tensor) for leaf in tree_leaves(inputs)):
+    leaves = tree_leaves(inputs, is_leaf=_is_packed)
+    if not any(isinstance(leaf, (Tensor, PackedSequence)) for leaf in leaves):
         raise TypeError(f"inputs must be a shape or hold the tensors of an example, got {shorten(inputs)}")
     if dtype is not None:
         raise ValueError(f"dtype goes with a shape, but inputs are an example of their own, got {dtype}")
     device = "meta" if any(p.device.type == "meta" for p in model.parameters()) else "cpu"
-    copied = tree_map(lambda leaf: leaf.detach().clone() if isinstance(leaf, Tensor) else leaf, inputs)
+    copied = tree_map(_clone, inputs, is_leaf=_is_packed)
     return device, move_to(copied, device)
+
+
+def _is_packed(value: Any) -> bool:
+    return isinstance(value, PackedSequence)  # torch 2.6 does not know it as a pytree
+
+
+def _clone(leaf: Any) -> Any:
+    if isinstance(leaf, (Tensor, PackedSequence)):
+        return map_steps(lambda tensor: tensor.detach().clone(), leaf)
+    return leaf
 
 
 def _copy_to(device: str, model: nn.Module) -> nn.Module:
