@@ -2,6 +2,7 @@
 
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -95,3 +96,22 @@ def test_they_work_in_a_spawned_worker(collate):
     assert targets.tolist() == [3, 1, 2]
     packed = inputs if collate is pack_collate else inputs.pack()
     assert [ids.tolist() for ids in unpack_sequence(packed)] == [[1, 2, 3], [1], [1, 2]]
+
+
+def test_targets_of_steps_are_padded_with_what_losses_leave_out():
+    batch = [(torch.tensor([5, 6, 7]), torch.tensor([1, 2, 3])), (torch.tensor([8]), torch.tensor([4]))]
+    for collate in (pad_collate, pack_collate):
+        assert collate(batch)[1].tolist() == [[1, 2, 3], [4, -100, -100]]
+
+
+def test_arrays_and_lists_are_sequences():
+    inputs, targets = pad_collate([(np.array([5, 6]), [1, 0]), ([7], [1])])
+    assert (inputs.data.tolist(), targets.tolist()) == ([[5, 6], [7, 0]], [[1, 0], [1, -100]])
+
+
+def test_a_sample_that_is_no_sequence_is_named():
+    with pytest.raises(TypeError, match="sequences must be tensors, arrays or numbers, got 'Li' at index 1"):
+        pad_collate([(torch.tensor([1]), 0), ("Li", 0)])
+    message = r"one value for each step of their sequence, got shape \(2,\) for 3 steps at index 0"
+    with pytest.raises(ValueError, match=message):
+        pad_collate([(torch.arange(3), torch.ones(2)), (torch.arange(1), torch.ones(1))])

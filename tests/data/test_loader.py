@@ -1,5 +1,8 @@
 """TensorLoader: a DataLoader's batches, cut from whole tensors."""
 
+import copy
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -55,11 +58,45 @@ def test_without_a_generator_the_global_one_draws():
     assert torch.equal(first, torch.randperm(10))
 
 
-def test_without_shuffling_nothing_is_drawn_or_copied():
+def test_without_shuffling_nothing_is_sampled():
     before = torch.get_rng_state()
     first, *_ = TensorLoader(INPUTS, batch_size=4)
     assert torch.equal(torch.get_rng_state(), before)
-    assert first[0].data_ptr() == INPUTS.data_ptr()
+    assert torch.equal(first[0], INPUTS[:4])
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_what_is_done_to_a_batch_never_reaches_the_users_tensors(shuffle):
+    padded = PaddedSequence(torch.arange(8.0).view(4, 2), torch.tensor([2, 1, 2, 2]))
+    data = (torch.randn(4, 2), padded, {"a": torch.randn(4)})
+    kept = [data[0], padded.data, padded.lengths, data[2]["a"]]
+    before = copy.deepcopy(kept)
+    for first, sequences, table in TensorLoader(*data, batch_size=2, shuffle=shuffle):
+        for tensor in (first, sequences.data, sequences.lengths, table["a"]):
+            tensor.zero_()
+    torch.testing.assert_close(kept, before)
+
+
+def test_arrays_columns_and_dicts_are_batched():
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"x": [1.0, 2.0, 3.0]})
+    array = np.arange(3)
+    loader = TensorLoader({"x": table["x"], "y": array}, array, batch_size=2)
+    inputs, targets = next(iter(loader))
+    assert (inputs["x"].tolist(), inputs["y"].tolist(), targets.tolist()) == ([1.0, 2.0], [0, 1], [0, 1])
+    targets.zero_()
+    assert array.tolist() == [0, 1, 2]
+
+
+def test_targets_of_steps_are_trimmed_with_their_sequences():
+    lengths = torch.tensor([1, 2, 4])
+    inputs = PaddedSequence(torch.ones(3, 4, dtype=torch.long), lengths)
+    targets = torch.ones(3, 4, dtype=torch.long).masked_fill(torch.arange(4) >= lengths[:, None], -100)
+    (sequences, steps), _ = TensorLoader(inputs, targets, batch_size=2)
+    assert sequences.data.shape == steps.shape == (2, 2)
+    several = torch.ones(3, 4, dtype=torch.long)  # four labels of each sequence
+    (_, labels), _ = TensorLoader(inputs, several, batch_size=2)
+    assert labels.shape == (2, 4)
 
 
 def test_transform_gets_the_inputs_of_a_whole_batch():
@@ -359,11 +396,11 @@ def test_wrong_arguments(tensors, batch_size, message):
     ("data", "got"),
     [
         ([1, 2, 3], "list$"),
-        (INPUTS.numpy(), "ndarray$"),
+        (np.array(["a"]), "an array of <U1$"),
         (synthetic_digits(3, seed=0), r"ImageTensors \(its method tensors\(\) gives them\)"),
     ],
     ids=["list", "array", "images"],
 )
 def test_what_is_no_tensor(data, got):
-    with pytest.raises(TypeError, match=f"tensors must be tensors or padded sequences, got {got}"):
+    with pytest.raises(TypeError, match=f"tensors must be tensors, padded sequences, arrays .*, got {got}"):
         TensorLoader(data, batch_size=2)

@@ -398,3 +398,40 @@ def test_messages_stay_short(row):
     with pytest.raises(ValueError, match="row 1") as caught:
         NameDataset([row], classes=["Korean"])
     assert len(str(caught.value)) < 300
+
+
+class TestHeaders:
+    ROWS = "Kim,Korean\nNovak,Czech\n"
+
+    @pytest.mark.parametrize("header", ["name,country", "surname,nationality", "\ufeffName,Class"])
+    def test_a_header_is_never_a_sample(self, header, tmp_path):
+        path = tmp_path / "names.csv"
+        path.write_text(f"{header}\n{self.ROWS}", encoding="utf-8")
+        assert NameDataset(path).classes == ["Czech", "Korean"]
+
+    def test_columns_are_found_by_place_or_name(self, tmp_path):
+        path = tmp_path / "names.csv"
+        path.write_text("id,country,name\n1,Korean,Kim\n2,Czech,Novak\n")
+        for settings in (
+            {"name_column": 2, "label_column": 1},
+            {"name_column": "name", "label_column": "country"},
+        ):
+            dataset = NameDataset(path, **settings)
+            assert (dataset.names, dataset.labels) == (["Kim", "Novak"], ["Korean", "Czech"])
+        with pytest.raises(ValueError, match=r"columns must be named in the header, .*, got 'surname'"):
+            NameDataset(path, name_column="surname", label_column="country")
+        with pytest.raises(ValueError, match=r"columns must lie in \[0, 3\), got 3"):
+            NameDataset(path, name_column=3)
+
+    def test_what_may_be_either_is_refused(self, tmp_path):
+        path = tmp_path / "names.csv"
+        path.write_text(f"Name,Korean\n{self.ROWS}")
+        with pytest.raises(ValueError, match=r"may be a header or a sample: say which with header=True or"):
+            NameDataset(path)
+        assert len(NameDataset(path, header=True)) == 2
+        assert len(NameDataset(path, header=False)) == 3
+
+    def test_a_table_of_pandas_is_told_how(self):
+        pandas = pytest.importorskip("pandas")
+        with pytest.raises(TypeError, match=r"got a DataFrame: give zip\(table\['name'\]"):
+            NameDataset(pandas.DataFrame({"name": ["Kim"], "label": ["Korean"]}))

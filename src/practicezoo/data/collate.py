@@ -11,6 +11,8 @@ from practicezoo.sequences import PaddedSequence
 
 __all__ = ["pack_collate", "pad_collate"]
 
+IGNORED = -100  # torch's default for targets that do not count
+
 
 def pad_collate(batch: Sequence[tuple[Tensor, Any]]) -> tuple[PaddedSequence, Tensor]:
     """Collate ``(sequence, target)`` samples into a padded batch, zeros behind each sequence.
@@ -19,10 +21,12 @@ def pad_collate(batch: Sequence[tuple[Tensor, Any]]) -> tuple[PaddedSequence, Te
     keep the batch's order.
 
     Args:
-        batch: samples, each a tensor ``(T, ...)`` and a target (a number or a tensor).
+        batch: samples, each a sequence ``(T, ...)`` (a tensor, an array or a list of numbers) and a target: a
+            number, a tensor of one shape in all samples, or one value for each step ``(T,)``.
 
     Returns:
-        The sequences with their lengths, and the targets as a tensor ``(N, ...)``.
+        The sequences with their lengths, and the targets as a tensor ``(N, ...)``; targets of steps are
+        padded with -100, which losses leave out.
 
     Raises:
         ValueError: if the batch is empty, or a sequence in it is (the message gives its index).
@@ -37,14 +41,35 @@ def pad_collate(batch: Sequence[tuple[Tensor, Any]]) -> tuple[PaddedSequence, Te
     """
     if len(batch) == 0:
         raise ValueError("batch must hold at least one sample, got none")
-    sequences = [sample[0] for sample in batch]
+    sequences = [_as_tensor("sequences", sample[0], index) for index, sample in enumerate(batch)]
     for index, sequence in enumerate(sequences):
-        if len(sequence) == 0:
+        if sequence.ndim == 0 or len(sequence) == 0:
             raise ValueError(f"sequences must have at least one step, got an empty one at index {index}")
-    lengths = torch.tensor([len(sequence) for sequence in sequences])
-    targets = [sample[1] for sample in batch]
-    stacked = torch.stack(targets) if isinstance(targets[0], Tensor) else torch.tensor(targets)
-    return PaddedSequence(pad_sequence(sequences, batch_first=True), lengths), stacked
+    lengths = torch.tensor([len(sequence) for sequence in sequences], device="cpu")
+    targets = [_as_tensor("targets", sample[1], index) for index, sample in enumerate(batch)]
+    return PaddedSequence(pad_sequence(sequences, batch_first=True), lengths), _join(targets, sequences)
+
+
+def _as_tensor(argument: str, value: Any, index: int) -> Tensor:
+    try:
+        return value if isinstance(value, Tensor) else torch.as_tensor(value, device="cpu")
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(
+            f"{argument} must be tensors, arrays or numbers, got {value!r:.60} at index {index}"
+        ) from error
+
+
+def _join(targets: list[Tensor], sequences: list[Tensor]) -> Tensor:
+    """The targets ``(N, ...)``; those of steps are padded as their sequences are."""
+    if len({target.shape for target in targets}) == 1:
+        return torch.stack(targets)
+    for index, (target, sequence) in enumerate(zip(targets, sequences, strict=True)):
+        if target.ndim == 0 or len(target) != len(sequence):
+            raise ValueError(
+                "targets must have one shape, or one value for each step of their sequence, got shape "
+                f"{tuple(target.shape)} for {len(sequence)} steps at index {index}"
+            )
+    return pad_sequence(targets, batch_first=True, padding_value=IGNORED)
 
 
 def pack_collate(batch: Sequence[tuple[Tensor, Any]]) -> tuple[PackedSequence, Tensor]:

@@ -1,8 +1,9 @@
 """Batches by indexing whole tensors: the fast path for data that fits in memory."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -10,6 +11,8 @@ from practicezoo.arguments import check_count
 from practicezoo.sequences import PaddedSequence
 
 __all__ = ["TensorLoader"]
+
+IGNORED = -100  # torch's default for targets that do not count
 
 
 class TensorLoader:
@@ -57,7 +60,7 @@ class TensorLoader:
 
     def __init__(
         self,
-        *tensors: Tensor | PaddedSequence,
+        *tensors: Tensor | PaddedSequence | np.ndarray | Mapping[str, Any],
         batch_size: int,
         shuffle: bool = False,
         drop_last: bool = False,
@@ -70,13 +73,8 @@ class TensorLoader:
     ) -> None:
         if not tensors:
             raise ValueError("tensors must hold at least one tensor, got none")
-        for tensor in tensors:
-            if not isinstance(tensor, Tensor | PaddedSequence):
-                raise TypeError(
-                    f"tensors must be tensors or padded sequences, got {type(tensor).__name__}"
-                    + (" (its method tensors() gives them)" if hasattr(tensor, "tensors") else "")
-                )
-        sizes = [len(tensor) for tensor in tensors]
+        columns = [_as_columns(tensor) for tensor in tensors]
+        sizes = [size for column in columns for size in _sizes(column)]
         if len(set(sizes)) > 1:
             raise ValueError(f"tensors must have the same number of rows, got {sizes}")
         check_count(batch_size=batch_size, num_replicas=num_replicas)
@@ -91,7 +89,8 @@ class TensorLoader:
                 f"seed (or a generator in the same state on every rank) must be given to shuffle over "
                 f"{num_replicas} replicas, got neither"
             )
-        self.tensors = tensors if device is None else tuple(tensor.to(device) for tensor in tensors)
+        self.tensors = tuple(column if device is None else _to(column, device) for column in columns)
+        self._follows_steps = [_is_padded_like(self.tensors[0], column) for column in self.tensors]
         self.num_samples = sizes[0]
         self.batch_size = batch_size
         self.shuffle = shuffle
@@ -119,6 +118,9 @@ class TensorLoader:
             rows = self._share(start, min(start + step, self.num_samples))
             index = rows if order is None else order[rows]
             inputs, *others = (_rows(tensor, index) for tensor in self.tensors)
+            for place, follows in enumerate(self._follows_steps[1:]):
+                if follows:
+                    others[place] = others[place][:, : inputs.data.shape[1]]
             if self.transform is not None:
                 inputs = self.transform(inputs)
             yield (inputs, *others)
@@ -143,10 +145,59 @@ class TensorLoader:
         )
 
 
-def _rows(tensor: Tensor | PaddedSequence, index: Tensor | slice) -> Tensor | PaddedSequence:
+def _as_columns(value: Any) -> Any:
+    """A tensor, a padded sequence, or a dict of them; arrays and columns of a table are copied."""
+    if isinstance(value, Tensor | PaddedSequence):
+        return value
+    if isinstance(value, Mapping):
+        return {key: _as_columns(each) for key, each in value.items()}
+    if hasattr(value, "to_numpy"):  # a column or a table of pandas
+        value = value.to_numpy()
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+        return torch.from_numpy(value.copy())
+    hint = " (its method tensors() gives them)" if hasattr(value, "tensors") else ""
+    kind = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
+    raise TypeError(
+        f"tensors must be tensors, padded sequences, arrays of numbers or dicts of them, got {kind}{hint}"
+    )
+
+
+def _sizes(column: Any) -> list[int]:
+    return (
+        [size for each in column.values() for size in _sizes(each)]
+        if isinstance(column, dict)
+        else [len(column)]
+    )
+
+
+def _to(column: Any, device: torch.device | str) -> Any:
+    return (
+        {key: _to(each, device) for key, each in column.items()}
+        if isinstance(column, dict)
+        else column.to(device)
+    )
+
+
+def _is_padded_like(inputs: Any, column: Any) -> bool:
+    """Whether these are targets of steps: ``(N, T)`` beside padded inputs, -100 behind each end."""
+    if not (isinstance(inputs, PaddedSequence) and isinstance(column, Tensor)) or column.is_floating_point():
+        return False
+    if column.shape[:2] != inputs.data.shape[:2] or len(column) == 0:
+        return False
+    behind = torch.arange(column.shape[1]) >= inputs.lengths[:, None]
+    return bool(behind.any()) and bool((column.cpu()[behind] == IGNORED).all())
+
+
+def _rows(tensor: Any, index: Tensor | slice) -> Any:
+    """Copies of rows: what is done to a batch in place never reaches the user's tensors."""
+    if isinstance(tensor, dict):
+        return {key: _rows(each, index) for key, each in tensor.items()}
     if isinstance(tensor, PaddedSequence):
-        return tensor.rows(index)
+        rows = tensor.rows(index)
+        if isinstance(index, Tensor):
+            return rows
+        return PaddedSequence(rows.data.clone(), rows.lengths.clone())
     if isinstance(index, Tensor):
         # some ten times faster than tensor[index] for rows of many bytes
         return tensor.index_select(0, index.to(tensor.device, non_blocking=True))
-    return tensor[index]
+    return tensor[index].clone()

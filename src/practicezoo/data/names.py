@@ -5,8 +5,9 @@ import io
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import files
+from itertools import chain
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -23,6 +24,12 @@ __all__ = ["NameDataset", "encode_name"]
 Source: TypeAlias = str | Path | Iterable[tuple[str, str]]
 
 MAX_NAME_LENGTH = 1000
+# first rows of tables of names; no one is called so and lives in such a country
+HEADER_WORDS = frozenset(
+    {"name", "names", "surname", "surnames", "firstname", "lastname", "first_name", "last_name", "full_name"}
+    | {"text", "label", "labels", "class", "category", "target", "country", "nationality", "language"}
+    | {"origin", "gender", "sex", "id", "index", "split"}
+)
 
 
 class NameDataset(Dataset[tuple[Tensor, int]]):
@@ -37,6 +44,11 @@ class NameDataset(Dataset[tuple[Tensor, int]]):
             Give the training set's ``classes`` to the test set, so that both mean the same by an index.
         vocab: turns characters into ids. Default: ASCII, accents reduced to plain letters.
         strip: whether to strip blanks around names and labels.
+        header: whether a file's first row holds the names of its columns. "auto" knows one by the usual words
+            (name, surname, label, country, ...) and by the names of columns that are asked for; a first row
+            that might be either is refused.
+        name_column: the column of the names, counted from 0 or by its name in the header.
+        label_column: the column of the labels.
 
     Attributes:
         names: the names, stripped if asked for.
@@ -70,6 +82,9 @@ class NameDataset(Dataset[tuple[Tensor, int]]):
         classes: Sequence[str] | None = None,
         vocab: CharVocab | None = None,
         strip: bool = True,
+        header: bool | Literal["auto"] = "auto",
+        name_column: int | str = 0,
+        label_column: int | str = 1,
     ) -> None:
         self.vocab = CharVocab() if vocab is None else vocab
         self.names: list[str] = []
@@ -77,7 +92,8 @@ class NameDataset(Dataset[tuple[Tensor, int]]):
         self._ids: list[Tensor] = []
         origin = f"{source}: " if isinstance(source, str | Path) else ""
         allowed = None if classes is None else set(classes)
-        for row, (raw_name, raw_label) in _rows(source, origin):
+        columns = Columns(header, name_column, label_column)
+        for row, (raw_name, raw_label) in _rows(source, origin, columns):
             if not (isinstance(raw_name, str) and isinstance(raw_label, str)):
                 raise TypeError(
                     f"{origin}row {row}: name and label must be text, got {(raw_name, raw_label)!r}"
@@ -173,24 +189,80 @@ def _check_label(label: str, allowed: set[str] | None) -> None:
         raise ValueError(f"label must be one of the {len(allowed)} classes, got {shorten(label)}")
 
 
-def _rows(source: Source, origin: str) -> Iterator[tuple[int, tuple[str, str]]]:
-    """Rows of two, numbered from 1; ``origin`` stands before a message about one that is not."""
-    rows = _csv_rows(Path(source)) if isinstance(source, str | Path) else enumerate(source, start=1)
-    for number, row in rows:
-        if len(row) != 2 or isinstance(row, str):
+def _rows(source: Source, origin: str, columns: "Columns") -> Iterator[tuple[int, tuple[str, str]]]:
+    """Rows of name and label, numbered from 1; ``origin`` stands before a message about one that is not."""
+    if isinstance(source, str | Path):
+        yield from columns.pick(_csv_rows(Path(source)), origin)
+        return
+    if hasattr(source, "columns"):  # iterating over a table of pandas gives its columns' names
+        raise TypeError(
+            f"source must be a path or pairs of name and label, got a {type(source).__name__}: give "
+            "zip(table['name'], table['label'])"
+        )
+    for number, row in enumerate(source, start=1):
+        if isinstance(row, str) or len(row) != 2:
             raise ValueError(f"{origin}row {number}: a row must be a name and a label, got {shorten(row)}")
         yield number, (row[0], row[1])
+
+
+class Columns(NamedTuple):
+    """Which columns of a file hold names and labels, and whether its first row is a header."""
+
+    header: bool | Literal["auto"]
+    name: int | str
+    label: int | str
+
+    def pick(
+        self, rows: Iterator[tuple[int, list[str]]], origin: str
+    ) -> Iterator[tuple[int, tuple[str, str]]]:
+        """Name and label of each row behind the header."""
+        first_number, first = next(rows, (0, []))
+        if not first:
+            return
+        found = self._is_header(first, origin)
+        asked = (self.name, self.label)
+        name, label = (
+            (0, 1) if asked == (0, 1) else (self._place(each, first, found, origin) for each in asked)
+        )
+        for number, row in rows if found else chain([(first_number, first)], rows):
+            if len(row) != (2 if asked == (0, 1) else len(first)):
+                raise ValueError(
+                    f"{origin}row {number}: a row must be a name and a label, got {shorten(row)}"
+                )
+            yield number, (row[name], row[label])
+
+    def _is_header(self, first: list[str], origin: str) -> bool:
+        if self.header != "auto":
+            return bool(self.header)
+        words = [field.strip().casefold() for field in first]
+        asked = [column.casefold() for column in (self.name, self.label) if isinstance(column, str)]
+        known = [word in HEADER_WORDS or word in asked for word in words]
+        if any(known) and not all(known):
+            raise ValueError(
+                f"{origin}row 1: {shorten(first)} may be a header or a sample: say which with header=True or "
+                "header=False"
+            )
+        return all(known)
+
+    @staticmethod
+    def _place(column: int | str, first: list[str], has_header: bool, origin: str) -> int:
+        if isinstance(column, int):
+            if not 0 <= column < len(first):
+                raise ValueError(f"{origin}columns must lie in [0, {len(first)}), got {column}")
+            return column
+        names = [field.strip() for field in first]
+        if not has_header or column not in names:
+            raise ValueError(f"{origin}columns must be named in the header, {shorten(names)}, got {column!r}")
+        return names.index(column)
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     number = 0
     try:
         text = read_whole(path).decode("utf-8-sig")
-        is_first = True
         for number, row in enumerate(csv.reader(io.StringIO(text, newline="")), start=1):
-            if row and not (is_first and row[0].strip().casefold() == "name"):
+            if row:
                 yield number, row
-            is_first = is_first and not row
     except UnicodeDecodeError as error:
         raise ValueError(
             f"{path}: the file must be UTF-8 text, got byte 0x{error.object[error.start]:02x} "

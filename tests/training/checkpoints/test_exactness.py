@@ -190,7 +190,8 @@ def test_two_runs_in_one_folder_at_once_are_refused(tmp_path):
 
 def test_a_killed_process_leaves_no_lock(tmp_path):
     program = (
-        "import os, signal, sys; from pathlib import Path\nfrom practicezoo.runtime.files import lock_folder\n"
+        "import os, signal, sys\nfrom pathlib import Path\n"
+        "from practicezoo.runtime.files import lock_folder\n"
         "with lock_folder(Path(sys.argv[1])): os.kill(os.getpid(), signal.SIGKILL)"
     )
     ran = subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False)
