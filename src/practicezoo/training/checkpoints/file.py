@@ -24,6 +24,7 @@ __all__ = ["load_checkpoint", "save_checkpoint"]
 MARK = "practicezoo_checkpoint"
 FORMAT = 2
 PLAIN_TYPES = {int, float, bool, str, bytes, type(None), torch.Tensor, nn.Parameter}
+NUMBERS = {int, float, bool}
 DIGEST = b"sha256 "
 COMMENT_SIZE = len(DIGEST) + 2 * hashlib.sha256().digest_size
 CHUNK_SIZE = 2**20
@@ -162,17 +163,27 @@ def _check_sizes(file: BinaryIO) -> None:
 
 
 def _plain(value: Any, where: str) -> Any:
-    """The value in types that ``weights_only`` loading reads; TypeError for what has none."""
+    """The value in types that ``weights_only`` loading reads, itself where it has none of NumPy's numbers.
+
+    Raises:
+        TypeError: for what has no such type.
+    """
     if isinstance(value, np.generic):  # a learning rate from np.logspace, say
         return value.item()
     kind = type(value)
     if kind in {dict, OrderedDict, Counter} or where == "state":
-        pairs = {
-            _plain(key, f"a key of {where}"): _plain(item, f"{where}[{key!r}]") for key, item in value.items()
-        }
-        return kind(pairs) if kind in {OrderedDict, Counter} else pairs
+        pairs = [
+            (key, _plain(key, f"a key of {where}"), item, _plain(item, f"{where}[{key!r}]"))
+            for key, item in value.items()
+        ]
+        if all(key is new_key and item is new_item for key, new_key, item, new_item in pairs):
+            return value
+        return (dict if where == "state" else kind)((new_key, new_item) for _, new_key, _, new_item in pairs)
     if kind in {list, tuple}:
-        return kind(_plain(item, f"{where}[{index}]") for index, item in enumerate(value))
+        if kind is list and all(type(item) in NUMBERS for item in value):  # a history's values, and many
+            return value
+        items = [_plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
+        return value if all(new is old for new, old in zip(items, value, strict=True)) else kind(items)
     if kind not in PLAIN_TYPES:
         raise TypeError(f"{where} must be a tensor, number or string, got {kind.__name__}")
     return value
