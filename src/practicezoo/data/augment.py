@@ -16,7 +16,7 @@ PaddingMode: TypeAlias = Literal["constant", "edge"]
 class RandomShift:
     """Shifts each image of a batch by up to ``max_pixels`` in each direction, at random.
 
-    Every image has its own shift, drawn evenly from the ``(2 * max_pixels + 1) ** 2`` possible ones by
+    Every image has its own shift, sampled uniformly from the ``(2 * max_pixels + 1) ** 2`` possible ones by
     torch's global generator of the images' device. (The random transforms of ``torchvision.transforms.v2``
     draw once for a whole batch.)
 

@@ -27,8 +27,8 @@ TORCHVISION_NAMES = {
     "kmnist": "KMNIST",
     "emnist": "EMNIST",
 }
-# Mean and deviation of all training pixels to four digits, as everyone writes them. For the other sets
-# the figures in circulation contradict each other, so they are measured.
+# Mean and standard deviation of all training pixels to four digits, as everyone writes them. For the other
+# sets the figures in circulation contradict each other, so they are measured.
 STATISTICS = {"mnist": (0.1307, 0.3081), "fashion_mnist": (0.2860, 0.3530)}
 DOWNLOAD_ERRORS = (RuntimeError, OSError, EOFError, HTTPException, zipfile.BadZipFile, zlib.error)
 
@@ -72,7 +72,7 @@ class ImageTensors:
 
     @property
     def normalize(self) -> NormalizeImages:
-        """Turns batches of the images into float32 with the data set's own mean and deviation."""
+        """Turns batches of the images into float32 with the data set's own mean and standard deviation."""
         return NormalizeImages(self.mean, self.std)
 
 

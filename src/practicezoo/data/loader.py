@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from practicezoo.arguments import check_count
+from practicezoo.data.shard import Shard
 from practicezoo.sequences import PaddedSequence
 
 __all__ = ["TensorLoader"]
@@ -22,10 +23,10 @@ class TensorLoader:
     device where they live. A :class:`PaddedSequence` counts as a tensor: each batch of it is trimmed to
     its longest sequence. Without shuffling batches are views: a transform must not change them in place.
 
-    Over several processes (``num_replicas``), each takes its share of every batch: the shares together
+    Over several processes (``num_replicas``), each takes its part of every batch: the parts together
     are the batch that one process with ``num_replicas * batch_size`` rows would have, so each row
-    comes exactly once an epoch, on one rank, and never twice. A last batch that is not full is shared as
-    evenly as it goes, so shares differ by one row at most. If it has fewer rows than there are
+    comes exactly once an epoch, on one rank, and never twice. A last batch that is not full is divided as
+    evenly as it goes, so parts differ by one row at most. If it has fewer rows than there are
     processes, then with ``shuffle`` nobody takes it, so that all ranks take equally many steps, as
     training in step needs; without ``shuffle`` it is given out and some ranks have one batch more, as
     evaluation needs. To train without ``shuffle``, use ``drop_last``.
@@ -77,9 +78,8 @@ class TensorLoader:
         sizes = [size for column in columns for size in _sizes(column)]
         if len(set(sizes)) > 1:
             raise ValueError(f"tensors must have the same number of rows, got {sizes}")
-        check_count(batch_size=batch_size, num_replicas=num_replicas)
-        if not 0 <= rank < num_replicas:
-            raise ValueError(f"rank must lie in [0, {num_replicas}), got {rank}")
+        check_count(batch_size=batch_size)
+        self._shard = Shard(num_replicas, rank)
         if seed is not None and generator is not None:
             raise ValueError(
                 f"seed and generator must not be given together, got seed {seed} and a generator"
@@ -108,14 +108,14 @@ class TensorLoader:
             return full
         if self.shuffle:  # equally many on every rank
             return full + (rest >= self.num_replicas)
-        own = self._share(0, rest)
+        own = self._shard.rows(0, rest)
         return full + (own.stop > own.start)
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         order = self._order()
         step = self.batch_size * self.num_replicas
         for start in range(0, len(self) * step, step):
-            rows = self._share(start, min(start + step, self.num_samples))
+            rows = self._shard.rows(start, min(start + step, self.num_samples))
             index = rows if order is None else order[rows]
             inputs, *others = (_rows(tensor, index) for tensor in self.tensors)
             for place, follows in enumerate(self._follows_steps[1:]):
@@ -136,13 +136,6 @@ class TensorLoader:
         if self.seed is not None:
             generator = torch.Generator().manual_seed(self.seed + self.epoch)
         return torch.randperm(self.num_samples, generator=generator)
-
-    def _share(self, start: int, stop: int) -> slice:
-        """This rank's part of the rows from ``start`` to ``stop``."""
-        size = stop - start
-        return slice(
-            start + size * self.rank // self.num_replicas, start + size * (self.rank + 1) // self.num_replicas
-        )
 
 
 def _as_columns(value: Any) -> Any:

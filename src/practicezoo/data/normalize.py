@@ -19,7 +19,7 @@ class NormalizeImages:
 
     Args:
         mean: the mean to subtract, between 0 and 1; one number, or one for each channel.
-        std: the deviation to divide by, one number or one for each channel.
+        std: the standard deviation to divide by, one number or one for each channel.
 
     Shape:
         - images: ``(N, C, H, W)`` or ``(C, H, W)``, uint8
@@ -50,7 +50,7 @@ class NormalizeImages:
 
     @classmethod
     def from_images(cls, images: Tensor) -> "NormalizeImages":
-        """The normalisation after which these images have mean 0 and deviation 1, channel by channel.
+        """The normalisation that gives these images mean 0 and standard deviation 1, channel by channel.
 
         Args:
             images: the training images, uint8 ``(N, C, H, W)``.
@@ -73,9 +73,9 @@ class NormalizeImages:
         mean, std = [], []
         for channel in images.unbind(1):
             # from the histogram: exact whatever the number of images, with no copy of them in floats
-            shares = channel.flatten().bincount(minlength=MAX_VALUE + 1).cpu().double() / channel.numel()
-            mean.append(float(shares @ values))
-            std.append(float((shares @ (values - mean[-1]).square()).sqrt()))
+            fractions = channel.flatten().bincount(minlength=MAX_VALUE + 1).cpu().double() / channel.numel()
+            mean.append(float(fractions @ values))
+            std.append(float((fractions @ (values - mean[-1]).square()).sqrt()))
         return cls(mean, std)
 
     def __call__(self, images: Tensor) -> Tensor:

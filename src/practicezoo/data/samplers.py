@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.utils.data import Sampler
 
 from practicezoo.arguments import check_count
+from practicezoo.data.shard import Shard
 
 __all__ = ["LengthBucketBatchSampler"]
 
@@ -18,7 +19,7 @@ class LengthBucketBatchSampler(Sampler[list[int]]):
     pool and cut into batches, whose order is shuffled again. Every sample comes exactly once an epoch
     (except the rest that ``drop_last`` drops). The order is a function of the seed and the epoch alone.
 
-    Over several processes (``num_replicas``), each takes its share of every batch: the shares together are
+    Over several processes (``num_replicas``), each takes its part of every batch: the parts together are
     the batch that one process with ``num_replicas * batch_size`` samples would have. As with
     :class:`TensorLoader`, a rest of fewer samples than processes is left out when shuffling, so that all
     ranks take equally many steps, and given out otherwise.
@@ -28,7 +29,7 @@ class LengthBucketBatchSampler(Sampler[list[int]]):
         batch_size: samples in a batch, on each rank.
         shuffle: whether to shuffle; without it, batches go from short to long.
         drop_last: whether to drop the one batch that is not full.
-        pool_size: batches in a pool: more means less padding, fewer means more chance.
+        pool_size: batches in a pool: more means less padding, fewer a more random order.
         seed: seeds the shuffling.
         num_replicas: processes that share the data.
         rank: which of them this is, from 0.
@@ -57,12 +58,11 @@ class LengthBucketBatchSampler(Sampler[list[int]]):
         num_replicas: int = 1,
         rank: int = 0,
     ) -> None:
-        self.lengths = torch.as_tensor(lengths)
+        self.lengths = torch.as_tensor(lengths, device="cpu")
         if self.lengths.ndim != 1:
             raise ValueError(f"lengths must be one-dimensional, got shape {tuple(self.lengths.shape)}")
-        check_count(batch_size=batch_size, pool_size=pool_size, num_replicas=num_replicas)
-        if not 0 <= rank < num_replicas:
-            raise ValueError(f"rank must lie in [0, {num_replicas}), got {rank}")
+        check_count(batch_size=batch_size, pool_size=pool_size)
+        self._shard = Shard(num_replicas, rank)
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.drop_last = drop_last
@@ -84,7 +84,7 @@ class LengthBucketBatchSampler(Sampler[list[int]]):
         self.epoch = epoch
 
     def padding_share(self) -> float:
-        """The share of padding among all positions of this epoch's padded batches, from 0 to 1."""
+        """The fraction of padding among all positions of this epoch's padded batches, from 0 to 1."""
         padded = sum(len(batch) * int(self.lengths[batch].max()) for batch in self._batches())
         real = sum(int(self.lengths[batch].sum()) for batch in self._batches())
         return 1 - real / padded if padded else 0.0
@@ -107,5 +107,5 @@ class LengthBucketBatchSampler(Sampler[list[int]]):
             batches = [batch for pool in sorted_pools for batch in pool.split(size)]
             turns = torch.randperm(len(batches), generator=generator).tolist()
             batches = [batches[turn] for turn in turns]
-        # every nth sample, so that each rank has short and long ones
-        return [batch[self.rank :: self.num_replicas] for batch in batches if len(batch) >= self._smallest()]
+        own = self._shard.every_nth()  # so that each rank has short and long ones
+        return [batch[own] for batch in batches if len(batch) >= self._smallest()]

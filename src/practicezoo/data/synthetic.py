@@ -22,7 +22,7 @@ GLYPHS = """
  ###   ###  #####  ###     #   ###   ###   #     ###   ##  
 """  # noqa: W291
 NUM_CLASSES = 10
-CHUNK = 1024  # images drawn at once: the intermediate grids stay in the cache
+CHUNK = 1024  # images made at once: the intermediate grids stay in the cache
 
 # Of all pixels / 255, measured over 100,000 images, as for the real data sets.
 MEAN, STD = 0.1391, 0.2656
@@ -31,7 +31,7 @@ MEAN, STD = 0.1391, 0.2656
 def synthetic_digits(num_samples: int, *, seed: int, image_size: int = 28) -> ImageTensors:
     """Draw labelled images of the digits 0 to 9, a stand-in for MNIST that needs no file.
 
-    A digit is a 5 x 7 glyph, turned, slanted, scaled, shifted and bent by chance, in strokes of varying
+    A digit is a 5 x 7 glyph, turned, slanted, scaled, shifted and bent at random, in strokes of varying
     width and brightness, under noise. Classes are balanced: each has ``num_samples / 10`` images,
     rounded up or down. The images are a function of the arguments alone; torch's global generator is
     left as it is.
@@ -64,7 +64,7 @@ def synthetic_digits(num_samples: int, *, seed: int, image_size: int = 28) -> Im
 
 
 def synthetic_table(num_samples: int, *, seed: int, num_features: int = 8) -> tuple[Tensor, Tensor]:
-    """Draw a table with a yes-or-no target, a stand-in for :class:`~practicezoo.DiabetesDataset`.
+    """A random table with a binary target, a stand-in for :class:`~practicezoo.DiabetesDataset`.
 
     Features are uniform in [-1, 1]. The target is 1 where the features at even places, counted from 0, have
     a greater sum than those at odd places: a straight boundary, which a logistic regression shows in

@@ -30,15 +30,15 @@ def plot_confusion_matrix(
 ) -> "Axes":
     """Draw which classes are taken for which: a row for each true class, a column for each predicted one.
 
-    What is right is blue, on the diagonal; mistakes are red. Both are shaded by their share of the row, so
-    that rare classes show as frequent ones do; the darkest red is the greatest share of mistakes, however
+    What is right is blue, on the diagonal; mistakes are red. Both are shaded by their fraction of the row, so
+    that rare classes show as frequent ones do; the darkest red is the greatest fraction of mistakes, however
     small. Up to 20 classes have their numbers in the cells (none where nothing is), more have scales instead.
 
     Args:
         outputs: what :func:`~practicezoo.predict` returned, or the indices of predicted classes.
         targets: the indices of the true classes.
         classes: names of the classes, in the order of their indices; default: the indices.
-        normalize: whether the numbers are shares of the row in percent, rather than counts.
+        normalize: whether the numbers are fractions of the row in percent, rather than counts.
         ax: where to draw; default: a new figure.
 
     Shape:
@@ -87,11 +87,11 @@ def _draw_cells(ax: "Axes", counts: Tensor, *, has_numbers: bool, normalize: boo
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.ticker import StrMethodFormatter
 
-    shares = counts.double() / counts.sum(dim=1, keepdim=True).clamp(min=1)
+    fractions = counts.double() / counts.sum(dim=1, keepdim=True).clamp(min=1)
     is_right = torch.eye(len(counts), dtype=torch.bool)
-    highest = {True: 1.0, False: float(shares.masked_fill(is_right, 0).max()) or 1.0}
+    highest = {True: 1.0, False: float(fractions.masked_fill(is_right, 0).max()) or 1.0}
     for right, color, meaning in ((True, TRUE_INK, "right"), (False, WRONG_INK, "mistaken")):
-        drawn = shares.masked_fill(is_right != right, math.nan)  # NaN is transparent
+        drawn = fractions.masked_fill(is_right != right, math.nan)  # NaN is transparent
         colors = LinearSegmentedColormap.from_list(meaning, ["#ffffff", color])
         image = ax.imshow(drawn.numpy(), cmap=colors, vmin=0, vmax=highest[right])
         if not has_numbers:
@@ -102,9 +102,9 @@ def _draw_cells(ax: "Axes", counts: Tensor, *, has_numbers: bool, normalize: boo
     if not has_numbers:
         return
     for row, column in counts.nonzero().tolist():
-        share = float(shares[row, column])
-        text = f"{100 * share:.1f}" if normalize else f"{counts[row, column]}"
-        ink = "white" if share > 0.5 * highest[row == column] else INK
+        fraction = float(fractions[row, column])
+        text = f"{100 * fraction:.1f}" if normalize else f"{counts[row, column]}"
+        ink = "white" if fraction > 0.5 * highest[row == column] else INK
         ax.text(column, row, text, ha="center", va="center", color=ink, fontsize=8)
 
 

@@ -120,7 +120,8 @@ def _draw_images(
     images: Tensor, verdicts: Sequence[Verdict], font: dict[str, Any], cmap: str, ax: "Axes | None"
 ) -> "Axes":
     captions = [
-        [(f"{text}  {_percent(share)}", ink) for text, share, ink in verdict.lines()] for verdict in verdicts
+        [(f"{text}  {_percent(probability)}", ink) for text, probability, ink in verdict.lines()]
+        for verdict in verdicts
     ]
     widest = width_of([text for lines in captions for text, _ in lines])
     width = max(1.1, 0.85 * LETTER * widest)  # everything in inches
@@ -151,11 +152,11 @@ def _draw_texts(
         ax = new_axes(BAR * (1 + room) + LETTER * width_of(shown) + 0.3, 0.5 * len(texts) + 0.6 + TITLE)
     for row, verdict in enumerate(verdicts):
         lines = verdict.lines()
-        for number, (text, share, ink) in enumerate(lines):
+        for number, (text, probability, ink) in enumerate(lines):
             y = row + 0.36 * (number - (len(lines) - 1) / 2)
-            ax.barh(y, share, height=0.32, color=ink, alpha=0.85)
-            caption = f"{text}  {_percent(share)}"
-            ax.text(share + 0.015, y, caption, color=ink, va="center", fontsize=9, **font)
+            ax.barh(y, probability, height=0.32, color=ink, alpha=0.85)
+            caption = f"{text}  {_percent(probability)}"
+            ax.text(probability + 0.015, y, caption, color=ink, va="center", fontsize=9, **font)
     ax.set_yticks(range(len(shown)), shown, **text_font)
     ax.set_xticks([0, 0.25, 0.5, 0.75, 1])
     ax.set(xlim=(0, 1 + room), ylim=(len(texts) - 0.4, -0.6), xlabel="probability")
@@ -202,7 +203,7 @@ def _as_images(samples: Tensor) -> Tensor:
     return images.squeeze(-1).float()
 
 
-def _percent(share: float) -> str:
-    if 0 < share < 0.01:
+def _percent(probability: float) -> str:
+    if 0 < probability < 0.01:
         return "<1 %"
-    return ">99 %" if 0.99 < share < 1 else f"{100 * share:.0f} %"
+    return ">99 %" if 0.99 < probability < 1 else f"{100 * probability:.0f} %"
