@@ -144,7 +144,7 @@ def test_it_can_be_sent_to_a_worker():
         ),
     ],
 )
-def test_wrong_arguments(arguments, message):
+def test_shifts_and_padding_modes_that_are_unknown_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         RandomShift(**arguments)
 

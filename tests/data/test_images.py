@@ -394,7 +394,7 @@ class TestDamage:
         (("mnist", True), "split must be one of train, test, got True"),
     ],
 )
-def test_wrong_arguments(arguments, message):
+def test_data_sets_and_splits_that_are_unknown_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         load_images(*arguments)
 

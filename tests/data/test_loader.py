@@ -373,7 +373,7 @@ class TestShards:
             ),
         ],
     )
-    def test_wrong_arguments(self, options, message):
+    def test_replicas_ranks_and_seeds_that_do_not_fit_are_refused(self, options, message):
         with pytest.raises(ValueError, match=message):
             TensorLoader(TARGETS, batch_size=2, **options)
 
@@ -387,7 +387,7 @@ class TestShards:
         ((INPUTS,), 0, "batch_size must be at least 1, got 0"),
     ],
 )
-def test_wrong_arguments(tensors, batch_size, message):
+def test_tensors_and_batch_sizes_that_do_not_fit_are_refused(tensors, batch_size, message):
     with pytest.raises(ValueError, match=message):
         TensorLoader(*tensors, batch_size=batch_size)
 

@@ -128,7 +128,7 @@ class TestFromImages:
         ((), (), "mean must hold at least one number, got none"),
     ],
 )
-def test_wrong_arguments(mean, std, message):
+def test_means_and_deviations_that_do_not_fit_are_refused(mean, std, message):
     with pytest.raises(ValueError, match=message):
         NormalizeImages(mean, std)
 

@@ -127,6 +127,6 @@ def test_shards_together_are_the_batches_of_one_process(lengths, settings, num_r
         ([[1, 2]], {"batch_size": 1}, r"lengths must be one-dimensional, got shape \(1, 2\)"),
     ],
 )
-def test_wrong_arguments(lengths, arguments, message):
+def test_sizes_ranks_and_lengths_out_of_range_are_refused(lengths, arguments, message):
     with pytest.raises(ValueError, match=message):
         LengthBucketBatchSampler(lengths, **arguments)

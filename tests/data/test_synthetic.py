@@ -73,7 +73,7 @@ def test_its_mean_and_deviation():
         ({"num_samples": 1, "image_size": 7}, "image_size must be at least 8, got 7"),
     ],
 )
-def test_wrong_arguments(arguments, message):
+def test_numbers_of_samples_and_features_out_of_range_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         synthetic_digits(**arguments, seed=0)
 

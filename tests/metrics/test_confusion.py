@@ -81,6 +81,6 @@ def test_is_torchmetrics():
         ),
     ],
 )
-def test_errors(outputs, targets, settings, message):
+def test_shapes_classes_and_targets_that_do_not_fit_are_refused(outputs, targets, settings, message):
     with pytest.raises(ValueError, match=message):
         confusion_matrix(outputs, targets, **settings)

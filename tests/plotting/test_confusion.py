@@ -131,6 +131,6 @@ def test_without_matplotlib(monkeypatch):
         (torch.zeros(3, 4), {}, r"outputs must be logits .* got \(3, 4\) and \(7,\)"),
     ],
 )
-def test_errors(outputs, settings, message):
+def test_outputs_and_class_names_that_do_not_fit_are_refused(outputs, settings, message):
     with pytest.raises(ValueError, match=message):
         plot_confusion_matrix(outputs, TARGETS, **settings)

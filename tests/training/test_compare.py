@@ -146,7 +146,7 @@ def test_a_run_that_diverges_keeps_its_epochs_and_stops_no_other():
     assert len(histories["tame"]) == 30
 
 
-def test_wrong_arguments():
+def test_nothing_to_compare_and_data_for_one_pass_are_refused():
     with pytest.raises(ValueError, match="optimizers must name at least one optimizer, got none"):
         compare_optimizers(make, seeded(), {}, criterion=criterion, epochs=1)
     with pytest.raises(ValueError, match="activations must name at least one activation, got none"):
