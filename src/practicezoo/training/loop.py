@@ -203,16 +203,21 @@ def fit(
         resume(run, resume_from, val_loader)
     with interruptions(run), run.resources:
         watchers.call("on_run_start", run)
-        if run.is_finished and run.epoch < epochs:
-            warnings.warn(
-                f"the run stopped early after epoch {run.epoch}, asked by {run.stopped_by or 'its program'}: "
-                "nothing is trained; leave that callback out, or give it more patience, to train on",
-                stacklevel=2,
-            )
+        _warn_of_early_stop(run)
         while not run.is_finished:
             _run_epoch(run, watchers, validation, schedules, show=progress)
         watchers.call("on_run_end", run)
     return run.history
+
+
+def _warn_of_early_stop(run: Run) -> None:
+    """Say why a resumed run is not trained on."""
+    if run.is_finished and run.epoch < run.epochs:
+        warnings.warn(
+            f"the run stopped early after epoch {run.epoch}, asked by {run.stopped_by or 'its program'}: "
+            "nothing is trained; leave that callback out, or give it more patience, to train on",
+            stacklevel=3,
+        )
 
 
 def _run_epoch(
