@@ -160,6 +160,8 @@ class ModelCall:
 
     def __call__(self, inputs: Any) -> Any:
         """The model's outputs."""
+        if isinstance(inputs, Tensor):  # first, as it is the usual one
+            return self.model(inputs)
         if isinstance(inputs, Mapping):
             form: Any = tuple(inputs)
             arguments, keywords = (), dict(inputs)

@@ -10,6 +10,8 @@ from typing import BinaryIO
 
 __all__ = ["leftovers", "lock_folder", "write_whole"]
 
+HELD: set[int] = set()  # file descriptors of locks
+
 
 @contextmanager
 def write_whole(path: str | Path) -> Iterator[BinaryIO]:
@@ -70,6 +72,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
         yield
         return
     descriptor = os.open(folder, os.O_RDONLY)
+    HELD.add(descriptor)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -77,7 +80,19 @@ def lock_folder(folder: Path) -> Iterator[None]:
             raise BlockingIOError(f"{folder} must be free, but another run trains into it") from None
         yield
     finally:
+        HELD.discard(descriptor)
         os.close(descriptor)
+
+
+def _let_go() -> None:
+    """Close the locks' files in a process that was just forked, which would hold them as long as it lives."""
+    for descriptor in HELD:
+        os.close(descriptor)
+    HELD.clear()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_let_go)
 
 
 def _sync_folder(folder: Path) -> None:

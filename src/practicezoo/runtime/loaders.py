@@ -1,27 +1,37 @@
 """What a loader is made of."""
 
+from types import FunctionType
 from typing import Any
+
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 __all__ = ["loader_parts", "start_workers"]
 
-PARTS = ("sampler", "batch_sampler", "dataset", "transform")
+PARTS = frozenset(
+    {"batch_sampler", "collate_fn", "dataset", "datasets", "loader", "sampler"}
+    | {"target_transform", "transform", "transforms"}
+)
+KINDS = DataLoader, Dataset, Sampler
 
 
 def loader_parts(loader: Any) -> list[Any]:
-    """The loader itself, and the samplers, data sets and transforms that it draws on, each once."""
+    """The loader itself, and the samplers, data sets, transforms and so on that it draws on, each once."""
     # by name: a loader around another one may pass its samplers on
     pending = [loader, getattr(loader, "sampler", None), getattr(loader, "batch_sampler", None)]
     pending.append(getattr(pending[-1], "sampler", None))
-    found: list[Any] = []
+    found: dict[int, Any] = {}
     while pending:
         part = pending.pop(0)
-        if part is None or any(part is other for other in found):
+        if part is None or isinstance(part, FunctionType) or id(part) in found:
             continue
-        found.append(part)
+        found[id(part)] = part
         # not getattr: a data set may answer to any name, or compute what it is asked for
-        own = getattr(part, "__dict__", {})
-        pending += [own[name] for name in PARTS if name in own]
-    return found
+        for name, value in getattr(part, "__dict__", {}).items():
+            if name in PARTS:
+                pending += value if isinstance(value, list | tuple) else [value]
+            elif isinstance(value, KINDS):
+                pending.append(value)
+    return list(found.values())
 
 
 def start_workers(loader: Any) -> None:
@@ -30,5 +40,6 @@ def start_workers(loader: Any) -> None:
     Their seeds are sampled from the global generator once, when they start: do it before a state is put
     back, so that no later sample is another one.
     """
-    if getattr(loader, "persistent_workers", False):
-        iter(loader)
+    for part in loader_parts(loader):
+        if isinstance(part, DataLoader) and part.num_workers > 0 and part.persistent_workers:
+            iter(part)

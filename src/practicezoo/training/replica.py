@@ -1,7 +1,8 @@
 """The model as it is called on one of several ranks."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
@@ -47,20 +48,22 @@ class Replica:
         """The model's outputs."""
         return self._call(inputs)
 
-    @contextmanager
-    def exchange(self, enabled: bool) -> Iterator[None]:
+    def exchange(self, enabled: bool) -> AbstractContextManager[None]:
         """Backward passes inside all-reduce the gradients on this rank, or keep them for the last pass."""
-        if enabled or self.world_size == 1:
-            yield
-        elif isinstance(self._called, DistributedDataParallel):
-            with self._called.no_sync():
+        return nullcontext() if enabled or self.world_size == 1 else self._no_exchange()
+
+    @contextmanager
+    def _no_exchange(self) -> Iterator[None]:
+        called: Any = self._called
+        if isinstance(called, DistributedDataParallel):
+            with called.no_sync():
                 yield
-        elif is_sharded(self._called):
-            self._called.set_requires_gradient_sync(False)  # type: ignore[operator]  # a method of FSDP's
+        elif is_sharded(called):
+            called.set_requires_gradient_sync(False)
             try:
                 yield
             finally:
-                self._called.set_requires_gradient_sync(True)  # type: ignore[operator]
+                called.set_requires_gradient_sync(True)
         else:
             yield
 

@@ -174,7 +174,7 @@ class TrainStep:
             with self.replica.exchange(number == len(batches)):
                 part = self._forward(inputs, targets, weight, of)
                 self.scaler.scale(self.replica.scaled(part.objective)).backward()
-            parts.append(part._replace(objective=part.objective.detach()))  # the graph may go
+            parts.append(part)
         self.replica.finish_gradients()
         return parts
 
@@ -199,7 +199,7 @@ class TrainStep:
         def closure() -> Tensor | float:
             parts = self._differentiate(batches, weights, of)
             evaluations.append(parts)
-            (value,) = sum_over_ranks(sum(part.objective for part in parts))
+            (value,) = sum_over_ranks(sum(part.objective.detach() for part in parts))
             return value
 
         self._update(closure)

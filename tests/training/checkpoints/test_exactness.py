@@ -1,6 +1,8 @@
 """Resumed = uninterrupted, whatever a loader samples with, however a run stopped, whoever else is there."""
 
+import os
 import random
+import signal
 import subprocess
 import sys
 import warnings
@@ -11,7 +13,8 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Sampler, TensorDataset
 
-from practicezoo import Callback, Checkpointer, EarlyStopping, fit, load_checkpoint
+from practicezoo import Callback, Checkpointer, EarlyStopping, fit, load_checkpoint, save_checkpoint
+from practicezoo.runtime.files import lock_folder
 from practicezoo.training import WeightAveraging
 
 N, BATCH = 12, 4
@@ -214,8 +217,6 @@ def test_an_oddity_under_the_highest_number_is_passed_over(oddity, tmp_path):
     elif oddity == "renamed":
         odd.write_bytes((folder / "update-00000005.pt").read_bytes())
     else:
-        from practicezoo import save_checkpoint
-
         save_checkpoint(odd, {"model": {}})
     with pytest.warns(UserWarning, match=r"update-00000099\.pt.*: passing over it"):
         assert train(folder, LOADERS["a state of its own"]) == whole
@@ -242,3 +243,42 @@ def test_a_compiled_model_is_stored_under_its_plain_names(tmp_path):
         assert sorted(load_checkpoint(tmp_path / "update-00000001.pt")["model"]) == ["bias", "weight"]
         fit(model, [(X, X)], epochs=2, **settings)
         fit(torch.compile(model, backend="eager"), [(X, X)], epochs=3, **settings)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked on POSIX systems only")
+def test_a_forked_worker_does_not_hold_the_lock(tmp_path):
+    program = (
+        "import os, signal, sys, time\nfrom pathlib import Path\n"
+        "from practicezoo.runtime.files import lock_folder\n"
+        "with lock_folder(Path(sys.argv[1])):\n"
+        "    child = os.fork()\n"
+        "    if child == 0: time.sleep(20); os._exit(0)\n"
+        "    print(child, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as ran:
+        assert ran.stdout is not None
+        child = int(ran.stdout.readline())
+        assert ran.wait() == -9
+    try:
+        with lock_folder(tmp_path):
+            pass
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    "broken", ["model", "optimizers", "ranks", "progress", "history", "callbacks", "run_id"]
+)
+@pytest.mark.parametrize("value", [None, 3, "missing"])
+def test_a_forged_state_under_the_highest_number_is_passed_over(broken, value, tmp_path):
+    whole = train(tmp_path / "whole", LOADERS["a state of its own"])
+    folder = tmp_path / "parts"
+    train(folder, LOADERS["a state of its own"], die=6)
+    state = load_checkpoint(folder / "update-00000005.pt")
+    state[broken] = value
+    if value == "missing":
+        del state[broken]
+    save_checkpoint(folder / "update-00000005.pt", state)
+    with pytest.warns(UserWarning, match=r"update-00000005\.pt holds no run's state: passing over it"):
+        assert train(folder, LOADERS["a state of its own"]) == whole

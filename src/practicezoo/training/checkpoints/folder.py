@@ -13,6 +13,18 @@ __all__ = ["Checkpoint", "CheckpointFolder"]
 
 BEST = "best.pt"
 PREFIX = "update-"
+# what a run's state has; see Run.state_dict
+PARTS = {
+    "run_id": str,
+    "model": dict,
+    "optimizers": list,
+    "lr_schedulers": list,
+    "scaler": dict,
+    "callbacks": list,
+    "history": dict,
+    "ranks": list,
+}
+PROGRESS = {"finished_epochs", "epoch_updates", "num_updates", "accumulate", "should_stop", "learning_rate"}
 
 
 class Checkpoint(NamedTuple):
@@ -135,8 +147,9 @@ class CheckpointFolder:
 def _check_named(path: Path, state: dict[str, Any]) -> None:
     """Raise ValueError for a file that no Checkpointer wrote under this name."""
     progress = state.get("progress")
-    if not isinstance(progress, dict) or not isinstance(state.get("run_id"), str):
-        raise ValueError(f"{path} holds no run's state")  # noqa: TRY004
+    fits = all(isinstance(state.get(name), kind) for name, kind in PARTS.items())
+    if not fits or not isinstance(progress, dict) or not progress.keys() >= PROGRESS:
+        raise ValueError(f"{path} holds no run's state")
     if progress.get("num_updates") != _number_of(path):
         raise ValueError(
             f"{path} must hold the state after {_number_of(path)} updates, got one after "

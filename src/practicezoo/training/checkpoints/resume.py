@@ -42,7 +42,7 @@ def resume(run: Run, source: str | Path, val_loader: Any = None) -> None:
             for loader in (run.train_loader, val_loader):
                 start_workers(loader)
         run.load_state_dict(state)
-    except ValueError as error:
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         folder.forget()
         raise ValueError(f"cannot resume from {path}: {error}") from error
 
