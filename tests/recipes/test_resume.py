@@ -297,3 +297,18 @@ def test_two_processes_killed_restarted_and_resumed(tmp_path):
 def children(parent: int) -> list[int]:
     """The processes that ``parent`` started."""
     return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+
+
+def test_a_second_run_in_the_folder_is_refused_and_changes_nothing(tmp_path, monkeypatch):
+    refused = []
+
+    def second(*arguments, **settings):
+        (tmp_path / "history.csv").write_text("epoch,loss\n")
+        with pytest.raises(BlockingIOError, match=f"{tmp_path} must be free, but another run trains into it"):
+            train("linear_regression", tmp_path, setting="course", resume=True)
+        refused.append((tmp_path / "history.csv").exists())
+        return fit(*arguments, **settings)
+
+    monkeypatch.setattr("practicezoo.recipes.experiment.fit", second)
+    train("linear_regression", tmp_path, setting="course", epochs=2)
+    assert refused == [True]

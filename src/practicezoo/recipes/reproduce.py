@@ -15,6 +15,7 @@ from practicezoo.graph import gradient_by_paths, trace
 from practicezoo.recipes.experiment import prepare
 from practicezoo.recipes.recipe import DataOptions, Recipe
 from practicezoo.recipes.registry import get_recipe, list_recipes
+from practicezoo.recipes.run_folder import RunFolder
 from practicezoo.recipes.systems.regression import regress_by_hand
 from practicezoo.recipes.train import measure_trained, train_experiment
 from practicezoo.training import distributed_context, pick_device
@@ -164,7 +165,7 @@ def _train(recipe: Recipe, data: DataOptions, device: str) -> tuple[Figures, str
             found = experiment.splits.source
             if recipe.course_data not in {None, found}:
                 return {}, f"the course's figures are for {recipe.course_data}, got {found}"
-            trained = train_experiment(experiment, Path(folder) / recipe.name, progress=False)
+            trained = train_experiment(experiment, RunFolder(Path(folder) / recipe.name), progress=False)
         return measure_trained(trained, started=started).figures, ""
 
 

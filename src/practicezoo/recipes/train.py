@@ -4,6 +4,7 @@ import platform
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,8 @@ def train_recipe(
         What the run left behind; on a rank other than 0 the history alone.
 
     Raises:
-        OSError: if ``folder`` cannot be written, or holds a run already and ``resume`` is not set.
+        OSError: if ``folder`` cannot be written, another run trains into it, or it holds a run and ``resume``
+            is not set.
         ValueError: if an argument or the data is wrong, or the run in ``folder`` is another one.
         FloatingPointError: if the loss becomes NaN or infinite; the checkpoints from before stay.
     """
@@ -104,19 +106,22 @@ def train_recipe(
         raise ValueError(
             "train_recipe must be called outside distributed_context: it joins the others itself"
         )
-    with distributed_context(device) as context:
-        experiment = prepare(recipe, setting, epochs=epochs, data=data, device=context.device, seed=seed)
-        trained = train_experiment(experiment, folder, progress=progress, resume=resume)
-    if not context.is_main:
-        return TrainResult(trained.history, {}, {}, [])
-    return measure_trained(trained, started=started)
+    with ExitStack() as locks:
+        with distributed_context(device) as context:
+            experiment = prepare(recipe, setting, epochs=epochs, data=data, device=context.device, seed=seed)
+            run_folder = RunFolder(broadcast_object(str(folder)))
+            # from before anything in the folder is looked at until the result is there
+            run_on_main(lambda: locks.enter_context(run_folder.checkpoints.lock()))
+            trained = train_experiment(experiment, run_folder, progress=progress, resume=resume)
+        if not context.is_main:
+            return TrainResult(trained.history, {}, {}, [])
+        return measure_trained(trained, started=started)
 
 
 def train_experiment(
-    experiment: Experiment, folder: str | Path, *, progress: bool, resume: bool = False
+    experiment: Experiment, run_folder: RunFolder, *, progress: bool, resume: bool = False
 ) -> Trained:
     """Train what is left to train, and write the trained state to the disk. Every rank must call it."""
-    run_folder = RunFolder(broadcast_object(str(folder)))
     identity = RunIdentity.of(experiment)
     resume_from = run_on_main(lambda: run_folder.open(identity, resume=resume))
     stage = run_on_main(lambda: run_folder.stage)
