@@ -15,7 +15,7 @@ from practicezoo.cli import main
 from practicezoo.recipes import DataOptions, get_recipe, train_recipe
 from practicezoo.recipes.run_folder import RunFolder
 from practicezoo.recipes.systems.names_gru import NamesGRU
-from practicezoo.training import Callback, load_checkpoint
+from practicezoo.training import Callback, load_checkpoint, save_checkpoint
 from practicezoo.training.loop import fit
 
 SYNTHETIC = DataOptions(dataset="synthetic")
@@ -206,8 +206,9 @@ def test_the_newest_checkpoint_is_read_once_at_a_resume(tmp_path, monkeypatch, i
     for module in ("train", "run_folder"):
         monkeypatch.setattr(f"practicezoo.recipes.{module}.load_checkpoint", counted)
     train("names_gru", tmp_path, setting="course", resume=True)
-    assert [path for path in read if path in {newest, tmp_path / "best.pt"}] == [newest, tmp_path / "best.pt"]
-    assert len(read) <= 3  # the one before the newest tells whether it is the same run's
+    assert read.count(newest) == 1
+    # the one before the newest tells whether it is the same run's; the best is looked at early, and taken
+    assert len(read) <= 4
 
 
 def test_a_run_killed_before_its_first_checkpoint_leaves_no_rows(tmp_path):
@@ -312,3 +313,18 @@ def test_a_second_run_in_the_folder_is_refused_and_changes_nothing(tmp_path, mon
     monkeypatch.setattr("practicezoo.recipes.experiment.fit", second)
     train("linear_regression", tmp_path, setting="course", epochs=2)
     assert refused == [True]
+
+
+@pytest.mark.parametrize("damage", ["removed", "cut", "of another run"])
+def test_a_best_epoch_that_cannot_be_had_is_told_at_the_start(damage, tmp_path, monkeypatch, interrupt):
+    interrupted_run(tmp_path, interrupt)
+    best = tmp_path / "best.pt"
+    if damage == "removed":
+        best.unlink()
+    elif damage == "cut":
+        best.write_bytes(best.read_bytes()[:1000])
+    else:
+        save_checkpoint(best, {**load_checkpoint(best), "run_id": "another"})
+    monkeypatch.setattr("practicezoo.recipes.experiment.fit", None)  # nothing is trained
+    with pytest.raises(ValueError, match=r"best\.pt must (hold the best epoch so far|be of the run)"):
+        train("names_gru", tmp_path, setting="course", resume=True)

@@ -97,6 +97,28 @@ class RunFolder:
             self.history.unlink(missing_ok=True)
         return file
 
+    def check_best(self) -> None:
+        """See at a resume, not at the end, that the best epoch's weights so far can be read.
+
+        Raises:
+            ValueError: if ``best.pt`` is missing, damaged, or another run's.
+        """
+        newest = self.checkpoints.newest()
+        if newest is None or not newest.state["history"]:
+            return
+        path = self.checkpoints.best
+        try:
+            run_id = load_checkpoint(path).get("run_id")
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"{path} must hold the best epoch so far, which this run ends with, but cannot be read "
+                f"({error}): restart in another folder"
+            ) from error
+        if run_id != newest.state["run_id"]:
+            raise ValueError(
+                f"{path} must be of the run that is resumed, got another run's: remove it and restart"
+            )
+
     def save_trained(self, state: Mapping[str, Any]) -> None:
         """Write ``checkpoint.pt``; the checkpoints to resume from stay until the run is finished."""
         save_checkpoint(self.checkpoint, state)

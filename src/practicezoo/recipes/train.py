@@ -135,6 +135,8 @@ def train_experiment(
         model.load_state_dict(state["model"])
         history.load_state_dict(state["history"])
     else:
+        if resume_from is not None and experiment.held_out.any() and not experiment.setting.refit:
+            run_on_main(run_folder.check_best)
         model, history = _train(experiment, identity, run_folder, progress=progress)
         state = {
             **identity.as_dict(),
