@@ -3,6 +3,7 @@
 Everything here costs nothing in a process of its own: without a group there is nothing to add up or wait for.
 """
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -90,6 +91,9 @@ def distributed_context(device: str = "auto", *, timeout: float = 600.0) -> Iter
     finally:
         if joins:
             distributed.destroy_process_group()
+            # what holds the group in a circle, as DistributedDataParallel does, must let its threads end
+            # before the interpreter does: torch 2.14 now and then aborts a rank at its exit otherwise
+            gc.collect()
 
 
 def launched_rank() -> int:
