@@ -418,9 +418,9 @@ class TestHeaders:
         ):
             dataset = NameDataset(path, **settings)
             assert (dataset.names, dataset.labels) == (["Kim", "Novak"], ["Korean", "Czech"])
-        with pytest.raises(ValueError, match=r"columns must be named in the header, .*, got 'surname'"):
+        with pytest.raises(ValueError, match=r"name_column must be named in the header, .*, got 'surname'"):
             NameDataset(path, name_column="surname", label_column="country")
-        with pytest.raises(ValueError, match=r"columns must lie in \[0, 3\), got 3"):
+        with pytest.raises(ValueError, match=r"name_column must lie in \[0, 3\), got 3"):
             NameDataset(path, name_column=3)
 
     def test_what_may_be_either_is_refused(self, tmp_path):
@@ -430,6 +430,45 @@ class TestHeaders:
             NameDataset(path)
         assert len(NameDataset(path, header=True)) == 2
         assert len(NameDataset(path, header=False)) == 3
+
+    def test_a_header_in_another_language_is_told_by_its_label(self, tmp_path):
+        path = tmp_path / "names.csv"
+        path.write_text("Nachname,Land\nKim,KR\nNovak,CZ\nLee,KR\nDvorak,CZ\n", encoding="utf-8")
+        with pytest.raises(ValueError, match=r"row 1: \['Nachname', 'Land'\] may be a header or a sample"):
+            NameDataset(path)
+        assert NameDataset(path, header=True).classes == ["CZ", "KR"]
+        assert len(NameDataset(path, classes=["CZ", "KR", "Land"])) == 5
+
+    def test_a_header_with_swapped_columns_is_never_a_class_a_name(self, tmp_path):
+        path = tmp_path / "names.csv"
+        path.write_text("nationality,surname\nKorean,Kim\n")
+        message = (
+            r"names must stand before labels, .*: give name_column='surname', label_column='nationality'"
+        )
+        with pytest.raises(ValueError, match=message):
+            NameDataset(path)
+        assert NameDataset(path, name_column="surname", label_column="nationality").classes == ["Korean"]
+
+    @pytest.mark.parametrize(
+        ("content", "settings", "message"),
+        [
+            (ROWS, {"header": "yes"}, "header must be True, False or 'auto', got 'yes'"),
+            (ROWS, {"name_column": 1}, "name_column and label_column must differ, got 1 for both"),
+            (
+                "id,name,label\n1,Kim,KR\n",
+                {},
+                "got .*: say which columns with name_column= and label_column=",
+            ),
+            ("Kim;KR\n", {}, "columns must be separated by commas, not by ';'"),
+            ("Kim,KR,1\nLi\n", {"label_column": 2}, "row 2: a row must have 3 columns as the first row has"),
+            ("name,name\nKim,KR\n", {"name_column": "name"}, "name_column must be named once in the header"),
+        ],
+    )
+    def test_columns_that_cannot_be_meant(self, content, settings, message, tmp_path):
+        path = tmp_path / "names.csv"
+        path.write_text(content)
+        with pytest.raises(ValueError, match=message):
+            NameDataset(path, **settings)
 
     def test_a_table_of_pandas_is_told_how(self):
         pandas = pytest.importorskip("pandas")

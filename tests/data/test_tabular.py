@@ -136,7 +136,11 @@ FAULTS = {
         {"skip_header": True},
         "row 3, column 2 ('c') must be a number, got 'six'",
     ),
-    "a header": ("a,b,c\n1,2,3\n", {}, "row 1, column 0 must be a number, got 'a'; is this a header?"),
+    "a header": (
+        "a,b,c\n1,2,3\n",
+        {},
+        "row 1, column 0 must be a number, got 'a'; is this a header (skip_header=True)?",
+    ),
     "nothing": ("1,2,3\n4,,6\n", {}, "row 2, column 1 must be a number, got ''"),
     "Python's own writing": ("1,2,3\n4,5_0,6\n", {}, "row 2, column 1 must be a number, got '5_0'"),
     "NaN": ("1,2,3\n4,5,nan\n", {}, "row 2, column 2 must be finite in torch.float32, got 'nan'"),
@@ -151,7 +155,7 @@ FAULTS = {
     ),
     "one column": ("1;2\n", {}, "row 1 must have at least 2 columns, got 1 with the delimiter ','"),
     "not UTF-8": (b"1,2\n3,\xff\n", {}, "the file must be UTF-8 text, got byte 0xff in row 2"),
-    "a return in a row": (b"1,2\r3,4\n", {}, "row 1: new-line character seen in unquoted field"),
+    "a return in a row": (b"1,2\r3,4\n", {}, "row 1 must end in \\n or \\r\\n, got \\r alone"),
     "empty": ("", {}, "the file must have at least one row of numbers, got none"),
     "blank": ("\n \n", {}, "the file must have at least one row of numbers, got none"),
     "header alone": (
@@ -283,3 +287,29 @@ class TestTheCoursesFile:
         assert not (steps[:, 7].round() == 51).any()
         assert not (steps[:, 2].round() == 61).any()
         assert (steps[:, 7].round() == 50).sum() == (steps[:, 7].round() == 52).sum() == 8
+
+
+@pytest.mark.parametrize(
+    ("content", "settings", "message"),
+    [
+        (
+            "1,5;2;0\n",
+            {"delimiter": ";"},
+            r"row 1, column 0 must be a number, got '1,5'; a decimal comma\? Write 1.5",
+        ),
+        ("1;2;0\n", {}, r"at least 2 columns, got 1 with the delimiter ','; is it ';' \(delimiter=\)\?"),
+        ("1,2\r3,4\r", {}, r"row 1 must end in .*, got .* alone: save the file"),
+        (
+            '"a\nb",c\n1,2\n',
+            {"skip_header": True},
+            "row 1 must close its quotes, got .* must not hold a line",
+        ),
+        ("1,2,yes\n", {}, "column 2 must be a number, got 'yes'; text, such as labels, must be turned into"),
+        ("a,b\n1,2\n", {}, r"got 'a'; is this a header \(skip_header=True\)\?"),
+    ],
+)
+def test_a_habit_of_csv_files_is_named(content, settings, message, tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_bytes(content.encode())
+    with pytest.raises(ValueError, match=message):
+        CSVDataset(path, **settings)

@@ -1,6 +1,7 @@
 """Rows of numbers from the lines of a CSV file, with errors that name row and column."""
 
 import csv
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,18 @@ class RowReader:
     def split(self, line: Line) -> list[str]:
         """The values of a line, as text."""
         try:
-            (fields,) = csv.reader([line.text.decode("utf-8-sig")], delimiter=self.delimiter)
+            text = line.text.decode("utf-8-sig")
+            if "\r" in text.rstrip("\r\n"):
+                raise ValueError(
+                    f"{self.path}: row {line.number} must end in \\n or \\r\\n, got \\r alone: save the file with "
+                    "other line ends"
+                )
+            if text.count('"') % 2:
+                raise ValueError(
+                    f"{self.path}: row {line.number} must close its quotes, got {shorten(text)}: a value "
+                    "must not hold a line break"
+                )
+            (fields,) = csv.reader([text], delimiter=self.delimiter)
         except UnicodeDecodeError as error:
             byte = error.object[error.start]
             raise ValueError(
@@ -75,9 +87,9 @@ class RowReader:
             try:
                 value = float(field.replace("_", "?"))  # Python reads 1_000 as a number
             except ValueError:
-                hint = "" if line.offset or self.names else "; is this a header?"
                 raise ValueError(
-                    f"{self._place(line, column)} must be a number, got {shorten(field)}{hint}"
+                    f"{self._place(line, column)} must be a number, got {shorten(field)}"
+                    f"{self._habit(line, field, fields)}"
                 ) from None
             if not abs(value) <= limit:  # nor is NaN
                 raise ValueError(
@@ -86,6 +98,22 @@ class RowReader:
             values.append(value)
         return values
 
+    def _habit(self, line: Line, field: str, fields: list[str]) -> str:
+        """What people do that ends in such a field."""
+        if re.fullmatch(r"\s*[-+]?\d+,\d+\s*", field):
+            return f"; a decimal comma? Write {field.strip().replace(',', '.')}"
+        if any(map(_is_number, fields)) and any(map(str.isalpha, field)):
+            return "; text, such as labels, must be turned into numbers first"
+        return "" if line.offset or self.names else "; is this a header (skip_header=True)?"
+
     def _place(self, line: Line, column: int) -> str:
         name = f" ({self.names[column]!r})" if self.names else ""
         return f"{self.path}: row {line.number}, column {column}{name}"
+
+
+def _is_number(field: str) -> bool:
+    try:
+        float(field)
+    except ValueError:
+        return False
+    return True

@@ -5,9 +5,8 @@ import io
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import files
-from itertools import chain
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
@@ -15,7 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
 from practicezoo.arguments import shorten
-from practicezoo.data.files import read_whole
+from practicezoo.data.columns import Columns
 from practicezoo.data.vocab import CharVocab
 from practicezoo.sequences import PaddedSequence
 
@@ -24,12 +23,6 @@ __all__ = ["NameDataset", "encode_name"]
 Source: TypeAlias = str | Path | Iterable[tuple[str, str]]
 
 MAX_NAME_LENGTH = 1000
-# first rows of tables of names; no one is called so and lives in such a country
-HEADER_WORDS = frozenset(
-    {"name", "names", "surname", "surnames", "firstname", "lastname", "first_name", "last_name", "full_name"}
-    | {"text", "label", "labels", "class", "category", "target", "country", "nationality", "language"}
-    | {"origin", "gender", "sex", "id", "index", "split"}
-)
 
 
 class NameDataset(Dataset[tuple[Tensor, int]]):
@@ -38,15 +31,15 @@ class NameDataset(Dataset[tuple[Tensor, int]]):
     Names and labels are checked when the data set is built, so training never stops on a bad row.
 
     Args:
-        source: the path of a CSV or CSV.gz file (UTF-8, two columns: name, label; a first row that
-            starts with ``name`` is a header), or pairs of name and label.
+        source: the path of a CSV or CSV.gz file (UTF-8; two columns, name and label, unless others are
+            named), or pairs of name and label.
         classes: the labels in the order of their indices. Default: the sorted labels of ``source``.
             Give the training set's ``classes`` to the test set, so that both mean the same by an index.
         vocab: turns characters into ids. Default: ASCII, accents reduced to plain letters.
         strip: whether to strip blanks around names and labels.
         header: whether a file's first row holds the names of its columns. "auto" knows one by the usual words
             (name, surname, label, country, ...) and by the names of columns that are asked for; a first row
-            that might be either is refused.
+            that might be either is refused, as is one whose label occurs once while all others recur.
         name_column: the column of the names, counted from 0 or by its name in the header.
         label_column: the column of the labels.
 
@@ -93,7 +86,7 @@ class NameDataset(Dataset[tuple[Tensor, int]]):
         origin = f"{source}: " if isinstance(source, str | Path) else ""
         allowed = None if classes is None else set(classes)
         columns = Columns(header, name_column, label_column)
-        for row, (raw_name, raw_label) in _rows(source, origin, columns):
+        for row, (raw_name, raw_label) in _rows(source, columns, frozenset(allowed or ())):
             if not (isinstance(raw_name, str) and isinstance(raw_label, str)):
                 raise TypeError(
                     f"{origin}row {row}: name and label must be text, got {(raw_name, raw_label)!r}"
@@ -189,10 +182,12 @@ def _check_label(label: str, allowed: set[str] | None) -> None:
         raise ValueError(f"label must be one of the {len(allowed)} classes, got {shorten(label)}")
 
 
-def _rows(source: Source, origin: str, columns: "Columns") -> Iterator[tuple[int, tuple[str, str]]]:
-    """Rows of name and label, numbered from 1; ``origin`` stands before a message about one that is not."""
+def _rows(
+    source: Source, columns: Columns, known_labels: frozenset[str]
+) -> Iterator[tuple[int, tuple[str, str]]]:
+    """Rows of name and label, numbered from 1."""
     if isinstance(source, str | Path):
-        yield from columns.pick(_csv_rows(Path(source)), origin)
+        yield from columns.read(Path(source), known_labels)
         return
     if hasattr(source, "columns"):  # iterating over a table of pandas gives its columns' names
         raise TypeError(
@@ -201,72 +196,5 @@ def _rows(source: Source, origin: str, columns: "Columns") -> Iterator[tuple[int
         )
     for number, row in enumerate(source, start=1):
         if isinstance(row, str) or len(row) != 2:
-            raise ValueError(f"{origin}row {number}: a row must be a name and a label, got {shorten(row)}")
+            raise ValueError(f"row {number}: a row must be a name and a label, got {shorten(row)}")
         yield number, (row[0], row[1])
-
-
-class Columns(NamedTuple):
-    """Which columns of a file hold names and labels, and whether its first row is a header."""
-
-    header: bool | Literal["auto"]
-    name: int | str
-    label: int | str
-
-    def pick(
-        self, rows: Iterator[tuple[int, list[str]]], origin: str
-    ) -> Iterator[tuple[int, tuple[str, str]]]:
-        """Name and label of each row behind the header."""
-        first_number, first = next(rows, (0, []))
-        if not first:
-            return
-        found = self._is_header(first, origin)
-        asked = (self.name, self.label)
-        name, label = (
-            (0, 1) if asked == (0, 1) else (self._place(each, first, found, origin) for each in asked)
-        )
-        for number, row in rows if found else chain([(first_number, first)], rows):
-            if len(row) != (2 if asked == (0, 1) else len(first)):
-                raise ValueError(
-                    f"{origin}row {number}: a row must be a name and a label, got {shorten(row)}"
-                )
-            yield number, (row[name], row[label])
-
-    def _is_header(self, first: list[str], origin: str) -> bool:
-        if self.header != "auto":
-            return bool(self.header)
-        words = [field.strip().casefold() for field in first]
-        asked = [column.casefold() for column in (self.name, self.label) if isinstance(column, str)]
-        known = [word in HEADER_WORDS or word in asked for word in words]
-        if any(known) and not all(known):
-            raise ValueError(
-                f"{origin}row 1: {shorten(first)} may be a header or a sample: say which with header=True or "
-                "header=False"
-            )
-        return all(known)
-
-    @staticmethod
-    def _place(column: int | str, first: list[str], has_header: bool, origin: str) -> int:
-        if isinstance(column, int):
-            if not 0 <= column < len(first):
-                raise ValueError(f"{origin}columns must lie in [0, {len(first)}), got {column}")
-            return column
-        names = [field.strip() for field in first]
-        if not has_header or column not in names:
-            raise ValueError(f"{origin}columns must be named in the header, {shorten(names)}, got {column!r}")
-        return names.index(column)
-
-
-def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    number = 0
-    try:
-        text = read_whole(path).decode("utf-8-sig")
-        for number, row in enumerate(csv.reader(io.StringIO(text, newline="")), start=1):
-            if row:
-                yield number, row
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path}: the file must be UTF-8 text, got byte 0x{error.object[error.start]:02x} "
-            f"at offset {error.start}"
-        ) from None
-    except csv.Error as error:
-        raise ValueError(f"{path}: row {number + 1}: {error}") from None

@@ -140,9 +140,11 @@ class CSVDataset(Dataset[tuple[Tensor, Tensor]]):
             return None
         fields = self._reader.split(line)
         if len(fields) < 2:  # a feature and the target
+            others = [mark for mark in ",;\t|" if fields and mark in fields[0]]
+            hint = f"; is it {others[0]!r} (delimiter=)?" if others else ""
             raise ValueError(
                 f"{self.path}: row {line.number} must have at least 2 columns, got 1 "
-                f"with the delimiter {self.delimiter!r}"
+                f"with the delimiter {self.delimiter!r}{hint}"
             )
         self._reader.num_columns = len(fields)
         if self.skip_header:
