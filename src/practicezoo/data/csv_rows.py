@@ -55,8 +55,8 @@ class RowReader:
             text = line.text.decode("utf-8-sig")
             if "\r" in text.rstrip("\r\n"):
                 raise ValueError(
-                    f"{self.path}: row {line.number} must end in \\n or \\r\\n, got \\r alone: save the file with "
-                    "other line ends"
+                    f"{self.path}: row {line.number} must end in \\n or \\r\\n, got \\r alone: save the file "
+                    "with other line ends"
                 )
             if text.count('"') % 2:
                 raise ValueError(

@@ -134,8 +134,8 @@ class TensorLoader:
             return None
         generator = self.generator
         if self.seed is not None:
-            generator = torch.Generator().manual_seed(self.seed + self.epoch)
-        return torch.randperm(self.num_samples, generator=generator)
+            generator = torch.Generator("cpu").manual_seed(self.seed + self.epoch)
+        return torch.randperm(self.num_samples, generator=generator, device="cpu")
 
 
 def _as_columns(value: Any) -> Any:
@@ -177,7 +177,7 @@ def _is_padded_like(inputs: Any, column: Any) -> bool:
         return False
     if column.shape[:2] != inputs.data.shape[:2] or len(column) == 0:
         return False
-    behind = torch.arange(column.shape[1]) >= inputs.lengths[:, None]
+    behind = torch.arange(column.shape[1], device="cpu") >= inputs.lengths[:, None]
     return bool(behind.any()) and bool((column.cpu()[behind] == IGNORED).all())
 
 

@@ -105,7 +105,7 @@ class NameDataset(Dataset[tuple[Tensor, int]]):
         self.class_to_idx = {label: index for index, label in enumerate(self.classes)}
         if len(self.class_to_idx) < len(self.classes):
             raise ValueError(f"classes must not repeat, got {self.classes}")
-        self.lengths = torch.tensor([len(ids) for ids in self._ids])
+        self.lengths = torch.tensor([len(ids) for ids in self._ids], device="cpu")
 
     def __len__(self) -> int:
         return len(self.names)
@@ -142,7 +142,7 @@ class NameDataset(Dataset[tuple[Tensor, int]]):
             - names: ids ``(N, T)`` with lengths ``(N,)``; T is the longest name's length
             - targets: ``(N,)``, int64
         """
-        targets = torch.tensor([self.class_to_idx[label] for label in self.labels])
+        targets = torch.tensor([self.class_to_idx[label] for label in self.labels], device="cpu")
         return PaddedSequence(pad_sequence(self._ids, batch_first=True), self.lengths), targets
 
 

@@ -69,7 +69,7 @@ class NormalizeImages:
             raise ValueError(f"images must be (N, C, H, W), got shape {tuple(images.shape)}")
         if images.numel() == 0:
             raise ValueError(f"images must hold at least one pixel, got shape {tuple(images.shape)}")
-        values = torch.arange(MAX_VALUE + 1, dtype=torch.float64) / MAX_VALUE
+        values = torch.arange(MAX_VALUE + 1, dtype=torch.float64, device="cpu") / MAX_VALUE
         mean, std = [], []
         for channel in images.unbind(1):
             # from the histogram: exact whatever the number of images, with no copy of them in floats
@@ -119,6 +119,8 @@ def _constants(
     """What the images are divided by, reduced by and divided by, kept on their device."""
     with torch.inference_mode(mode=False):  # they outlive the block that asks for them first
         # tensors, not numbers: CUDA multiplies by a number's reciprocal instead of dividing by it
-        scale = torch.tensor(float(MAX_VALUE), device=device)
-        per_channel = [torch.tensor(values, device=device).view(-1, 1, 1) for values in (mean, std)]
+        scale = torch.tensor(float(MAX_VALUE), dtype=torch.float32, device=device)
+        per_channel = [
+            torch.tensor(values, dtype=torch.float32, device=device).view(-1, 1, 1) for values in (mean, std)
+        ]
         return scale, per_channel[0], per_channel[1]

@@ -101,11 +101,11 @@ class LengthBucketBatchSampler(Sampler[list[int]]):
             batches = list(self.lengths.argsort(stable=True).split(size))
         else:
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-            order = torch.randperm(len(self.lengths), generator=generator)
+            order = torch.randperm(len(self.lengths), generator=generator, device="cpu")
             pools = order.split(size * self.pool_size)
             sorted_pools = [pool[self.lengths[pool].argsort(stable=True)] for pool in pools]
             batches = [batch for pool in sorted_pools for batch in pool.split(size)]
-            turns = torch.randperm(len(batches), generator=generator).tolist()
+            turns = torch.randperm(len(batches), generator=generator, device="cpu").tolist()
             batches = [batches[turn] for turn in turns]
         own = self._shard.every_nth()  # so that each rank has short and long ones
         return [batch[own] for batch in batches if len(batch) >= self._smallest()]

@@ -1,6 +1,7 @@
 """Digits and tables made by the library itself: for tests, examples and machines with no data."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,6 +23,8 @@ GLYPHS = """
  ###   ###  #####  ###     #   ###   ###   #     ###   ##  
 """  # noqa: W291
 NUM_CLASSES = 10
+# whatever the user's default dtype and device are
+FLOATS: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}
 CHUNK = 1024  # images made at once: the intermediate grids stay in the cache
 
 # Of all pixels / 255, measured over 100,000 images, as for the real data sets.
@@ -56,8 +59,8 @@ def synthetic_digits(num_samples: int, *, seed: int, image_size: int = 28) -> Im
     if image_size < 8:  # the glyphs have 7 rows
         raise ValueError(f"image_size must be at least 8, got {image_size}")
     generator = torch.Generator().manual_seed(seed)
-    targets = torch.arange(num_samples)[torch.randperm(num_samples, generator=generator)] % NUM_CLASSES
-    images = torch.empty(num_samples, 1, image_size, image_size, dtype=torch.uint8)
+    targets = torch.randperm(num_samples, generator=generator, device="cpu") % NUM_CLASSES
+    images = torch.empty(num_samples, 1, image_size, image_size, dtype=torch.uint8, device="cpu")
     for chunk, labels in zip(images.split(CHUNK), targets.split(CHUNK), strict=True):
         chunk.copy_(_draw(labels, image_size, generator))
     return ImageTensors(images, targets, [str(digit) for digit in range(NUM_CLASSES)], MEAN, STD)
@@ -94,7 +97,7 @@ def synthetic_table(num_samples: int, *, seed: int, num_features: int = 8) -> tu
         raise ValueError(f"num_samples must be at least 0, got {num_samples}")
     check_count(num_features=num_features)
     generator = torch.Generator().manual_seed(seed)
-    features = torch.rand(num_samples, num_features, generator=generator) * 2 - 1
+    features = torch.rand(num_samples, num_features, generator=generator, **FLOATS) * 2 - 1
     difference = features[:, 0::2].sum(dim=1, keepdim=True) - features[:, 1::2].sum(dim=1, keepdim=True)
     return features, (difference > 0).float()
 
@@ -104,10 +107,10 @@ def _draw(labels: Tensor, size: int, generator: torch.Generator) -> Tensor:
 
     def chance(low: float, high: float) -> Tensor:
         """One number for each image, ``(N, 1, 1)``."""
-        return torch.empty(len(labels), 1, 1).uniform_(low, high, generator=generator)
+        return torch.empty(len(labels), 1, 1, **FLOATS).uniform_(low, high, generator=generator)
 
     # where each pixel comes from in its glyph: shift, then turn, slant and scale, then bend
-    centers = (torch.arange(size) + 0.5) * (2 / size) - 1
+    centers = (torch.arange(size, **FLOATS) + 0.5) * (2 / size) - 1
     x, y = centers - chance(-0.25, 0.25), centers.view(-1, 1) - chance(-0.2, 0.2)
     angle, slant, width, height = chance(-0.25, 0.25), chance(-0.3, 0.3), chance(0.6, 1.1), chance(0.7, 1.1)
     source_y = (x * angle.sin() + y * angle.cos()) / height
@@ -118,13 +121,13 @@ def _draw(labels: Tensor, size: int, generator: torch.Generator) -> Tensor:
     ink = F.grid_sample(glyphs, grid, align_corners=False).squeeze(1)
     # where the threshold lies makes a stroke thin or thick
     strokes = ((ink - chance(0.3, 0.6)) * 5 + 0.5).clamp_(0, 1)
-    noise = torch.randn(strokes.shape, generator=generator) * chance(0, 0.15)
+    noise = torch.randn(strokes.shape, generator=generator, **FLOATS) * chance(0, 0.15)
     return (strokes * chance(0.6, 1) + noise).clamp_(0, 1).mul_(255).round_().unsqueeze(1)
 
 
 def _glyphs() -> Tensor:
     """The ten glyphs, each in the middle of a square of 9 x 9 dots, ``(10, 1, 9, 9)``."""
     rows = GLYPHS.strip("\n").split("\n")
-    dots = torch.tensor([[dot == "#" for dot in row.ljust(6 * NUM_CLASSES)] for row in rows])
+    dots = torch.tensor([[dot == "#" for dot in row.ljust(6 * NUM_CLASSES)] for row in rows], device="cpu")
     glyphs = dots.float().view(7, NUM_CLASSES, 6).transpose(0, 1)[:, None, :, :5]
     return F.pad(glyphs, (2, 2, 1, 1))

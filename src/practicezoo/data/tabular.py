@@ -96,7 +96,7 @@ class CSVDataset(Dataset[tuple[Tensor, Tensor]]):
             rows = chain([first], lines)
             if lazy:
                 self._reader.numbers(first)  # fail here rather than in a worker if this is no table at all
-                self._index = torch.tensor([(line.number, line.offset) for line in rows])
+                self._index = torch.tensor([(line.number, line.offset) for line in rows], device="cpu")
                 self._version = _version(file)
             else:
                 self._tensors = self._parse(rows)
@@ -175,7 +175,7 @@ class CSVDataset(Dataset[tuple[Tensor, Tensor]]):
         values = array("d")
         for line in lines:
             values.extend(self._reader.numbers(line))
-        table = torch.tensor(values, dtype=self.dtype).view(-1, self._reader.num_columns)
+        table = torch.tensor(values, dtype=self.dtype, device="cpu").view(-1, self._reader.num_columns)
         features = torch.cat([table[:, : self.target], table[:, self.target + 1 :]], dim=1)
         return features, table[:, self.target : self.target + 1].clone()
 

@@ -105,7 +105,7 @@ class CharVocab:
         ids = [self._ids.get(character) for character in text]
         if None in ids:
             ids = [index for position in range(len(text)) for index in self._reduce(text, position)]
-        return torch.tensor(ids, dtype=torch.int64)
+        return torch.tensor(ids, dtype=torch.int64, device="cpu")
 
     def decode(self, ids: Tensor | Iterable[int]) -> str:
         """The text of ``ids``; padding is left out and the unknown id shows as U+FFFD.

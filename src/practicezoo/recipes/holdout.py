@@ -22,9 +22,9 @@ def hold_out(targets: Tensor, *, fraction: float, seed: int) -> Tensor:
         tensor(3)
     """
     generator = torch.Generator().manual_seed(seed)
-    held_out = torch.zeros(len(targets), dtype=torch.bool)
+    held_out = torch.zeros(len(targets), dtype=torch.bool, device="cpu")
     for label in targets.unique():
         rows = (targets == label).nonzero().flatten()
-        rows = rows[torch.randperm(len(rows), generator=generator)]
+        rows = rows[torch.randperm(len(rows), generator=generator, device="cpu")]
         held_out[rows[: min(round(fraction * len(rows)), len(rows) - 1)]] = True
     return held_out
