@@ -273,28 +273,28 @@ DAMAGED = {
     "flipped": (flip(PACKED, len(PACKED) // 2), "must be a whole gzip archive: (CRC|Error)"),
     "checksum": (flip(PACKED, -8 % len(PACKED)), "must be a whole gzip archive: CRC check failed"),
     "web-page": (b"<!doctype html>", "must be a whole gzip archive: Not a gzipped file"),
-    "empty": (b"", "must be an IDX file of bytes in 3 .* 00000803, got 0 bytes that start with nothing"),
-    "text": (gzip.compress(b"hello"), "must be an IDX file .* got 5 bytes that start with 68656c6c"),
+    "empty": (b"", "must be an IDX file of bytes in 3 .* 00000803, got one that starts with nothing"),
+    "text": (gzip.compress(b"hello"), "must be an IDX file .* got one that starts with 68656c6c"),
     "labels": (
         gzip.compress(idx(torch.zeros(20))),
-        "must be an IDX file .* got 28 bytes that start with 00000801",
+        "must be an IDX file .* got one that starts with 00000801",
     ),
     "floats": (
         gzip.compress(idx(torch.zeros(1, 28, 28), code=13)),
-        "must be an IDX file .* start with 00000d03",
+        "must be an IDX file .* starts with 00000d03",
     ),
     "header-only": (
         gzip.compress(IMAGES[:10]),
-        "must be an IDX file .* got 10 bytes that start with 00000803",
+        "must be an IDX file .* got one that starts with 00000803 and has a header of 10",
     ),
     "cut": (
         gzip.compress(IMAGES[:-1]),
         r"must hold the 15680 bytes of shape \(20, 28, 28\) that its header promises, got 15679",
     ),
-    "too-long": (gzip.compress(IMAGES + b"\0"), r"must hold the 15680 bytes .* got 15681"),
+    "too-long": (gzip.compress(IMAGES + b"\0"), r"must hold the 15680 bytes .* got more"),
     "huge": (
         gzip.compress(idx(torch.zeros(2), shape=(2**32 - 1, 2**32 - 1, 2**32 - 1))),
-        r"must hold the 79228162458924105385300197375 bytes .* got 2",
+        r"must unpack to at most 1073741824 bytes, got a header that promises 79228162458924105385300197375",
     ),
 }
 
@@ -349,10 +349,10 @@ class TestDamage:
 
     def test_a_file_without_permission(self, mnist, monkeypatch, offline):
         # simulated, because the superuser may read everything
-        def refuse(path):
+        def refuse(path, mode):
             raise PermissionError(13, "Permission denied", str(path))
 
-        monkeypatch.setattr(Path, "read_bytes", refuse)
+        monkeypatch.setattr(Path, "open", refuse)
         with pytest.raises(
             PermissionError,
             match="MNIST/raw/train-images-idx3-ubyte must be readable, but the permission is denied: "

@@ -404,3 +404,14 @@ def test_tensors_and_batch_sizes_that_do_not_fit_are_refused(tensors, batch_size
 def test_what_is_no_tensor(data, got):
     with pytest.raises(TypeError, match=f"tensors must be tensors, padded sequences, arrays .*, got {got}"):
         TensorLoader(data, batch_size=2)
+
+
+@pytest.mark.parametrize("number", [torch.tensor(3.0), np.array(3.0)])
+def test_a_single_number_has_no_rows(number):
+    with pytest.raises(ValueError, match=r"tensors must have rows, got a single number, 3\.0"):
+        TensorLoader(number, batch_size=1)
+
+
+def test_a_dict_of_nothing():
+    with pytest.raises(ValueError, match="tensors must hold at least one tensor, got none"):
+        TensorLoader({}, batch_size=1)

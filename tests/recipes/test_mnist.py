@@ -4,6 +4,7 @@ import dataclasses
 import gzip
 import json
 import struct
+import zlib
 
 import pytest
 import torch
@@ -213,6 +214,24 @@ def test_a_picture_that_is_no_square_keeps_its_proportions(tmp_path):
     Image.fromarray(picture.numpy()).save(tmp_path / "wide.png")
     image = read_image(tmp_path / "wide.png")[0]
     assert (image > 127).any(dim=0).sum() == (image > 127).any(dim=1).sum() == 10
+
+
+def png(width: int, height: int, *chunks: tuple[bytes, bytes]) -> bytes:
+    """A PNG file of grey pixels whose header says this size."""
+    header = b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    written = b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in (header, *chunks, (b"IEND", b""))
+    )
+    return b"\x89PNG\r\n\x1a\n" + written
+
+
+@pytest.mark.parametrize("side", [9_000, 11_000, 20_000, 2**31 - 1])
+def test_a_picture_with_a_huge_header(side, tmp_path):
+    (tmp_path / "bomb.png").write_bytes(png(side, side, (b"IDAT", zlib.compress(b"\0"))))
+    message = r"bomb\.png must have at most 67108864 pixels, got a picture of more"
+    with pytest.raises(ValueError, match=message):
+        read_image(tmp_path / "bomb.png")
 
 
 def test_what_is_no_picture(tmp_path):

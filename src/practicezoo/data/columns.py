@@ -49,9 +49,11 @@ class Columns:
         if self.name == self.label:
             raise ValueError(f"name_column and label_column must differ, got {self.name!r} for both")
 
-    def read(self, path: Path, known_labels: frozenset[str]) -> Iterator[tuple[int, tuple[str, str]]]:
+    def read(
+        self, path: Path, known_labels: frozenset[str], max_bytes: int
+    ) -> Iterator[tuple[int, tuple[str, str]]]:
         """Name and label of each row behind the header, with the row's number from 1."""
-        rows = list(_csv_rows(path))
+        rows = list(_csv_rows(path, max_bytes))
         if not rows:
             return
         number, first = rows[0]
@@ -129,10 +131,10 @@ def _word(field: str) -> str:
     return "_".join(field.casefold().replace("-", " ").split())
 
 
-def _csv_rows(path: Path) -> Iterator[NumberedRow]:
+def _csv_rows(path: Path, max_bytes: int) -> Iterator[NumberedRow]:
     number = 0
     try:
-        text = read_whole(path).decode("utf-8-sig")
+        text = read_whole(path, max_bytes=max_bytes).decode("utf-8-sig")
         for number, row in enumerate(csv.reader(io.StringIO(text, newline="")), start=1):
             if row:
                 yield number, row

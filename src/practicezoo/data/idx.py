@@ -9,8 +9,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from practicezoo.data.files import read_up_to
+
 __all__ = ["find_idx", "read_idx"]
 
+MAX_BYTES = 2**30  # of an archive, unpacked; the largest of the family, EMNIST by class, has half of it
 UINT8 = 8  # the format's code for this type
 
 
@@ -51,29 +54,43 @@ def read_idx(path: Path, *, num_dims: int) -> Tensor:
         OSError: if the file cannot be opened.
         ValueError: if the file is cut short, damaged, or of another kind; the message names it.
     """
-    raw = path.read_bytes()
-    if path.suffix == ".gz":
-        try:
-            raw = gzip.decompress(raw)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise _damaged(path, f"must be a whole gzip archive: {error}") from None
     magic = bytes([0, 0, UINT8, num_dims])
-    header = 4 + 4 * num_dims
-    if raw[:4] != magic or len(raw) < header:
+    packed = path.suffix == ".gz"
+    try:
+        with gzip.open(path) if packed else path.open("rb") as file:
+            start = read_up_to(file, 4 + 4 * num_dims)
+            shape = _shape(path, start, magic, largest=MAX_BYTES if packed else None)
+            promised = math.prod(shape)
+            content = read_up_to(file, promised + 1)  # only its end compares an archive's checksum
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise _damaged(path, f"must be a whole gzip archive: {error}") from None
+    if len(content) != promised:
+        found = "more" if len(content) > promised else len(content)
+        raise _damaged(
+            path,
+            f"must hold the {promised} bytes of shape {shape} that its header promises, got {found}",
+        )
+    pixels = torch.frombuffer(content, dtype=torch.uint8) if promised else torch.empty(0, dtype=torch.uint8)
+    return pixels.view(shape)
+
+
+def _shape(path: Path, start: bytearray, magic: bytes, *, largest: int | None) -> tuple[int, ...]:
+    """What the header at a file's start promises."""
+    num_dims = magic[-1]
+    if start[:4] != magic or len(start) < 4 + 4 * num_dims:
         raise _damaged(
             path,
             f"must be an IDX file of bytes in {num_dims} dimensions, which starts with {magic.hex()}, "
-            f"got {len(raw)} bytes that start with {raw[:4].hex() or 'nothing'}",
+            f"got one that starts with {start[:4].hex() or 'nothing'} and has a header of {len(start)} bytes",
         )
-    shape = struct.unpack(f">{num_dims}I", raw[4:header])
-    if len(raw) - header != math.prod(shape):
+    shape = struct.unpack(f">{num_dims}I", start[4:])
+    if largest is not None and math.prod(shape) > largest:
         raise _damaged(
             path,
-            f"must hold the {math.prod(shape)} bytes of shape {shape} that its header promises, "
-            f"got {len(raw) - header}",
+            f"must unpack to at most {largest} bytes, got a header that promises {math.prod(shape)} "
+            "(unpack it first if that is right)",
         )
-    # a bytearray is writable, as a tensor's memory should be
-    return torch.frombuffer(bytearray(raw), dtype=torch.uint8)[header:].view(shape)
+    return shape
 
 
 def _damaged(path: Path, rule: str) -> ValueError:

@@ -21,7 +21,8 @@ class TensorLoader:
 
     A DataLoader reads sample by sample and stacks; here a batch is cut from whole tensors, on the
     device where they live. A :class:`PaddedSequence` counts as a tensor: each batch of it is trimmed to
-    its longest sequence. Without shuffling batches are views: a transform must not change them in place.
+    its longest sequence. Batches are copies: what is done to one in place never reaches the tensors.
+    Targets of steps ``(N, T)``, -100 behind each end, are trimmed with their sequences.
 
     Over several processes (``num_replicas``), each takes its part of every batch: the parts together
     are the batch that one process with ``num_replicas * batch_size`` rows would have, so each row
@@ -32,7 +33,8 @@ class TensorLoader:
     evaluation needs. To train without ``shuffle``, use ``drop_last``.
 
     Args:
-        tensors: tensors (or padded sequences) with the same number of rows. Usually inputs and targets.
+        tensors: tensors, padded sequences, arrays of numbers, columns of a table, or dicts of them, with the
+            same number of rows. Usually inputs and targets.
         batch_size: rows in a batch, on each rank.
         shuffle: whether to draw a new order each epoch.
         drop_last: whether to drop the last batch if it is not full.
@@ -49,7 +51,7 @@ class TensorLoader:
         ValueError: if there is no tensor, the tensors differ in rows, ``batch_size`` or ``num_replicas``
             is below 1, ``rank`` is not below ``num_replicas``, both ``seed`` and ``generator`` are given,
             or neither is to shuffle over several processes, which must draw the same order.
-        TypeError: if something else than a tensor or a padded sequence is given.
+        TypeError: if something else is given.
 
     Example:
         >>> loader = TensorLoader(torch.arange(5), torch.arange(5) ** 2, batch_size=2)
@@ -72,10 +74,10 @@ class TensorLoader:
         num_replicas: int = 1,
         rank: int = 0,
     ) -> None:
-        if not tensors:
-            raise ValueError("tensors must hold at least one tensor, got none")
         columns = [_as_columns(tensor) for tensor in tensors]
         sizes = [size for column in columns for size in _sizes(column)]
+        if not sizes:
+            raise ValueError("tensors must hold at least one tensor, got none")
         if len(set(sizes)) > 1:
             raise ValueError(f"tensors must have the same number of rows, got {sizes}")
         check_count(batch_size=batch_size)
@@ -140,6 +142,8 @@ class TensorLoader:
 
 def _as_columns(value: Any) -> Any:
     """A tensor, a padded sequence, or a dict of them; arrays and columns of a table are copied."""
+    if isinstance(value, Tensor) and value.ndim == 0:
+        raise ValueError(f"tensors must have rows, got a single number, {value.item()}")
     if isinstance(value, Tensor | PaddedSequence):
         return value
     if isinstance(value, Mapping):
@@ -147,7 +151,7 @@ def _as_columns(value: Any) -> Any:
     if hasattr(value, "to_numpy"):  # a column or a table of pandas
         value = value.to_numpy()
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
-        return torch.from_numpy(value.copy())
+        return _as_columns(torch.from_numpy(value.copy()))
     hint = " (its method tensors() gives them)" if hasattr(value, "tensors") else ""
     kind = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
     raise TypeError(

@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 
 from practicezoo.arguments import shorten
 from practicezoo.data.columns import Columns
+from practicezoo.data.files import MAX_BYTES
 from practicezoo.data.vocab import CharVocab
 from practicezoo.sequences import PaddedSequence
 
@@ -42,6 +43,7 @@ class NameDataset(Dataset[tuple[Tensor, int]]):
             that might be either is refused, as is one whose label occurs once while all others recur.
         name_column: the column of the names, counted from 0 or by its name in the header.
         label_column: the column of the labels.
+        max_bytes: what a .gz archive may unpack to.
 
     Attributes:
         names: the names, stripped if asked for.
@@ -78,6 +80,7 @@ class NameDataset(Dataset[tuple[Tensor, int]]):
         header: bool | Literal["auto"] = "auto",
         name_column: int | str = 0,
         label_column: int | str = 1,
+        max_bytes: int = MAX_BYTES,
     ) -> None:
         self.vocab = CharVocab() if vocab is None else vocab
         self.names: list[str] = []
@@ -86,7 +89,7 @@ class NameDataset(Dataset[tuple[Tensor, int]]):
         origin = f"{source}: " if isinstance(source, str | Path) else ""
         allowed = None if classes is None else set(classes)
         columns = Columns(header, name_column, label_column)
-        for row, (raw_name, raw_label) in _rows(source, columns, frozenset(allowed or ())):
+        for row, (raw_name, raw_label) in _rows(source, columns, frozenset(allowed or ()), max_bytes):
             if not (isinstance(raw_name, str) and isinstance(raw_label, str)):
                 raise TypeError(
                     f"{origin}row {row}: name and label must be text, got {(raw_name, raw_label)!r}"
@@ -183,11 +186,11 @@ def _check_label(label: str, allowed: set[str] | None) -> None:
 
 
 def _rows(
-    source: Source, columns: Columns, known_labels: frozenset[str]
+    source: Source, columns: Columns, known_labels: frozenset[str], max_bytes: int
 ) -> Iterator[tuple[int, tuple[str, str]]]:
     """Rows of name and label, numbered from 1."""
     if isinstance(source, str | Path):
-        yield from columns.read(Path(source), known_labels)
+        yield from columns.read(Path(source), known_labels, max_bytes)
         return
     if hasattr(source, "columns"):  # iterating over a table of pandas gives its columns' names
         raise TypeError(

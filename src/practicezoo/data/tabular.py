@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from practicezoo.data.csv_rows import Line, RowReader, find_lines
-from practicezoo.data.files import read_whole
+from practicezoo.data.files import MAX_BYTES, read_whole
 
 __all__ = ["CSVDataset"]
 
@@ -37,6 +37,7 @@ class CSVDataset(Dataset[tuple[Tensor, Tensor]]):
         delimiter: what stands between two values.
         skip_header: whether the first row has the columns' names.
         lazy: whether to read rows only when they are asked for. The file must stay as it is then.
+        max_bytes: what a .gz archive may unpack to.
 
     Attributes:
         columns: the names in the header; None without one.
@@ -69,6 +70,7 @@ class CSVDataset(Dataset[tuple[Tensor, Tensor]]):
         delimiter: str = ",",
         skip_header: bool = False,
         lazy: bool = False,
+        max_bytes: int = MAX_BYTES,
     ) -> None:
         self.path = Path(path)
         if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
@@ -85,7 +87,7 @@ class CSVDataset(Dataset[tuple[Tensor, Tensor]]):
         self.skip_header = skip_header
         self.lazy = lazy
         self._reader = RowReader(self.path, delimiter, dtype)
-        with self.path.open("rb") if lazy else io.BytesIO(read_whole(self.path)) as file:
+        with self.path.open("rb") if lazy else io.BytesIO(read_whole(self.path, max_bytes=max_bytes)) as file:
             lines = find_lines(file)
             first = self._read_first(next(lines, None))
             if skip_header:

@@ -1,6 +1,8 @@
 """Handwritten digits: the course's networks for MNIST, which train on its relatives too."""
 
 import dataclasses
+import math
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -26,6 +28,7 @@ __all__ = [
 ]
 
 SYNTHETIC = "synthetic"
+MAX_PIXELS = 2**26  # of a picture to predict
 NUM_SYNTHETIC = {"train": 12_000, "test": 2_000}
 
 
@@ -205,16 +208,22 @@ def read_image(path: str | Path) -> Tensor:
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: if it is no picture.
+        ValueError: if it is no picture, or one of more than 67 million pixels.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError  # comes with torchvision
     from torchvision.transforms.v2.functional import pil_to_tensor
 
     try:
-        with Image.open(path) as file:
-            drawn = file.convert("RGBA")
-    except UnidentifiedImageError as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is lower
+            with Image.open(path) as file:
+                drawn = file.convert("RGBA") if math.prod(file.size) <= MAX_PIXELS else None
+    except Image.DecompressionBombError:
+        drawn = None
+    except (UnidentifiedImageError, SyntaxError) as error:  # Pillow's word for a damaged PNG file
         raise ValueError(f"{path} must be a picture, such as a PNG file") from error
+    if drawn is None:
+        raise ValueError(f"{path} must have at most {MAX_PIXELS} pixels, got a picture of more")
     picture = Image.alpha_composite(Image.new("RGBA", drawn.size, "white"), drawn).convert("L")
     pixels = pil_to_tensor(picture)[0]
     border = torch.cat([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
