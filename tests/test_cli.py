@@ -1,6 +1,7 @@
 """The command line: what it prints, what it returns, what it keeps."""
 
 import dataclasses
+import io
 import json
 import os
 import signal
@@ -98,9 +99,10 @@ def test_predict_prints_three_countries_for_each_name(checkpoint, capsys):
 
 def test_evaluate_prints_what_train_reported(checkpoint, capsys):
     assert main(["evaluate", "names_gru", "--checkpoint", str(checkpoint)]) == 0
-    measured = json.loads(capsys.readouterr().out)
+    first, *lines = capsys.readouterr().out.splitlines()
     reported = json.loads((checkpoint.parent / "result.json").read_text())
-    assert measured == {name: reported[name] for name in measured}
+    assert first == "data: mini names"
+    assert lines == [f"{name}: {value:.4f}" for name, value in reported.items() if name.startswith("test_")]
 
 
 def test_evaluate_refuses_other_classes(checkpoint, tmp_path, capsys):
@@ -124,9 +126,123 @@ def test_evaluate_refuses_other_classes(checkpoint, tmp_path, capsys):
         ("x" * 100_000, "name must have at most 1000 characters, got 100000"),
     ],
 )
-def test_predict_refuses_what_is_no_name(checkpoint, capsys, name, message):
-    assert main(["predict", "names_gru", "--checkpoint", str(checkpoint), name]) == 2
-    assert message in error_line(capsys)
+def test_a_bad_name_does_not_refuse_the_good_ones(checkpoint, capsys, name, message):
+    assert main(["predict", "names_gru", "--checkpoint", str(checkpoint), "Abe", name, "Nowak"]) == 1
+    good, bad, other = capsys.readouterr().out.splitlines()
+    assert good.count("%") == other.count("%") == 3
+    assert f"  no prediction: {message}" in bad or message in bad
+    assert len(bad) < 400
+
+
+@pytest.mark.parametrize("stdin", [False, True])
+def test_samples_come_from_a_file_or_standard_input(stdin, checkpoint, tmp_path, capsys, monkeypatch):
+    lines = "Álvarez\n\nYamamoto\r\n".encode()
+    (tmp_path / "names.txt").write_bytes(lines)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(lines)))
+    file = "-" if stdin else str(tmp_path / "names.txt")
+    assert main(["predict", "names_gru", "--checkpoint", str(checkpoint), "--file", file]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["Álvarez", "Yamamoto"]
+
+
+def test_no_sample_and_samples_that_are_no_text(checkpoint, tmp_path, capsys):
+    arguments = ["predict", "names_gru", "--checkpoint", str(checkpoint)]
+    assert main(arguments) == 2
+    assert "samples must be given, by themselves or with --file, got none" in error_line(capsys)
+    (tmp_path / "names.txt").write_bytes(b"\xff")
+    assert main([*arguments, "--file", str(tmp_path / "names.txt")]) == 2
+    assert "samples must be UTF-8 text, got a wrong byte at 0" in error_line(capsys)
+
+
+GREEK = [
+    ("Παππάς", "el"),
+    ("Δήμου", "el"),
+    ("Ρήγας", "el"),
+    ("Иванов", "ru"),
+    ("Петров", "ru"),
+    ("Орлов", "ru"),
+]
+
+
+def write_table(path, header, rows):
+    lines = [header, *(",".join(row) for row in rows)]
+    path.write_text("\n".join(line for line in lines if line) + "\n", encoding="utf-8")
+    return str(path)
+
+
+def test_tables_of_any_header_order_and_script(tmp_path, capsys):
+    rows = [(str(number), label, name) for number, (name, label) in enumerate(GREEK * 4)]
+    table = write_table(tmp_path / "namen.csv", "nr,Land,Nachname", rows)
+    data = ["--train-csv", table, "--test-csv", table, "--name-column", "Nachname", "--label-column", "1"]
+    out = tmp_path / "run"
+    assert main(["train", "names_gru", *data, "--epochs", "1", "--device", "cpu", "--out", str(out)]) == 0
+    assert "\nclasses: 2 (el, ru)\n" in capsys.readouterr().out
+    checkpoint = ["--checkpoint", str(out / "checkpoint.pt")]
+    saved = load_checkpoint(out / "checkpoint.pt")["saved"]
+    assert saved["unknown"]
+    assert {"ά", "ή", "в"} <= set(saved["characters"])
+    assert main(["predict", "names_gru", *checkpoint, "Παππάς", "金"]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", "names_gru", *checkpoint, *data]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == f"data: {table}"
+    other = write_table(tmp_path / "ascii.csv", "", [("Abe", "el"), ("Orlov", "ru")])
+    assert main(["evaluate", "names_gru", *checkpoint, "--train-csv", other, "--test-csv", other]) == 2
+    assert "the data's characters must be the checkpoint's, got others" in error_line(capsys)
+
+
+def test_no_header_makes_the_first_row_a_sample(tmp_path, capsys):
+    rows = [
+        ("Name", "X"),
+        *[(name + end, label) for label in "XY" for name in ("Ab", "Po") for end in "aeiouy"],
+    ]
+    table = write_table(tmp_path / "names.csv", "", rows)
+    arguments = ["train", "names_gru", "--train-csv", table, "--test-csv", table, "--epochs", "1"]
+    assert main([*arguments, "--out", str(tmp_path / "refused")]) == 2
+    assert "may be a header or a sample" in error_line(capsys)
+    assert main([*arguments, "--no-header", "--out", str(tmp_path / "run")]) == 0
+    assert "25 to test" in capsys.readouterr().out
+
+
+def test_columns_without_tables_of_ones_own(capsys):
+    assert main(["check", "names_gru", "--name-column", "1", "--label-column", "0"]) == 2
+    assert "train_csv and test_csv must be given where columns are named" in error_line(capsys)
+
+
+def test_neither_home_nor_user(monkeypatch, capsys):
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("PRACTICEZOO_DATA", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pathlib.Path.home", homeless)
+    assert main(["check", "names_gru", "--device", "cpu"]) == 0
+    assert main(["check", "mnist_mlp", "--device", "cpu"]) == 2
+    assert "the data root must be named (--data or PRACTICEZOO_DATA)" in error_line(capsys)
+
+
+@pytest.mark.parametrize("where", ["practicezoo.cli", "argparse"])
+def test_ctrl_c_before_a_command_runs(where):
+    program = f"""
+import runpy, sys
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == {where!r}:
+            raise KeyboardInterrupt
+sys.modules.pop({where!r}, None)
+sys.meta_path.insert(0, Interrupting())
+sys.argv = ["practicezoo", "list"]
+runpy.run_module("practicezoo", run_name="__main__")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "\npracticezoo: interrupted\n")
+
+
+def test_ctrl_c_while_arguments_are_read(monkeypatch, capsys):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("practicezoo.cli._parser", interrupted)
+    assert main(["list"]) == 130
+    assert capsys.readouterr().err == "\npracticezoo: interrupted\n"
 
 
 @pytest.mark.parametrize(

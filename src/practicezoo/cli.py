@@ -7,14 +7,15 @@ import json
 import re
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import practicezoo
-from practicezoo.arguments import check_count
+from practicezoo.arguments import check_count, shorten
 from practicezoo.recipes import (
     DataOptions,
+    Prediction,
     check_recipe,
     get_recipe,
     list_recipes,
@@ -37,15 +38,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: what follows the program's name; default: ``sys.argv``.
 
     Returns:
-        The exit status: 0, or 1 if ``check`` found something, 2 for bad input, 130 after Ctrl-C.
+        The exit status: 0, or 1 if ``check`` found something or ``predict`` refused a sample, 2 for bad
+        input, 130 after Ctrl-C.
     """
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(
-            stream, io.TextIOWrapper
-        ):  # a terminal that lacks a letter shows its code, not an error
+        if isinstance(stream, io.TextIOWrapper):  # a missing letter is shown by its code
             stream.reconfigure(errors="backslashreplace")
-    options = _parser().parse_args(arguments)
     try:
+        options = _parser().parse_args(arguments)
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             return options.run(options) or 0
@@ -125,8 +125,7 @@ def _train(options: argparse.Namespace) -> None:
         raise
     if launched_rank() != 0:
         return
-    for name, value in result.measured.items():
-        print(f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {value}")
+    _print_figures(result.measured)
     print("wrote " + ", ".join(str(path) for path in result.files))
 
 
@@ -137,31 +136,55 @@ def _evaluate(options: argparse.Namespace) -> None:
     if recipe.datasets and data.dataset is None:
         data = dataclasses.replace(data, dataset=state["data"])
     splits = recipe.load(data, seed=state["seed"])
-    if list(splits.classes) != state["classes"]:
-        raise ValueError(
-            f"the data's classes must be the checkpoint's {_listed(state['classes'])}, "
-            f"got {_listed(splits.classes)}"
-        )
-    print(json.dumps({"data": splits.source, **recipe.measure(model, splits)}, indent=2))
+    recipe.check_data(splits, state)
+    print(f"data: {splits.test_source or splits.source}")
+    _print_figures(recipe.measure(model, splits))
 
 
-def _listed(classes: Sequence[str]) -> str:
-    """Their number and the first few."""
-    return f"{len(classes)} ({', '.join(classes[:5])}{', ...' if len(classes) > 5 else ''})"
+def _print_figures(figures: Mapping[str, Any]) -> None:
+    for name, value in figures.items():
+        print(f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {value}")
 
 
-def _predict(options: argparse.Namespace) -> None:
+def _predict(options: argparse.Namespace) -> int:
     check_count(top=options.top)
     recipe = get_recipe(options.name)
+    samples = [*options.samples, *(_read_samples(options.file) if options.file else [])]
+    if not samples:
+        raise ValueError("samples must be given, by themselves or with --file, got none")
     model, state = load_trained(recipe, options.checkpoint, device=options.device)
-    predictions = recipe.predict(model, state, options.samples)
-    width = max(len(sample) for sample in options.samples)
-    for prediction in predictions:
-        likeliest = "  ".join(
-            label if probability is None else f"{label} {probability:6.1%}"
-            for label, probability in prediction.ranking[: options.top]
-        )
-        print(f"{prediction.sample:<{width}}  {likeliest}")
+
+    def predict(samples: Sequence[str]) -> list[Prediction | Exception]:  # one by one if one is bad
+        try:
+            return [*recipe.predict(model, state, samples)]
+        except (ValueError, OSError) as error:
+            return [error] if len(samples) == 1 else [predict([sample])[0] for sample in samples]
+
+    answers = predict(samples)
+    shown = [sample if sample.isprintable() and len(sample) <= 80 else shorten(sample) for sample in samples]
+    width = max(map(len, shown))
+    for sample, answer in zip(shown, answers, strict=True):
+        print(f"{sample:<{width}}  {_answer(answer, options.top)}")
+    return FOUND if any(isinstance(answer, Exception) for answer in answers) else 0
+
+
+def _answer(answer: Prediction | Exception, top: int) -> str:
+    if isinstance(answer, Exception):
+        return f"no prediction: {answer}"
+    return "  ".join(
+        label if probability is None else f"{label} {probability:6.1%}"
+        for label, probability in answer.ranking[:top]
+    )
+
+
+def _read_samples(path: Path) -> list[str]:
+    """The lines of a file or of the standard input that are not blank."""
+    raw = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+    try:
+        lines = raw.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: samples must be UTF-8 text, got a wrong byte at {error.start}") from None
+    return [line for line in lines if line.strip()]
 
 
 def _reproduce(options: argparse.Namespace) -> None:
@@ -174,16 +197,15 @@ def _reproduce(options: argparse.Namespace) -> None:
     line = "{:<26} {:<8} {:>8}  {}"
     print(line.format("system", "verdict", "seconds", "measured | course"))
     for row in rows:
-        measured = ", ".join(f"{name} {_short(value)}" for name, value in row.measured.items())
+        measured = ", ".join(
+            f"{name} {value:.8g}" if isinstance(value, float) else f"{name} {value}"
+            for name, value in row.measured.items()
+        )
         both = row.reason or f"{measured} | {row.reference}"
         print(line.format(row.system, row.verdict, f"{row.seconds:.1f}", both), flush=True)
         finished.append(dataclasses.asdict(row))
         if options.json:
             options.json.write_text(json.dumps(finished, indent=2) + "\n", encoding="utf-8")
-
-
-def _short(value: object) -> str:
-    return f"{value:.8g}" if isinstance(value, float) else str(value)
 
 
 def _data_options(options: argparse.Namespace) -> DataOptions:
@@ -192,6 +214,9 @@ def _data_options(options: argparse.Namespace) -> DataOptions:
         dataset=options.dataset,
         train_csv=options.train_csv,
         test_csv=options.test_csv,
+        name_column=options.name_column,
+        label_column=options.label_column,
+        header="auto" if options.header else False,
     )
 
 
@@ -217,8 +242,19 @@ def _parser() -> argparse.ArgumentParser:
     device.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps; default: auto")
     data.add_argument("--data", type=Path, metavar="DIR", help="data root; default: $PRACTICEZOO_DATA")
     own_data.add_argument("--dataset", metavar="SET", help="one that `info` shows")
-    own_data.add_argument("--train-csv", type=Path, metavar="FILE", help="your own names: name,label rows")
+    own_data.add_argument("--train-csv", type=Path, metavar="FILE", help="your own names and labels")
     own_data.add_argument("--test-csv", type=Path, metavar="FILE", help="the test file that goes with it")
+    for column, default in (("name", 0), ("label", 1)):
+        own_data.add_argument(
+            f"--{column}-column",
+            type=lambda text: int(text) if text.isdecimal() else text,
+            default=default,
+            metavar="COL",
+            help=f"column of the {column}s: from 0, or as the header calls it; default: {default}",
+        )
+    own_data.add_argument(
+        "--no-header", dest="header", action="store_false", help="the first row is a sample, whatever it says"
+    )
     start.add_argument(
         "--setting",
         default="tuned",
@@ -246,9 +282,15 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--resume", action="store_true", help="resume the run in --out DIR, if there is one")
     command(_evaluate, "measure a checkpoint on the test data", name, checkpoint, device, data, own_data)
     predict = command(_predict, "ask a checkpoint about samples of your own", name, checkpoint, device)
-    predict.add_argument(
-        "samples", nargs="+", metavar="SAMPLE", help="names, image files, words, hours: see `info`"
+    samples = predict.add_argument(
+        "samples",
+        nargs="+",
+        default=[],
+        metavar="SAMPLE",
+        help="names, image files, words, hours: see `info`",
     )
+    samples.required = False  # with "*", no option could stand before them
+    predict.add_argument("--file", type=Path, metavar="FILE", help="a sample a line; - reads standard input")
     predict._negative_number_matcher = re.compile(r"-[.\d]")  # noqa: SLF001  # a row "-0.3,0.5" is no option
     predict.add_argument("--top", type=int, default=3, metavar="K", help="labels to show; default: 3")
     reproduce = command(_reproduce, "train as the course does; compare with its results", device, data)

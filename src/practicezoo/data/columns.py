@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from practicezoo.arguments import shorten
-from practicezoo.data.files import read_whole
+from practicezoo.data.files import MAX_BYTES, read_whole
 
 __all__ = ["Columns", "NumberedRow"]
 
@@ -50,7 +50,7 @@ class Columns:
             raise ValueError(f"name_column and label_column must differ, got {self.name!r} for both")
 
     def read(
-        self, path: Path, known_labels: frozenset[str], max_bytes: int
+        self, path: Path, known_labels: frozenset[str] = frozenset(), max_bytes: int = MAX_BYTES
     ) -> Iterator[tuple[int, tuple[str, str]]]:
         """Name and label of each row behind the header, with the row's number from 1."""
         rows = list(_csv_rows(path, max_bytes))

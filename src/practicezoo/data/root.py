@@ -13,7 +13,7 @@ def data_root(folder: str | Path | None = None) -> Path:
         folder: a folder to use instead of the other two.
 
     Raises:
-        FileNotFoundError: if ``folder`` is given and is no folder.
+        FileNotFoundError: if ``folder`` is given and is no folder, or none is named and the user has no home.
     """
     if folder is not None:
         if not Path(folder).is_dir():
@@ -21,7 +21,12 @@ def data_root(folder: str | Path | None = None) -> Path:
         return Path(folder)
     if named := os.environ.get("PRACTICEZOO_DATA"):
         return Path(named)
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    try:
+        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError:  # neither HOME nor an entry for the user
+        raise FileNotFoundError(
+            "the data root must be named (--data or PRACTICEZOO_DATA) where the user has no home folder"
+        ) from None
     return Path(cache) / "practicezoo"
 
 

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -68,12 +68,18 @@ class DataOptions:
         dataset: which of the recipe's data sets; None for the setting's own.
         train_csv: the user's own training file.
         test_csv: the test file that goes with it.
+        name_column: the column of the names in both files, from 0 or by its name in the header.
+        label_column: the column of the labels.
+        header: whether the first row holds the columns' names; "auto" to decide by that row.
     """
 
     root: Path | None = None
     dataset: str | None = None
     train_csv: Path | None = None
     test_csv: Path | None = None
+    name_column: int | str = 0
+    label_column: int | str = 1
+    header: bool | Literal["auto"] = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +94,7 @@ class Splits:
         transform: turns each batch of inputs into what the network takes, in training and measuring.
         extra: what else :meth:`Recipe.measure` needs.
         saved: what checkpoints keep of the data, for :meth:`Recipe.predict` and a later measurement.
+        test_source: the file of the test data, where there is one.
     """
 
     source: str
@@ -97,6 +104,7 @@ class Splits:
     transform: Callable[[Any], Any] | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
     saved: Mapping[str, Any] = field(default_factory=dict)
+    test_source: str = ""
 
     def part(self, mask: Tensor) -> tuple[Tensor | PaddedSequence, Tensor]:
         """The rows of ``train`` at which ``mask`` is true."""
@@ -197,9 +205,22 @@ class Recipe(ABC):
     def predict(self, model: nn.Module, state: Mapping[str, Any], samples: Sequence[str]) -> list[Prediction]:
         """What the model of a checkpoint's ``state`` says of samples given on the command line."""
 
+    def check_data(self, splits: Splits, state: Mapping[str, Any]) -> None:
+        """Raise ValueError unless the model of a checkpoint's ``state`` can be measured on this data."""
+        if list(splits.classes) != state["classes"]:
+            raise ValueError(
+                f"the data's classes must be the checkpoint's {listed(state['classes'])}, "
+                f"got {listed(splits.classes)}"
+            )
+
     def setting_for(self, splits: Splits, name: str) -> Setting:
         """The setting for this data: a recipe may train longer on less of it."""
         return self.settings[name]
+
+
+def listed(classes: Sequence[str]) -> str:
+    """The number of classes, and the first few."""
+    return f"{len(classes)} ({', '.join(classes[:5])}{', ...' if len(classes) > 5 else ''})"
 
 
 def one_cycle(max_lr: float) -> SchedulerFactory:

@@ -125,7 +125,8 @@ def reproduce(
         check_choice(systems, name=name)
     pick_device(device)
     data = data or DataOptions()
-    data_root(data.root)
+    if data.root is not None:
+        data_root(data.root)
     chosen = names or [name for name, system in systems.items() if system.quick or not quick]
     return (_reproduce(systems[name], data, device) for name in chosen)
 

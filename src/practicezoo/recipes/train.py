@@ -246,7 +246,9 @@ def _announcement(
     processes = f"{identity.processes} processes on " if identity.processes > 1 else ""
     about = f"{identity.recipe} ({identity.setting}) on {identity.data}, {processes}{identity.device}"
     resumes = "" if resume_from is None else f"\nresuming from {resume_from}"
-    return f"{about}: {', '.join(sizes)}{resumes}"
+    splits = experiment.splits  # a user's own file may hold other classes than the user thinks
+    classes = f"\nclasses: {len(splits.classes)} ({', '.join(splits.classes)})" if splits.test_source else ""
+    return f"{about}: {', '.join(sizes)}{classes}{resumes}"
 
 
 def _draw_curve(history: History, path: Path, *, title: str) -> None:

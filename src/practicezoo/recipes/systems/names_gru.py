@@ -10,6 +10,7 @@ from torch import nn
 from torch.optim import Adam, AdamW
 
 from practicezoo.data import CharVocab, NameDataset, TensorLoader
+from practicezoo.data.columns import Columns
 from practicezoo.data.names import encode_name
 from practicezoo.data.root import data_root, find_file
 from practicezoo.recipes.recipe import DataOptions, Prediction, Recipe, Setting, Splits, one_cycle
@@ -65,7 +66,7 @@ class NamesGRU(Recipe):
 
     def read(self, options: DataOptions, *, seed: int) -> Splits:  # nothing is drawn
         """The names; validation takes its tenth of each country."""
-        source, train, test = _read(options)
+        source, test_source, train, test = _read(options)
         names, targets = train.tensors()
         seen = set(train.names)
         return Splits(
@@ -74,7 +75,8 @@ class NamesGRU(Recipe):
             test=test.tensors(),
             classes=train.classes,
             extra={"unseen": torch.tensor([name not in seen for name in test.names])},
-            saved={"characters": train.vocab.characters},
+            saved=_saved(train.vocab),
+            test_source=test_source,
         )
 
     def setting_for(self, splits: Splits, name: str) -> Setting:
@@ -84,7 +86,7 @@ class NamesGRU(Recipe):
 
     def model_config(self, splits: Splits) -> dict[str, Any]:
         """As many character ids and classes as the data has."""
-        return {"num_chars": len(CharVocab(splits.saved["characters"])), "num_classes": len(splits.classes)}
+        return {"num_chars": len(_vocab(splits.saved)), "num_classes": len(splits.classes)}
 
     def measure(self, model: nn.Module, splits: Splits) -> dict[str, Any]:
         """Accuracy on all test names and on those that training never saw, and mean recall."""
@@ -99,9 +101,18 @@ class NamesGRU(Recipe):
             "test_macro_recall": torch.stack(recalls).mean().item(),
         }
 
+    def check_data(self, splits: Splits, state: Mapping[str, Any]) -> None:
+        """Classes and characters must be the checkpoint's: an id means nothing else."""
+        super().check_data(splits, state)
+        if _vocab(splits.saved) != _vocab(state["saved"]):
+            raise ValueError(
+                "the data's characters must be the checkpoint's, got others: give the training file that it "
+                "was trained on"
+            )
+
     def predict(self, model: nn.Module, state: Mapping[str, Any], samples: Sequence[str]) -> list[Prediction]:
         """The likeliest countries of each name."""
-        vocab = CharVocab(state["saved"]["characters"])
+        vocab = _vocab(state["saved"])
         ids = [encode_name(name.strip(), vocab) for name in samples]
         batches = [(PaddedSequence(name[None], torch.tensor([len(name)])), None) for name in ids]
         logits = predict(model, batches)
@@ -111,14 +122,26 @@ class NamesGRU(Recipe):
         ]
 
 
-def _read(options: DataOptions) -> tuple[str, NameDataset, NameDataset]:
-    """What the data is, the training names and the test names."""
+def _saved(vocab: CharVocab) -> dict[str, Any]:
+    return {"characters": vocab.characters, "unknown": vocab.unknown_idx is not None}
+
+
+def _vocab(saved: Mapping[str, Any]) -> CharVocab:
+    return CharVocab(saved["characters"], unknown=saved.get("unknown", False))
+
+
+def _read(options: DataOptions) -> tuple[str, str, NameDataset, NameDataset]:
+    """What the data is, the test file, the training names and the test names."""
     if (options.train_csv is None) != (options.test_csv is None):
         raise ValueError("train_csv and test_csv must be given together, got only one of them")
+    columns = Columns(options.header, options.name_column, options.label_column)
     if options.train_csv is not None and options.test_csv is not None:
-        return _read_pair(options.train_csv.name, options.train_csv, options.test_csv)
-    root = data_root(options.root)
+        vocab = _vocab_of(columns, options.train_csv)
+        return _read_pair(options.train_csv.name, options.train_csv, options.test_csv, columns, vocab)
+    if columns != Columns("auto", 0, 1):
+        raise ValueError("train_csv and test_csv must be given where columns are named, got neither")
     try:
+        root = data_root(options.root)
         train_path, test_path = (
             find_file(root, f"course/names_{split}.csv.gz", f"names_{split}.csv.gz")
             for split in ("train", "test")
@@ -126,10 +149,31 @@ def _read(options: DataOptions) -> tuple[str, NameDataset, NameDataset]:
     except FileNotFoundError:
         if options.root is not None:
             raise
-        return MINI, NameDataset.mini("train"), NameDataset.mini("test")
-    return _read_pair("course names", train_path, test_path)
+        return MINI, "", NameDataset.mini("train"), NameDataset.mini("test")
+    return _read_pair("course names", train_path, test_path, columns, None)
 
 
-def _read_pair(source: str, train_path: Path, test_path: Path) -> tuple[str, NameDataset, NameDataset]:
-    train = NameDataset(train_path)
-    return source, train, NameDataset(test_path, classes=train.classes, vocab=train.vocab)
+def _read_pair(
+    source: str, train_path: Path, test_path: Path, columns: Columns, vocab: CharVocab | None
+) -> tuple[str, str, NameDataset, NameDataset]:
+    def read(path: Path, classes: Sequence[str] | None) -> NameDataset:
+        return NameDataset(
+            path,
+            classes=classes,
+            vocab=vocab,
+            header=columns.header,
+            name_column=columns.name,
+            label_column=columns.label,
+        )
+
+    train = read(train_path, None)
+    return source, str(test_path), train, read(test_path, train.classes)
+
+
+def _vocab_of(columns: Columns, path: Path) -> CharVocab | None:
+    """ASCII where the names are; else each character of theirs, so that no mark and no script is lost."""
+    names = [name.strip() for _, (name, _) in columns.read(path)]
+    if all(map(str.isascii, names)):
+        return None
+    printable = ("".join(filter(str.isprintable, name)) for name in names)
+    return CharVocab.from_texts(printable, unknown=True)
