@@ -58,6 +58,14 @@ def test_a_perfect_model_and_a_class_without_targets(tmp_path):
     assert saved(ax, tmp_path)
 
 
+def test_shades_have_a_key_beside_numbers(tmp_path):
+    ax = plot_confusion_matrix(torch.tensor([0, 1, 1]), torch.tensor([0, 1, 0]))
+    scales = [other.get_ylabel() for other in ax.figure.axes[1:]]
+    assert scales == ["right, of the true class", "mistaken, of the true class"]
+    assert len(ax.texts) == 3
+    assert saved(ax, tmp_path)
+
+
 def test_many_classes_have_scales_instead_of_numbers(tmp_path):
     targets = torch.arange(47)
     ax = plot_confusion_matrix(targets.roll(1), targets)

@@ -25,19 +25,31 @@ def history():
 def lines(ax: Axes) -> dict[str, list[float]]:
     """The labelled curves; the marks at the best epochs have no label."""
     return {
-        str(line.get_label()): list(line.get_ydata())
-        for line in ax.lines
+        str(line.get_label()).partition(":")[0]: list(line.get_ydata())
+        for other in ax.figure.axes
+        for line in other.lines
         if not str(line.get_label()).startswith("_")
     }
 
 
-def test_accuracies_by_default(history):
+def legend(ax: Axes) -> list[str]:
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def test_losses_stand_beside_accuracies_by_default(history, tmp_path):
     ax = plot_history(history)
     assert isinstance(ax, Axes)
-    assert lines(ax) == {"val_accuracy": [0.5, 0.75, 0.625]}
+    assert list(lines(ax)) == ["val_accuracy", "train_loss", "val_loss"]
     assert list(ax.lines[0].get_xdata()) == [1, 2, 3]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("epoch", "val_accuracy")
-    assert ax.get_legend() is None
+    assert ax.figure.axes[1].get_ylabel() == "loss"
+    colors = {line.get_color() for other in ax.figure.axes for line in other.lines}
+    assert len(colors) == 3
+    assert legend(ax) == [
+        "train_loss: 1 at epoch 3",
+        "val_loss: 1.5 at epoch 2",
+        "val_accuracy: 0.75 at epoch 2",
+    ]
 
 
 def test_losses_without_accuracies():
@@ -46,24 +58,28 @@ def test_losses_without_accuracies():
     ax = plot_history(history)
     assert list(lines(ax)) == ["train_loss", "val_loss"]
     assert ax.get_ylabel() == "loss"
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["train_loss", "val_loss"]
+    assert legend(ax) == ["train_loss: 3 at epoch 1", "val_loss: 2 at epoch 1"]
 
 
 def test_the_best_epoch_is_marked(history):
+    ax = plot_history(history, "val_accuracy")
+    assert [text.get_text() for text in ax.texts] == ["0.75 at epoch 2"]
+    assert ax.get_legend() is None
+    mark = next(line for line in ax.lines if line.get_label().startswith("_"))
+    assert (list(mark.get_xdata()), list(mark.get_ydata())) == ([2], [0.75])
+
+
+def test_texts_of_two_curves_never_collide(history):
     ax = plot_history(history, "val_loss", "val_accuracy")
-    assert [text.get_text() for text in ax.texts] == ["1.5 at epoch 2", "0.75 at epoch 2"]
-    marks = [
-        (list(line.get_xdata()), list(line.get_ydata()))
-        for line in ax.lines
-        if line.get_label().startswith("_")
-    ]
-    assert marks == [([2], [1.5]), ([2], [0.75])]
-    assert ax.get_ylabel() == "accuracy/loss"
+    assert not [*ax.texts, *ax.figure.axes[1].texts]
+    assert legend(ax) == ["val_loss: 1.5 at epoch 2", "val_accuracy: 0.75 at epoch 2"]
+    ax.figure.draw_without_rendering()
+    assert ax.get_legend().get_window_extent().y1 <= ax.get_window_extent().y0
 
 
 def test_gaps_are_no_obstacle(history):
     history.append({"val_accuracy": math.nan})
-    ax = plot_history(history)
+    ax = plot_history(history, "val_accuracy")
     assert lines(ax)["val_accuracy"][:3] == [0.5, 0.75, 0.625]
     assert ax.texts[0].get_text() == "0.75 at epoch 2"
 

@@ -13,7 +13,8 @@ from practicezoo.plotting import plot_most_wrong
 
 CLASSES = ["cat", "dog", "owl"]
 TARGETS = torch.tensor([0, 1, 2, 0])
-PROBABILITIES = torch.tensor([[0.5, 0.25, 0.25], [0.7, 0.1, 0.2], [0.15, 0.6, 0.25], [0.9, 0.05, 0.05]])
+PROBABILITIES = torch.tensor([[0.5, 0.3, 0.2], [0.7, 0.1, 0.2], [0.15, 0.6, 0.25], [0.9, 0.05, 0.05]])
+MISTAKEN = torch.tensor([1, 1, 2, 1])  # with these targets all four are mistakes
 LOGITS = PROBABILITIES.log() + 3
 NAMES = ["Ann", "Bob", "Cid", "Dan"]
 
@@ -30,10 +31,10 @@ class TestTexts:
     def test_worst_first_with_both_classes(self, tmp_path):
         ax = plot_most_wrong(LOGITS, TARGETS, NAMES, classes=CLASSES, num_samples=3)
         assert isinstance(ax, Axes)
-        assert names(ax) == ["Bob", "Cid", "Ann"]
-        expected = ["cat  70 %", "dog  10 %", "dog  60 %", "owl  25 %", "cat  50 %"]  # Ann is right: one line
-        assert captions(ax) == expected
-        assert [bar.get_width() for bar in ax.patches] == pytest.approx([0.7, 0.1, 0.6, 0.25, 0.5])
+        assert names(ax) == ["Bob", "Cid"]
+        assert captions(ax) == ["cat  70 %", "dog  10 %", "dog  60 %", "owl  25 %"]
+        assert [bar.get_width() for bar in ax.patches] == pytest.approx([0.7, 0.1, 0.6, 0.25])
+        assert ax.get_title() == "all 2 mistakes"
         top, bottom = sorted(ax.get_ylim())
         assert ax.get_ylim() == (bottom, top)  # the first is on top
         ax.figure.savefig(tmp_path / "names.png")
@@ -52,15 +53,15 @@ class TestTexts:
 
     def test_any_text(self, tmp_path):
         texts = ["Álvarez", "$1 and $2", "王小明", "a text that goes on and on and on and on"]
-        ax = plot_most_wrong(LOGITS, TARGETS, texts)
-        assert names(ax)[0] == r"\$1 and \$2"
-        assert names(ax)[-1] == "a text that goes on and on…"
+        ax = plot_most_wrong(LOGITS, MISTAKEN, texts)
+        assert names(ax)[1] == r"\$1 and \$2"
+        assert names(ax)[0] == "a text that goes on and on…"
         ax.figure.savefig(tmp_path / "names.png")
 
     @given(st.permutations(range(4)))
     def test_the_samples_order_does_not_matter(self, order):
-        ax = plot_most_wrong(LOGITS[order], TARGETS[order], [NAMES[index] for index in order])
-        assert names(ax) == ["Bob", "Cid", "Ann", "Dan"]
+        ax = plot_most_wrong(LOGITS[order], MISTAKEN[order], [NAMES[index] for index in order])
+        assert names(ax) == ["Dan", "Bob", "Cid", "Ann"]
 
 
 @pytest.mark.parametrize("shape", [(3,), (3, 1)])
@@ -69,24 +70,32 @@ def test_two_classes(shape, target_shape):
     logits = torch.tensor([0.7, 0.2, 0.9]).logit().reshape(shape)
     targets = torch.tensor([0.0, 1.0, 1.0]).reshape(target_shape)
     ax = plot_most_wrong(logits, targets, ["a", "b", "c"], classes=["no", "yes"])
-    assert names(ax) == ["b", "a", "c"]
-    assert captions(ax) == ["no  80 %", "yes  20 %", "yes  70 %", "no  30 %", "yes  90 %"]
+    assert names(ax) == ["b", "a"]
+    assert captions(ax) == ["no  80 %", "yes  20 %", "yes  70 %", "no  30 %"]
+
+
+def test_right_answers_are_never_shown_as_mistakes(tmp_path):
+    ax = plot_most_wrong(LOGITS[:2], TARGETS[:2], NAMES[:2])
+    assert (names(ax), ax.get_title()) == (["Bob"], "the one mistake")
+    ax = plot_most_wrong(LOGITS, LOGITS.argmax(dim=1), NAMES)
+    assert captions(ax) == ["no mistake in 4 samples"]
+    ax.figure.savefig(tmp_path / "none.png")
 
 
 class TestImages:
     @pytest.mark.parametrize("shape", [(4, 1, 6, 5), (4, 6, 5), (4, 3, 6, 5)])
     def test_each_image_is_drawn_as_it_is(self, shape, tmp_path):
         images = torch.rand(shape)
-        ax = plot_most_wrong(LOGITS, TARGETS, images, classes=CLASSES)
+        ax = plot_most_wrong(LOGITS, MISTAKEN, images, classes=CLASSES)
         drawn = [torch.tensor(image.get_array()) for image in ax.images]
-        expected = images[[1, 2, 0, 3]]
+        expected = images[[3, 1, 2, 0]]
         expected = expected.movedim(1, -1) if shape[1] == 3 else expected.reshape(4, 6, 5)
         torch.testing.assert_close(torch.stack(drawn), expected)
-        assert captions(ax)[:2] == ["cat  70 %", "dog  10 %"]
+        assert captions(ax)[:2] == ["cat  90 %", "dog  5 %"]
         ax.figure.savefig(tmp_path / "images.png")
 
     def test_places_do_not_overlap(self):
-        ax = plot_most_wrong(LOGITS.repeat(2, 1), TARGETS.repeat(2), torch.rand(8, 1, 6, 5), num_samples=7)
+        ax = plot_most_wrong(LOGITS.repeat(2, 1), MISTAKEN.repeat(2), torch.rand(8, 1, 6, 5), num_samples=7)
         boxes = [image.get_extent() for image in ax.images]
         assert len(boxes) == 7
         for index, (left, right, bottom, top) in enumerate(boxes):
@@ -101,11 +110,11 @@ class TestImages:
     def test_bytes_and_normalised_values(self):
         images = torch.rand(4, 1, 6, 5)
         images[:, 0, 0, :2] = torch.tensor([0.0, 1.0])
-        as_bytes = plot_most_wrong(LOGITS, TARGETS, (images * 255).round().to(torch.uint8))
-        normalised = plot_most_wrong(LOGITS, TARGETS, (images - 0.13) / 0.3)
+        as_bytes = plot_most_wrong(LOGITS, MISTAKEN, (images * 255).round().to(torch.uint8))
+        normalised = plot_most_wrong(LOGITS, MISTAKEN, (images - 0.13) / 0.3)
         for ax, tolerance in ((as_bytes, 1 / 500), (normalised, 1e-6)):
             drawn = torch.stack([torch.tensor(image.get_array()) for image in ax.images])
-            torch.testing.assert_close(drawn, images[[1, 2, 0, 3], 0], rtol=0, atol=tolerance)
+            torch.testing.assert_close(drawn, images[[3, 1, 2, 0], 0], rtol=0, atol=tolerance)
 
     def test_a_constant_image(self, tmp_path):
         plot_most_wrong(LOGITS, TARGETS, torch.full((4, 1, 6, 5), 7.0)).figure.savefig(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_names", "plot_confusion_matrix"]
 
-MAX_NUMBERS = 20  # classes; beyond, numbers would be too small to read and a scale stands in for them
+MAX_NUMBERS = 20  # classes; beyond, numbers would be too small to read
 MAX_WIDTH = 24  # letters of a class name
 
 
@@ -32,7 +32,8 @@ def plot_confusion_matrix(
 
     What is right is blue, on the diagonal; mistakes are red. Both are shaded by their fraction of the row, so
     that rare classes show as frequent ones do; the darkest red is the greatest fraction of mistakes, however
-    small. Up to 20 classes have their numbers in the cells (none where nothing is), more have scales instead.
+    small. Scales beside the matrix are the key to the shades; up to 20 classes have their numbers in the
+    cells (none where nothing is).
 
     Args:
         outputs: what :func:`~practicezoo.predict` returned, or the indices of predicted classes.
@@ -69,7 +70,7 @@ def plot_confusion_matrix(
     if ax is None:
         room = 0.5 + LETTER * width_of(labels)  # inches beside the matrix
         side = max(2.5, num_classes * (0.45 if has_numbers else 0.17))
-        ax = new_axes(side + room + (0 if has_numbers else 1.9), side + room)
+        ax = new_axes(side + room + 1.9, side + room)
     _draw_cells(ax, counts, has_numbers=has_numbers, normalize=normalize)
     if not has_numbers:
         font["fontsize"] = 7
@@ -94,11 +95,11 @@ def _draw_cells(ax: "Axes", counts: Tensor, *, has_numbers: bool, normalize: boo
         drawn = fractions.masked_fill(is_right != right, math.nan)  # NaN is transparent
         colors = LinearSegmentedColormap.from_list(meaning, ["#ffffff", color])
         image = ax.imshow(drawn.numpy(), cmap=colors, vmin=0, vmax=highest[right])
-        if not has_numbers:
-            percent = StrMethodFormatter("{x:.0%}")
-            bar = ax.figure.colorbar(image, ax=ax, shrink=0.5, aspect=25, format=percent)
-            bar.set_label(f"{meaning}, of the true class")
-            bar.outline.set_visible(False)
+        percent = StrMethodFormatter("{x:.0%}")
+        bar = ax.figure.colorbar(image, ax=ax, shrink=0.6, aspect=25, format=percent)
+        bar.set_label(f"{meaning}, of the true class", fontsize=8)
+        bar.ax.tick_params(labelsize=8)
+        bar.outline.set_visible(False)
     if not has_numbers:
         return
     for row, column in counts.nonzero().tolist():

@@ -10,8 +10,9 @@ from practicezoo.plotting.extra import new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
-    from practicezoo.training.history import History
+    from practicezoo.training.history import Best, History
 
 __all__ = ["plot_histories", "plot_history"]
 
@@ -25,11 +26,12 @@ def plot_history(history: "History", *names: str, ax: "Axes | None" = None) -> "
 
     Args:
         history: what :func:`~practicezoo.fit` returned.
-        names: which values; default: every accuracy, or every loss if there is none.
-        ax: where to draw; default: a new figure.
+        names: which values; default: every accuracy and loss.
+        ax: where to draw; default: a new figure. Losses beside other values have an axis of their own on the
+            right.
 
     Returns:
-        The axes; ``ax.figure.savefig(...)`` writes them.
+        The axes, those of the left; ``ax.figure.savefig(...)`` writes them.
 
     Raises:
         ImportError: if matplotlib is missing.
@@ -46,33 +48,61 @@ def plot_history(history: "History", *names: str, ax: "Axes | None" = None) -> "
     ax = new_axes() if ax is None else ax
     if len(history) == 0:
         raise ValueError("history must have at least one epoch to draw, got none")
-    accuracies = [name for name in history if name.endswith("accuracy")]
-    names = names or tuple(accuracies or [name for name in history if name.endswith("loss")])
-    for name in names:
-        marker = "." if len(history) <= MAX_MARKERS else ""
-        (line,) = ax.plot(history.epochs, history[name], marker=marker, label=name)
-        if (history.directions.get(name) or known_direction(name)) is None:
-            continue  # none of the values is the best
-        best = history.best(name)
-        ax.plot(*best, marker="o", markersize=9, fillstyle="none", color=line.get_color())
-        ax.annotate(
-            f"{best.value:.4g} at epoch {best.epoch}",
-            best,
-            xytext=(0, 10),
-            textcoords="offset points",
-            ha="right" if best.epoch > 0.75 * len(history) else "left",
-            color=line.get_color(),
-        )
-    values = [value for name in names for value in history[name] if math.isfinite(value)]
-    if all(known_direction(name) == "min" for name in names) and _spans(values, 100):
-        ax.set_yscale("log")
-    kinds = {name.rsplit("_", maxsplit=1)[-1] for name in names}
-    ax.set(xlabel="epoch", ylabel=names[0] if len(names) == 1 else "/".join(sorted(kinds)))
+    names = names or tuple(name for name in history if name.endswith(("accuracy", "loss")))
+    losses = [name for name in names if name.endswith("loss")]
+    both = 0 < len(losses) < len(names)
+    axes = dict.fromkeys(names, ax)
+    if both:
+        right = ax.twinx()
+        axes |= dict.fromkeys(losses, right)
+        right.set_ylabel("loss" if len(losses) > 1 else losses[0])
+    curves = []
+    for place, name in enumerate(names):
+        curves += _draw_curve(axes[name], history, name, color=f"C{place}", dashed=both and name in losses)
+    left = [name for name in names if not (both and name in losses)]
+    for some in [left, losses] if both else [left]:
+        values = [value for name in some for value in history[name] if math.isfinite(value)]
+        if all(known_direction(name) == "min" for name in some) and _spans(values, 100):
+            axes[some[0]].set_yscale("log")
+        axes[some[0]].margins(y=0.15)
+    kinds = {name.rsplit("_", maxsplit=1)[-1] for name in left}
+    ax.set(xlabel="epoch", ylabel=left[0] if len(left) == 1 else "/".join(sorted(kinds)))
     _whole_epochs(ax)
-    ax.margins(y=0.15)
-    if len(names) > 1:
-        ax.legend()
+    if len(names) > 1:  # below the curves, with their best values: over them, two would collide
+        columns = min(2, len(curves))
+        ax.legend(
+            handles=curves,
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.15),
+            ncols=columns,
+            frameon=False,
+            fontsize=9,
+        )
+    elif curves[0].get_label() != names[0]:
+        _annotate(ax, history, names[0])
     return ax
+
+
+def _draw_curve(ax: "Axes", history: "History", name: str, *, color: str, dashed: bool) -> "list[Line2D]":
+    """One curve, its best epoch marked and told in its label."""
+    has_best = (history.directions.get(name) or known_direction(name)) is not None
+    label = f"{name}: {_told(history.best(name))}" if has_best else name
+    marker = "." if len(history) <= MAX_MARKERS else ""
+    style = "--" if dashed else "-"
+    curve = ax.plot(history.epochs, history[name], style, marker=marker, label=label, color=color)
+    if has_best:
+        ax.plot(*history.best(name), marker="o", markersize=9, fillstyle="none", color=color)
+    return curve
+
+
+def _annotate(ax: "Axes", history: "History", name: str) -> None:
+    best = history.best(name)
+    ha = "right" if best.epoch > 0.75 * len(history) else "left"
+    ax.annotate(_told(best), best, xytext=(0, 10), textcoords="offset points", ha=ha, color="C0")
+
+
+def _told(best: "Best") -> str:
+    return f"{best.value:.4g} at epoch {best.epoch}"
 
 
 def plot_histories(

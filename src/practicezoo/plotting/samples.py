@@ -27,19 +27,19 @@ BAR = 3.2  # inches, for a probability of 1
 
 
 class Verdict(NamedTuple):
-    """What a model says of a sample: lines of text with their probabilities and colors."""
+    """A mistake: the classes' names with their probabilities."""
 
-    is_right: bool
     true: str
     predicted: str
     true_probability: float
     predicted_probability: float
 
     def lines(self) -> list[tuple[str, float, str]]:
-        """The predicted class, and the true one if it is another."""
-        predicted = self.predicted, self.predicted_probability, TRUE_INK if self.is_right else WRONG_INK
-        true = self.true, self.true_probability, TRUE_INK
-        return [predicted] if self.is_right else [predicted, true]
+        """Lines of text with their probabilities and colors."""
+        return [
+            (self.predicted, self.predicted_probability, WRONG_INK),
+            (self.true, self.true_probability, TRUE_INK),
+        ]
 
 
 def plot_most_wrong(
@@ -52,10 +52,10 @@ def plot_most_wrong(
     cmap: str = "gray",
     ax: "Axes | None" = None,
 ) -> "Axes":
-    """Draw the samples to whose true class the model gave the least probability, the worst first.
+    """Draw the mistakes in which the model gave the true class the least probability, the worst first.
 
-    With each stand its predicted class, red if it is wrong, and the true one, blue,
-    with their probabilities.
+    With each stand its predicted class, red, and the true one, blue, with their probabilities. Where there
+    are fewer mistakes than ``num_samples``, they alone are drawn and a line says how many there are.
 
     Args:
         outputs: what :func:`~practicezoo.predict` returned.
@@ -63,7 +63,7 @@ def plot_most_wrong(
         samples: what was predicted for, in the same order: images, or texts such as names. Images are drawn
             as they are if they are uint8 or lie in [0, 1], else each from its least value to its greatest.
         classes: names of the classes, in the order of their indices; default: the indices.
-        num_samples: how many to draw; fewer if there are fewer.
+        num_samples: how many mistakes to draw at most.
         cmap: matplotlib's name of the colours for images of one channel, such as "gray_r" for dark on light.
         ax: where to draw; default: a new figure.
 
@@ -84,8 +84,8 @@ def plot_most_wrong(
     Example:
         >>> logits, targets = torch.tensor([[3.0, 0.0], [2.0, 0.0]]), torch.tensor([0, 1])
         >>> ax = plot_most_wrong(logits, targets, ["Li", "Novak"], classes=["Chinese", "Czech"])
-        >>> [label.get_text() for label in ax.get_yticklabels()]
-        ['Novak', 'Li']
+        >>> [label.get_text() for label in ax.get_yticklabels()], ax.get_title()
+        (['Novak'], 'the one mistake')
     """
     check_count(num_samples=num_samples)
     probabilities, targets = _probabilities(outputs, targets)
@@ -98,14 +98,18 @@ def plot_most_wrong(
     names = [str(index) for index in range(num_classes)] if classes is None else classes
     labels, font = legible(shorten(name, MAX_WIDTH) for name in names)
     of_true = probabilities.gather(1, targets[:, None])[:, 0]
-    worst = of_true.argsort(stable=True)[:num_samples]
+    wrong = probabilities.argmax(dim=1) != targets
+    worst = of_true.argsort(stable=True)
+    worst = worst[wrong[worst]][:num_samples]
     verdicts = []
     for index in worst.tolist():
         true, predicted = int(targets[index]), int(probabilities[index].argmax())
         shown = float(of_true[index]), float(probabilities[index, predicted])
-        verdicts.append(Verdict(true == predicted, labels[true], labels[predicted], *shown))
+        verdicts.append(Verdict(labels[true], labels[predicted], *shown))
+    if not verdicts:
+        return _draw_none(len(targets), ax)
     if isinstance(samples, Tensor):
-        ax = _draw_images(_as_images(samples[worst.to(samples.device)]), verdicts, font, cmap, ax)
+        ax = _draw_images(_as_images(samples, worst), verdicts, font, cmap, ax)
     else:
         texts = [samples[index] for index in worst.tolist()]
         if not all(isinstance(text, str) for text in texts):
@@ -113,6 +117,18 @@ def plot_most_wrong(
         ax = _draw_texts(texts, verdicts, font, ax)
     ax.set_title("predicted", loc="left", color=WRONG_INK, fontsize=9)
     ax.set_title("true", loc="right", color=TRUE_INK, fontsize=9)
+    if len(verdicts) < num_samples:
+        ax.set_title(
+            f"all {len(verdicts)} mistakes" if len(verdicts) > 1 else "the one mistake", fontsize=9, pad=20
+        )
+    return ax
+
+
+def _draw_none(num_samples: int, ax: "Axes | None") -> "Axes":
+    ax = new_axes(3.2, 1) if ax is None else ax
+    text = f"no mistake in {num_samples:,} samples"
+    ax.text(0.5, 0.5, text, ha="center", va="center", transform=ax.transAxes)
+    ax.set_axis_off()
     return ax
 
 
@@ -185,9 +201,9 @@ def _probabilities(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     )
 
 
-def _as_images(samples: Tensor) -> Tensor:
-    """Images (N, H, W) or (N, H, W, 3) in [0, 1], on the CPU."""
-    images = samples.cpu()
+def _as_images(samples: Tensor, rows: Tensor) -> Tensor:
+    """These rows as images (N, H, W) or (N, H, W, 3) in [0, 1], on the CPU."""
+    images = samples[rows.to(samples.device)].cpu()
     if images.ndim == 3:  # (N, H, W)
         images = images[:, None]
     if images.ndim != 4 or images.shape[1] not in {1, 3}:
