@@ -186,6 +186,31 @@ def test_reproduce_sees_a_difference(monkeypatch):
     assert row.verdict == "differs"
 
 
+def test_reproduce_judges_the_median_of_the_last_epochs_where_they_jump(monkeypatch):
+    recipe = type(get_recipe("mnist_mlp"))
+    figures = iter([0.96, 0.97, 0.91, 0.95, 0.96, 0.5])  # five epochs, then the finished run's last
+    monkeypatch.setattr(recipe, "measure", lambda *_: {"test_accuracy": next(figures)})
+    monkeypatch.setattr(recipe, "course_data", "synthetic")
+    course = recipe.settings["course"]
+    short = dataclasses.replace(course, epochs=6, batch_size=4000, dataset="synthetic")
+    monkeypatch.setattr(recipe, "settings", {"course": short})
+    (row,) = reproduce(["mnist_mlp"], device="cpu")
+    assert row.measured == {"median_test_accuracy": 0.96}
+    assert row.verdict == "agrees"
+
+
+def test_measuring_the_last_epochs_changes_no_weight(monkeypatch, tmp_path):
+    recipe = type(get_recipe("mnist_mlp"))
+    monkeypatch.setattr(recipe, "course_data", "synthetic")
+    course = recipe.settings["course"]
+    short = dataclasses.replace(course, epochs=2, batch_size=4000, dataset="synthetic")
+    monkeypatch.setattr(recipe, "settings", {"course": short})
+    result = train("mnist_mlp", tmp_path, setting="course")
+    monkeypatch.setattr(recipe, "expected", {"test_accuracy": (0, 1), "median_test_accuracy": (0, 1)})
+    (row,) = reproduce(["mnist_mlp"], device="cpu")
+    assert row.measured["test_accuracy"] == result.figures["test_accuracy"]
+
+
 def test_reproduce_goes_on_where_data_is_missing(tmp_path, capsys):
     (tmp_path / "MNIST").touch()
     arguments = ["reproduce", "diabetes_mlp", "mnist_cnn", "graph", "--data", str(tmp_path)]

@@ -145,6 +145,9 @@ class Recipe(ABC):
         expected: where the figures of a "course" run must lie to agree with it, ends included.
         course_data: the data set that these figures are for; None for the only one.
         course_seed: the seed for such a run.
+        judged_epochs: how many last epochs of such a run are measured on the test data; with more than one
+            their median is judged, as ``median_test_accuracy``: where an optimizer jumps from epoch to epoch,
+            the last one is a matter of rounding.
         quick: whether it takes seconds.
         datasets: the data sets it can train on, the default first; empty if there is only one.
         takes_csv: whether it trains on the user's own CSV files too.
@@ -160,6 +163,7 @@ class Recipe(ABC):
     expected: ClassVar[Mapping[str, tuple[float, float]]] = {}
     course_data: ClassVar[str | None] = None
     course_seed: ClassVar[int] = 0
+    judged_epochs: ClassVar[int] = 1
     quick: ClassVar[bool] = False
     datasets: ClassVar[Sequence[str]] = ()
     takes_csv: ClassVar[bool] = False

@@ -3,7 +3,7 @@
 import platform
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,7 +119,12 @@ def train_recipe(
 
 
 def train_experiment(
-    experiment: Experiment, run_folder: RunFolder, *, progress: bool, resume: bool = False
+    experiment: Experiment,
+    run_folder: RunFolder,
+    *,
+    progress: bool,
+    resume: bool = False,
+    callbacks: Sequence[Callback] = (),
 ) -> Trained:
     """Train what is left to train, and write the trained state to the disk. Every rank must call it."""
     identity = RunIdentity.of(experiment)
@@ -137,7 +142,7 @@ def train_experiment(
     else:
         if resume_from is not None and experiment.held_out.any() and not experiment.setting.refit:
             run_on_main(run_folder.check_best)
-        model, history = _train(experiment, identity, run_folder, progress=progress)
+        model, history = _train(experiment, identity, run_folder, callbacks, progress=progress)
         state = {
             **identity.as_dict(),
             **experiment.about(),
@@ -197,7 +202,12 @@ class _EpochLines(Callback):
 
 
 def _train(
-    experiment: Experiment, identity: RunIdentity, folder: RunFolder, *, progress: bool
+    experiment: Experiment,
+    identity: RunIdentity,
+    folder: RunFolder,
+    callbacks: Sequence[Callback],
+    *,
+    progress: bool,
 ) -> tuple[nn.Module, History]:
     """The network of the epoch that counts, and the history."""
     every = experiment.setting.report_every
@@ -206,7 +216,7 @@ def _train(
     lines = _EpochLines(every=every, shown=progress and not (shows_bars and is_interactive()))
     model, history = experiment.train(
         folder.checkpoints,
-        [CSVLogger(folder.history, every=every), lines],
+        [CSVLogger(folder.history, every=every), lines, *callbacks],
         extra={**identity.as_dict(), **experiment.about()},
         progress=shows_bars,
     )

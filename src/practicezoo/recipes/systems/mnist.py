@@ -106,7 +106,8 @@ class MnistMLP(MnistRecipe):
     name = "mnist_mlp"
     summary = "digits: five linear layers with ReLU"
     reference = "96 % (Adam, notes), 97 % (SGD, lecture) after 10 epochs"
-    expected: ClassVar[Mapping[str, tuple[float, float]]] = {"test_accuracy": (0.95, 1)}
+    expected: ClassVar[Mapping[str, tuple[float, float]]] = {"median_test_accuracy": (0.94, 1)}
+    judged_epochs = 5
     settings: ClassVar[Mapping[str, Setting]] = {
         "course": adam(batch_size=64, epochs=10),
         "lecture": sgd(),
@@ -120,7 +121,8 @@ class MnistCNN(MnistRecipe):
     name = "mnist_cnn"
     summary = "digits: two convolutions with pooling"
     reference = "98 % after 5 epochs (Adam, notes), 98.69 % after 10 (SGD, lecture)"
-    expected: ClassVar[Mapping[str, tuple[float, float]]] = {"test_accuracy": (0.98, 1)}
+    expected: ClassVar[Mapping[str, tuple[float, float]]] = {"median_test_accuracy": (0.98, 1)}
+    judged_epochs = 3
     settings: ClassVar[Mapping[str, Setting]] = {
         "course": adam(batch_size=128, epochs=5),
         "lecture": sgd(),
@@ -160,7 +162,8 @@ class MnistResNetNotes(MnistRecipe):
     name = "mnist_resnet_notes"
     summary = "digits: the notes' two residual blocks with 3x3 convolutions as shortcuts"
     reference = "98 % after 10 epochs (notes)"
-    expected: ClassVar[Mapping[str, tuple[float, float]]] = {"test_accuracy": (0.98, 1)}
+    expected: ClassVar[Mapping[str, tuple[float, float]]] = {"median_test_accuracy": (0.975, 1)}
+    judged_epochs = 5
     settings: ClassVar[Mapping[str, Setting]] = {
         "course": adam(batch_size=128, epochs=10),
         "tuned": tuned(max_lr=1e-2, max_shift=2),
