@@ -41,6 +41,16 @@ def test_an_archive_of_rows_is_read_up_to_the_limit(read, zeros, tmp_path, bound
         read(path, max_bytes=MEBIBYTE)
 
 
+@pytest.mark.parametrize(
+    ("read", "row", "limit"), [(NameDataset, b"a,b\n", 2**23), (CSVDataset, b"1,2\n", 2**26)]
+)
+def test_many_short_rows_reach_the_limit_before_they_fill_the_memory(read, row, limit, tmp_path):
+    path = tmp_path / "rows.csv.gz"
+    path.write_bytes(gzip.compress(row * (limit // 4 + 1), compresslevel=1))
+    with pytest.raises(ValueError, match=f"must unpack to at most {limit} bytes, got more"):
+        read(path)
+
+
 def test_the_limit_itself_is_allowed(tmp_path):
     path = tmp_path / "names.csv.gz"
     path.write_bytes(gzip.compress(b"Kim,KR\n"))

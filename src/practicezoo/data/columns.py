@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from practicezoo.arguments import shorten
-from practicezoo.data.files import MAX_BYTES, read_whole
+from practicezoo.data.files import read_whole
 
-__all__ = ["Columns", "NumberedRow"]
+__all__ = ["MAX_NAME_BYTES", "Columns", "NumberedRow"]
 
 NumberedRow: TypeAlias = tuple[int, list[str]]
 
@@ -26,6 +26,7 @@ LABEL_WORDS = frozenset(
     | {"gender", "sex"}
 )
 HEADER_WORDS = NAME_WORDS | LABEL_WORDS | {"id", "index", "split"}
+MAX_NAME_BYTES = 2**23  # of an archive, unpacked: the shortest rows take up to 230 times as much memory
 FEWEST_ROWS = 4  # from which on labels that recur tell that the first row's does not
 
 
@@ -50,7 +51,7 @@ class Columns:
             raise ValueError(f"name_column and label_column must differ, got {self.name!r} for both")
 
     def read(
-        self, path: Path, known_labels: frozenset[str] = frozenset(), max_bytes: int = MAX_BYTES
+        self, path: Path, known_labels: frozenset[str] = frozenset(), max_bytes: int = MAX_NAME_BYTES
     ) -> Iterator[tuple[int, tuple[str, str]]]:
         """Name and label of each row behind the header, with the row's number from 1."""
         rows = list(_csv_rows(path, max_bytes))

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 __all__ = ["MAX_BYTES", "read_up_to", "read_whole"]
 
-MAX_BYTES = 2**28  # of an archive of text, unpacked
+MAX_BYTES = 2**26  # of an archive of numbers, unpacked: a table of them takes up to 27 times as much memory
 CHUNK = 2**20
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from torch import Tensor
 
+from practicezoo.arguments import check_choice
 from practicezoo.data.idx import find_idx
 from practicezoo.data.normalize import NormalizeImages
 from practicezoo.data.root import data_root
@@ -117,13 +118,9 @@ def load_images(
     Source: LeCun et al., the MNIST database of handwritten digits; Xiao et al. (arXiv:1708.07747);
     Clanuwat et al. (arXiv:1812.01718); Cohen et al. (arXiv:1702.05373).
     """
-    for argument, value, choices in (
-        ("name", name, get_args(ImageSet)),
-        ("split", split, ("train", "test")),
-        ("emnist_split", emnist_split, get_args(EMNISTSplit)),
-    ):
-        if value not in choices:
-            raise ValueError(f"{argument} must be one of {', '.join(choices)}, got {value!r}")
+    check_choice(get_args(ImageSet), name=name)
+    check_choice(("train", "test"), split=split)
+    check_choice(get_args(EMNISTSplit), emnist_split=emnist_split)
     from torchvision import datasets  # a heavy package, imported where it is needed
 
     family = getattr(datasets, TORCHVISION_NAMES[name])

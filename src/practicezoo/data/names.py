@@ -14,8 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
 from practicezoo.arguments import shorten
-from practicezoo.data.columns import Columns
-from practicezoo.data.files import MAX_BYTES
+from practicezoo.data.columns import MAX_NAME_BYTES, Columns
 from practicezoo.data.vocab import CharVocab
 from practicezoo.sequences import PaddedSequence
 
@@ -43,7 +42,7 @@ class NameDataset(Dataset[tuple[Tensor, int]]):
             that might be either is refused, as is one whose label occurs once while all others recur.
         name_column: the column of the names, counted from 0 or by its name in the header.
         label_column: the column of the labels.
-        max_bytes: what a .gz archive may unpack to.
+        max_bytes: what a .gz archive may unpack to; default: 8 MiB, some 400,000 names.
 
     Attributes:
         names: the names, stripped if asked for.
@@ -80,7 +79,7 @@ class NameDataset(Dataset[tuple[Tensor, int]]):
         header: bool | Literal["auto"] = "auto",
         name_column: int | str = 0,
         label_column: int | str = 1,
-        max_bytes: int = MAX_BYTES,
+        max_bytes: int = MAX_NAME_BYTES,
     ) -> None:
         self.vocab = CharVocab() if vocab is None else vocab
         self.names: list[str] = []

@@ -54,10 +54,8 @@ def synthetic_digits(num_samples: int, *, seed: int, image_size: int = 28) -> Im
         >>> digits.targets.bincount().tolist()
         [3, 3, 3, 3, 3, 3, 3, 3, 3, 3]
     """
-    if num_samples < 0:
-        raise ValueError(f"num_samples must be at least 0, got {num_samples}")
-    if image_size < 8:  # the glyphs have 7 rows
-        raise ValueError(f"image_size must be at least 8, got {image_size}")
+    check_count(num_samples=num_samples, at_least=0)
+    check_count(image_size=image_size, at_least=8)  # the glyphs have 7 rows
     generator = torch.Generator().manual_seed(seed)
     targets = torch.randperm(num_samples, generator=generator, device="cpu") % NUM_CLASSES
     images = torch.empty(num_samples, 1, image_size, image_size, dtype=torch.uint8, device="cpu")
@@ -93,8 +91,7 @@ def synthetic_table(num_samples: int, *, seed: int, num_features: int = 8) -> tu
         >>> features.shape, targets.shape
         (torch.Size([100, 8]), torch.Size([100, 1]))
     """
-    if num_samples < 0:
-        raise ValueError(f"num_samples must be at least 0, got {num_samples}")
+    check_count(num_samples=num_samples, at_least=0)
     check_count(num_features=num_features)
     generator = torch.Generator().manual_seed(seed)
     features = torch.rand(num_samples, num_features, generator=generator, **FLOATS) * 2 - 1

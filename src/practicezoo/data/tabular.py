@@ -37,7 +37,7 @@ class CSVDataset(Dataset[tuple[Tensor, Tensor]]):
         delimiter: what stands between two values.
         skip_header: whether the first row has the columns' names.
         lazy: whether to read rows only when they are asked for. The file must stay as it is then.
-        max_bytes: what a .gz archive may unpack to.
+        max_bytes: what a .gz archive may unpack to; default: 64 MiB.
 
     Attributes:
         columns: the names in the header; None without one.
