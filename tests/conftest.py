@@ -18,7 +18,10 @@ torch.set_num_threads(1)
 
 
 # only tests that ask for the real data get it; the others train on what comes along
-REAL_DATA = os.environ.pop("PRACTICEZOO_DATA", None)
+# kept under another name, which the worker processes of pytest-xdist inherit
+if "PRACTICEZOO_DATA" in os.environ:
+    os.environ["PRACTICEZOO_TEST_DATA"] = os.environ.pop("PRACTICEZOO_DATA")
+REAL_DATA = os.environ.get("PRACTICEZOO_TEST_DATA")
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,9 @@
 """What pyproject.toml promises is what is tested."""
 
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -32,3 +35,25 @@ def test_the_oldest_versions_that_are_promised_are_those_that_are_tested():
 def test_tools_are_pinned_exactly():
     tools = [text for extra in TOOLS for text in EXTRAS[extra] if not text.startswith("practicezoo[")]
     assert [text for text in tools if not re.fullmatch(r"[\w-]+==[\d.]+", text)] == []
+
+
+def test_worker_processes_of_pytest_are_told_where_the_real_data_is(tmp_path):
+    command = [sys.executable, "-m", "pytest", "-n", "1", "-rs", "-m", "realdata and not slow"]
+    environment = {**os.environ, "PRACTICEZOO_DATA": str(tmp_path)}  # a folder that lacks the files
+    for name in (
+        "PYTEST_XDIST_WORKER",
+        "PYTEST_XDIST_WORKER_COUNT",
+        "PYTEST_XDIST_TESTRUNUID",
+        "PRACTICEZOO_TEST_DATA",
+    ):
+        environment.pop(name, None)
+    ran = subprocess.run(
+        [*command, "-p", "no:cacheprovider", "tests/data/test_names.py"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert f"PRACTICEZOO_DATA lacks {tmp_path}" in ran.stdout
+    assert "PRACTICEZOO_DATA is not set" not in ran.stdout
