@@ -12,11 +12,13 @@ __all__ = [
     "check_fraction",
     "check_instances",
     "check_restartable",
+    "listed",
     "shorten",
 ]
 
 _T = TypeVar("_T")
 
+NUM_NAMED = 3
 LONGEST = 80  # characters of a value in a message
 
 
@@ -76,6 +78,12 @@ def as_list(value: _T | Iterable[_T] | None) -> list[_T]:
     if value is None:
         return []
     return list(value) if isinstance(value, Iterable) else [value]
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first few names, and how many more there are."""
+    shown = ", ".join(names[:NUM_NAMED])
+    return shown if len(names) <= NUM_NAMED else f"{shown} and {len(names) - NUM_NAMED} more"
 
 
 def shorten(value: object) -> str:

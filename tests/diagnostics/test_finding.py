@@ -4,8 +4,9 @@ import dataclasses
 
 import pytest
 
+from practicezoo.arguments import listed
 from practicezoo.diagnostics import Finding
-from practicezoo.diagnostics.finding import listed, one_line
+from practicezoo.diagnostics.finding import one_line
 
 
 def test_a_finding_is_frozen():

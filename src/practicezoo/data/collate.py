@@ -9,7 +9,7 @@ from torch.nn.utils.rnn import PackedSequence, pad_sequence
 
 from practicezoo.sequences import PaddedSequence
 
-__all__ = ["pack_collate", "pad_collate"]
+__all__ = ["IGNORED", "pack_collate", "pad_collate"]
 
 IGNORED = -100  # torch's default for targets that do not count
 

@@ -8,12 +8,11 @@ import torch
 from torch import Tensor
 
 from practicezoo.arguments import check_count
+from practicezoo.data.collate import IGNORED
 from practicezoo.data.shard import Shard
 from practicezoo.sequences import PaddedSequence
 
 __all__ = ["TensorLoader"]
-
-IGNORED = -100  # torch's default for targets that do not count
 
 
 class TensorLoader:

@@ -1,12 +1,10 @@
 """What a check found, and the wording of its messages."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Finding", "listed", "one_line"]
+__all__ = ["Finding", "one_line"]
 
 NUM_LETTERS = 240
-NUM_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +34,3 @@ def one_line(error: BaseException) -> str:
     text = " ".join(str(error).split()).rstrip(".")
     shown = text if len(text) <= NUM_LETTERS else f"{text[:NUM_LETTERS]}..."
     return f"{type(error).__name__}: {shown}" if shown else type(error).__name__
-
-
-def listed(names: Sequence[str]) -> str:
-    """The first few names, and how many more there are."""
-    shown = ", ".join(names[:NUM_NAMED])
-    return shown if len(names) <= NUM_NAMED else f"{shown} and {len(names) - NUM_NAMED} more"

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal, get_args
 
 __all__ = ["Direction", "Mode", "better", "check_mode", "direction_of", "known_direction"]
@@ -78,8 +79,7 @@ def direction_of(
     check_mode(mode)
     if mode != "auto":
         return mode
-    told = (each for measure, each in (known or {}).items() if f"{name}_".startswith(f"{measure}_"))
-    direction = next(told, None) or known_direction(name)
+    direction = known_direction(name, known or {})
     if direction is None:
         raise ValueError(
             f"mode must be 'min' or 'max' for {name!r}, whose name does not tell whether lower is better, "
@@ -88,8 +88,17 @@ def direction_of(
     return direction
 
 
-def known_direction(name: str) -> Direction | None:
-    """The direction that a name tells, by its last word and without regard to case; None if it tells none."""
+def known_direction(name: str, known: Mapping[str, Direction] = MappingProxyType({})) -> Direction | None:
+    """The direction of a measure; None if nothing tells it.
+
+    Args:
+        name: the measure's name in the history: the metric's own, or one of its several columns.
+        known: directions of measures, from their ``higher_is_better``; else the name's last word tells it,
+            without regard to case.
+    """
+    told = (each for measure, each in known.items() if f"{name}_".startswith(f"{measure}_"))
+    if (direction := next(told, None)) is not None:
+        return direction
     words = [word for word in re.split(r"[^a-z0-9]+", name.lower()) if not word.isdecimal()]
     last = words[-1] if words else ""
     if last in LOWER or last.endswith(("loss", "error")):

@@ -85,7 +85,7 @@ def plot_history(history: "History", *names: str, ax: "Axes | None" = None) -> "
 
 def _draw_curve(ax: "Axes", history: "History", name: str, *, color: str, dashed: bool) -> "list[Line2D]":
     """One curve, its best epoch marked and told in its label."""
-    has_best = (history.directions.get(name) or known_direction(name)) is not None
+    has_best = known_direction(name, history.directions) is not None
     label = f"{name}: {_told(history.best(name))}" if has_best else name
     marker = "." if len(history) <= MAX_MARKERS else ""
     style = "--" if dashed else "-"

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from practicezoo.training.checkpoints.checkpointer import checkpointers_of
 from practicezoo.training.history import History
 from practicezoo.training.run import Run
 
@@ -31,9 +32,7 @@ def interruptions(run: Run) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        folders = [
-            str(each.folder) for each in run.callbacks if hasattr(each, "folder") and hasattr(each, "keep")
-        ]
+        folders = [str(checkpointer.folder) for checkpointer in checkpointers_of(run)]
         way = (
             f"the same call with resume_from={folders[0]!r} resumes it"
             if folders

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from practicezoo.arguments import check_count
+from practicezoo.arguments import check_count, listed
 from practicezoo.batches import check_loaders, no_batch
 from practicezoo.metrics.loss import Criterion, nothing_counted
 from practicezoo.metrics.metric import Metric
@@ -249,10 +249,9 @@ def _warn_of_missed_parameters(step: TrainStep) -> None:
         if parameter.requires_grad and parameter not in held
     ]
     if names:
-        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         warnings.warn(
-            f"no optimizer has {shown}, so they stay as they are: make the optimizer after the model's last "
-            "change, or freeze(...) what is not to be trained",
+            f"no optimizer has {listed(names)}, so they stay as they are: make the optimizer after the "
+            "model's last change, or freeze(...) what is not to be trained",
             stacklevel=3,
         )
 

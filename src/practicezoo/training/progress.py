@@ -64,8 +64,7 @@ class EpochBar:
         now = time.perf_counter()
         if now - self._drawn >= self._bar.mininterval:  # tqdm's update() would draw before the loss is known
             rate = self._num_items / (now - self._started)
-            loss_sum, weight = self._run.losses.totals()
-            self._bar.set_postfix_str(f"loss {float(loss_sum / weight):.4f}, {rate:,.0f} items/s")
+            self._bar.set_postfix_str(f"loss {self._run.losses.mean():.4f}, {rate:,.0f} items/s")
             self._drawn = now
 
     def finish(self) -> None:

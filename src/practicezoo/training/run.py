@@ -27,7 +27,7 @@ class Run:
 
     Attributes:
         model: the model in training.
-        step: its update, with optimizers, criterion and schedule.
+        step: its update, with optimizers and criterion.
         epochs: how many epochs the run is to have.
         epoch: the current epoch, from 1.
         num_updates: updates done since the run began.
@@ -160,11 +160,11 @@ class Run:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what :meth:`state_dict` returned, random states included.
 
-        Callbacks get their states back in order, by the names of their classes. Optimizers and schedules have
-        the settings that were saved.
+        Callbacks get their states back in order, by the names of their classes. Optimizers and schedulers
+        have the settings that were saved.
 
         Raises:
-            ValueError: if this run has another model, other optimizers or schedules, fewer epochs than are
+            ValueError: if this run has another model, other optimizers or schedulers, fewer epochs than are
                 done, other processes, or accumulates another number of batches.
         """
         self._check_fits(state)
@@ -177,7 +177,7 @@ class Run:
         waiting: dict[str, list[Any]] = {}
         for name, callback_state in state["callbacks"]:
             waiting.setdefault(name, []).append(callback_state)
-        for callback in self.callbacks:  # one that was not there before begins anew
+        for callback in self.callbacks:  # one that was not there before starts afresh
             name = type(callback).__name__
             _load(name, callback, waiting[name].pop(0) if waiting.get(name) else None)
         self.run_id = state["run_id"]
@@ -206,7 +206,7 @@ class Run:
         progress = state["progress"]
         if progress["accumulate"] != self.accumulate:
             raise ValueError(f"accumulate must be {progress['accumulate']} as before, got {self.accumulate}")
-        interval = progress.get("lr_scheduler_interval", self.lr_scheduler_interval)
+        interval = progress["lr_scheduler_interval"]
         if state["lr_schedulers"] and interval != self.lr_scheduler_interval:
             raise ValueError(
                 f"lr_scheduler_interval must be {interval!r} as before, got {self.lr_scheduler_interval!r}"

@@ -68,7 +68,6 @@ class Schedules:
     ) -> None:
         check_choice(("auto", "update", "epoch"), lr_scheduler_interval=interval)
         self.all = as_schedulers(lr_scheduler, optimizers)
-        self.interval = interval
         self.epochs = epochs
         self.monitor = monitor or ("val_loss" if "val_loss" in names else "train_loss")
         plateaus: list[Any] = [each for each in self.all if isinstance(each, ReduceLROnPlateau)]
@@ -91,17 +90,14 @@ class Schedules:
 
     def check_length(self, num_updates: int | None) -> None:
         """Raise ValueError for a OneCycleLR that ends before the run's updates do."""
-        for scheduler in self.of_updates:
-            for each in _parts(scheduler):
-                if (
-                    isinstance(each, OneCycleLR)
-                    and num_updates is not None
-                    and each.total_steps < num_updates
-                ):
-                    raise ValueError(
-                        f"lr_scheduler: OneCycleLR must have at least the run's {num_updates} updates as "
-                        f"total_steps, got {each.total_steps}"
-                    )
+        if num_updates is None:
+            return
+        for each in (part for scheduler in self.of_updates for part in _parts(scheduler)):
+            if isinstance(each, OneCycleLR) and each.total_steps < num_updates:
+                raise ValueError(
+                    f"lr_scheduler: OneCycleLR must have at least the run's {num_updates} updates as "
+                    f"total_steps, got {each.total_steps}"
+                )
 
     def step_after_epoch(self, values: Mapping[str, float], *, is_last: bool) -> None:
         """Step the schedulers of epochs, and look whether a learning rate has vanished before the end."""
@@ -116,11 +112,10 @@ class Schedules:
     def _warn_of_vanished_rate(self) -> None:
         rates = [group["lr"] for optimizer in self._optimizers for group in optimizer.param_groups]
         for start, rate in zip(self._starts, rates, strict=False):
-            peak = max(float(start), 0.0)
-            if 0 <= float(rate) < VANISHED * peak:
+            if 0 <= float(rate) < VANISHED * float(start):
                 warnings.warn(
                     f"the learning rate is {float(rate):.3g} before the last epoch, below a millionth of its "
-                    f"start {peak:.3g}: nothing is learned any more; {ADVICE}",
+                    f"start {float(start):.3g}: nothing is learned any more; {ADVICE}",
                     stacklevel=4,
                 )
                 self._starts = []  # once
@@ -131,7 +126,7 @@ class Schedules:
     ) -> None:
         if self.monitor not in names:
             raise ValueError(f"lr_scheduler_monitor must be one of {', '.join(names)}, got {self.monitor!r}")
-        direction = directions.get(self.monitor) or known_direction(self.monitor)
+        direction = known_direction(self.monitor, directions)
         if direction is not None and direction != scheduler.mode:
             better = "lower" if direction == "min" else "higher"
             raise ValueError(

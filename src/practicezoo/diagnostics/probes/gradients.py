@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from torch import Tensor
 from torch.optim import Optimizer
 
+from practicezoo.arguments import listed
 from practicezoo.diagnostics.dry_run import DryRun, Gradients
-from practicezoo.diagnostics.finding import Finding, listed
+from practicezoo.diagnostics.finding import Finding
 
 __all__ = ["find_in_gradients"]
 

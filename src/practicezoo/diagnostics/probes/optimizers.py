@@ -7,8 +7,9 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
+from practicezoo.arguments import listed
 from practicezoo.diagnostics.dry_run import named_parameters
-from practicezoo.diagnostics.finding import Finding, listed
+from practicezoo.diagnostics.finding import Finding
 
 __all__ = ["find_in_optimizers"]
 

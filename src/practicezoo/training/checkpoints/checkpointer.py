@@ -19,7 +19,7 @@ from practicezoo.training.checkpoints.folder import CheckpointFolder
 from practicezoo.training.replica import is_sharded
 from practicezoo.training.run import Run
 
-__all__ = ["Checkpointer"]
+__all__ = ["Checkpointer", "checkpointers_of"]
 
 
 class Checkpointer(Callback):
@@ -31,12 +31,12 @@ class Checkpointer(Callback):
     with the same weights, to the bit on the CPU, as one that was not. (Three and more processes add their
     gradients in an order of their own after a resume, so their weights agree up to rounding.)
 
-    What cannot be put back: random numbers that a loader's own worker processes have drawn in earlier epochs
-    (``persistent_workers=True``), and samplers that draw an epoch's order batch by batch from the same
-    generator as the model.
+    What cannot be put back: random numbers that a loader's own worker processes have sampled in earlier
+    epochs (``persistent_workers=True``), and samplers that sample an epoch's order batch by batch from the
+    same generator as the model.
 
-    ``fit`` calls it after the other callbacks, so that their state is that of the same moment; only
-    ``best.pt`` is written before them, with the epoch's own weights.
+    It saves in :meth:`on_checkpoint`, after the other hooks of all callbacks, so that their state is that of
+    the same moment, and the weights are the trained ones.
 
     Args:
         folder: where the files go; made if it is not there.
@@ -50,6 +50,7 @@ class Checkpointer(Callback):
         ValueError: if ``every`` or ``keep`` is below 1, or ``mode`` is unknown.
         KeyError: if the history has no ``monitor``.
         FileExistsError: if ``folder`` holds another run's checkpoints, or later ones of this run.
+        BlockingIOError: if another run trains into ``folder``.
         OSError: if a file cannot be written; the files from before stay as they are.
 
     Example:
@@ -166,6 +167,11 @@ class Checkpointer(Callback):
         if is_main():
             path.parent.mkdir(parents=True, exist_ok=True)
             save_checkpoint(path, {**state, "extra": self.extra})
+
+
+def checkpointers_of(run: Run) -> list[Checkpointer]:
+    """The callbacks of a run that write its checkpoints."""
+    return [callback for callback in run.callbacks if isinstance(callback, Checkpointer)]
 
 
 def _is_finite(run: Run) -> bool:

@@ -24,7 +24,10 @@ PARTS = {
     "history": dict,
     "ranks": list,
 }
-PROGRESS = {"finished_epochs", "epoch_updates", "num_updates", "accumulate", "should_stop", "learning_rate"}
+PROGRESS = frozenset(
+    {"finished_epochs", "epoch_updates", "num_updates", "accumulate", "should_stop", "stopped_by"}
+    | {"learning_rate", "lr_scheduler_interval"}
+)
 
 
 class Checkpoint(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Any
 from practicezoo.runtime.collectives import run_on_main
 from practicezoo.runtime.loaders import start_workers
 from practicezoo.runtime.processes import is_main
-from practicezoo.training.checkpoints.checkpointer import Checkpointer
+from practicezoo.training.checkpoints.checkpointer import checkpointers_of
 from practicezoo.training.checkpoints.file import load_checkpoint
 from practicezoo.training.checkpoints.folder import CheckpointFolder
 from practicezoo.training.run import Run
@@ -53,17 +53,13 @@ def _names_a_file(source: Path) -> bool:
 
 def _folder_at(source: Path, run: Run) -> CheckpointFolder:
     """The Checkpointers' own folder if it is the one at ``source``: what it has read is not read again."""
-    folders = [checkpointer.checkpoints for checkpointer in _checkpointers(run)]
+    folders = [checkpointer.checkpoints for checkpointer in checkpointers_of(run)]
     own = (folder for folder in folders if folder.path.absolute() == source.absolute())
     return next(own, CheckpointFolder(source))
 
 
-def _checkpointers(run: Run) -> list[Checkpointer]:
-    return [callback for callback in run.callbacks if isinstance(callback, Checkpointer)]
-
-
 def _warn_of_another_folder(run: Run, source: Path) -> None:
-    folders = [checkpointer.folder for checkpointer in _checkpointers(run)]
+    folders = [checkpointer.folder for checkpointer in checkpointers_of(run)]
     if folders and source.absolute() not in {folder.absolute() for folder in folders}:
         warnings.warn(
             f"nothing to resume from in {source}, so the run starts at the first epoch; "
