@@ -489,6 +489,11 @@ class TestErrors:
                 ValueError,
                 "EarlyStopping's monitor must be one of train_loss, learning_rate, seconds, got 'val_loss'; ",
             ),
+            (
+                {"callbacks": [EarlyStopping("train_loss_0")]},  # only metrics can have several values
+                ValueError,
+                "monitor must be one of train_loss, learning_rate, seconds, got 'train_loss_0'",
+            ),
         ],
     )
     def test_what_would_fail_after_the_first_epoch_is_refused_before(self, settings, error, message):

@@ -149,6 +149,7 @@ class TestPlateau:
         "val_loader": TensorLoader(X, Y, batch_size=64),
         "metrics": {"accuracy": Accuracy()},
     }
+    pair: ClassVar = {**settings, "metrics": {"pair": lambda outputs, _: outputs.mean(dim=0)}}
 
     def test_a_mode_against_the_monitored_value_is_refused(self):
         message = "mode='max', and lower is better for 'val_loss': set lr_scheduler_monitor"
@@ -166,6 +167,16 @@ class TestPlateau:
             **self.settings,
         )
         assert scheduler.best == pytest.approx(max(history["val_accuracy"]), abs=1e-3)
+
+    def test_it_looks_at_one_of_a_metrics_several_values(self):
+        history, scheduler = train(
+            lambda o: ReduceLROnPlateau(o, mode="min"), lr_scheduler_monitor="val_pair_1", **self.pair
+        )
+        assert scheduler.best == pytest.approx(min(history["val_pair_1"]))
+
+    def test_the_name_of_several_values_is_refused(self):
+        with pytest.raises(ValueError, match=r"must be one of train_loss, .* val_pair_1, .*, got 'val_pair'"):
+            train(ReduceLROnPlateau, lr_scheduler_monitor="val_pair", **self.pair)
 
     def test_an_unmeasured_monitor_is_refused(self):
         with pytest.raises(ValueError, match="lr_scheduler_monitor must be one of train_loss, got 'val_f1'"):

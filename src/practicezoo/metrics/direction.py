@@ -1,11 +1,12 @@
-"""Which of two values of a measure is better: the higher or the lower one."""
+"""The names of measures: which there will be, and whether their lower or higher values are better."""
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, get_args
 
-__all__ = ["Direction", "Mode", "better", "check_mode", "direction_of", "known_direction"]
+__all__ = ["Direction", "Measures", "Mode", "better", "check_mode", "direction_of", "known_direction"]
 
 Mode = Literal["auto", "min", "max"]
 Direction = Literal["min", "max"]
@@ -63,6 +64,25 @@ HIGHER = frozenset(
 )
 
 
+@dataclass(frozen=True)
+class Measures:
+    """The measures that a history will have; ``in`` tells whether a name may be one of its values.
+
+    Attributes:
+        single: names of single values.
+        metrics: names of metrics, each with one value or with several: NAME_0, NAME_key.
+    """
+
+    single: tuple[str, ...]
+    metrics: tuple[str, ...] = ()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.single or any(_is_of(name, metric) for metric in self.metrics)
+
+    def __str__(self) -> str:
+        return ", ".join([*self.single, *self.metrics])
+
+
 def direction_of(
     name: str, *, mode: Mode = "auto", known: Mapping[str, Direction] | None = None
 ) -> Direction:
@@ -96,7 +116,7 @@ def known_direction(name: str, known: Mapping[str, Direction] = MappingProxyType
         known: directions of measures, from their ``higher_is_better``; else the name's last word tells it,
             without regard to case.
     """
-    told = (each for measure, each in known.items() if f"{name}_".startswith(f"{measure}_"))
+    told = (each for metric, each in known.items() if _is_of(name, metric))
     if (direction := next(told, None)) is not None:
         return direction
     words = [word for word in re.split(r"[^a-z0-9]+", name.lower()) if not word.isdecimal()]
@@ -115,3 +135,8 @@ def check_mode(mode: str) -> None:
     """Raise ValueError if ``mode`` is unknown."""
     if mode not in get_args(Mode):
         raise ValueError(f"mode must be 'auto', 'min' or 'max', got {mode!r}")
+
+
+def _is_of(name: str, metric: str) -> bool:
+    """Whether a value's name is a metric's own, or that of one of its several values."""
+    return f"{name}_".startswith(f"{metric}_")

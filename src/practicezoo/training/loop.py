@@ -170,9 +170,9 @@ def fit(
     check_loaders(train_loader=train_loader, val_loader=val_loader)
     validation = Validation(val_loader, metrics, criterion)
     watchers = CallbackList(callbacks)
-    measured = ["train_loss", "learning_rate", "seconds", *validation.names]
+    clipped = () if max_grad_norm is None else ("grad_norm",)
     watchers.check_monitors(
-        measured if max_grad_norm is None else [*measured, "grad_norm"],
+        validation.measures("train_loss", "learning_rate", "seconds", *clipped),
         hint="; val_loader is not given" if val_loader is None else "",
     )
     step = TrainStep(model, optimizer, criterion, precision=precision, max_grad_norm=max_grad_norm)
@@ -182,7 +182,7 @@ def fit(
         optimizers=step.optimizers,
         epochs=epochs,
         monitor=lr_scheduler_monitor,
-        names=["train_loss", *validation.names],
+        measures=validation.measures("train_loss"),
         directions=validation.directions,
     )
     step.lr_schedulers = schedules.of_updates

@@ -21,7 +21,7 @@ from torch.optim.lr_scheduler import (
 )
 
 from practicezoo.arguments import as_list, check_choice, check_instances
-from practicezoo.metrics.direction import Direction, known_direction
+from practicezoo.metrics.direction import Direction, Measures, known_direction
 
 __all__ = ["Interval", "Schedules", "as_schedulers", "check_needs_no_value"]
 
@@ -46,7 +46,7 @@ class Schedules:
         optimizers: of the run.
         epochs: how many the run has.
         monitor: the value for ReduceLROnPlateau; None for "val_loss", or "train_loss" without validation.
-        names: of the values that the history will have.
+        measures: that it may be one of.
         directions: of metrics that tell whether lower or higher is better.
 
     Raises:
@@ -62,14 +62,14 @@ class Schedules:
         *,
         optimizers: Sequence[Optimizer],
         epochs: int,
-        monitor: str | None = None,
-        names: Sequence[str] = ("train_loss",),
-        directions: Mapping[str, Direction] | None = None,
+        monitor: str | None,
+        measures: Measures,
+        directions: Mapping[str, Direction],
     ) -> None:
         check_choice(("auto", "update", "epoch"), lr_scheduler_interval=interval)
         self.all = as_schedulers(lr_scheduler, optimizers)
         self.epochs = epochs
-        self.monitor = monitor or ("val_loss" if "val_loss" in names else "train_loss")
+        self.monitor = monitor or ("val_loss" if "val_loss" in measures else "train_loss")
         plateaus: list[Any] = [each for each in self.all if isinstance(each, ReduceLROnPlateau)]
         if monitor is not None and not plateaus:
             raise ValueError(
@@ -77,7 +77,7 @@ class Schedules:
                 f"got {monitor!r}"
             )
         for scheduler in plateaus:
-            self._check_monitor(scheduler, names, directions or {})
+            self._check_monitor(scheduler, measures, directions)
         self.of_updates = [
             each for each in self.all if each not in plateaus and _steps_per_update(each, interval)
         ]
@@ -103,11 +103,16 @@ class Schedules:
         """Step the schedulers of epochs, and look whether a learning rate has vanished before the end."""
         for scheduler in self.of_epochs:
             if isinstance(scheduler, ReduceLROnPlateau):
-                scheduler.step(values[self.monitor])
+                scheduler.step(self._monitored(values))
             else:
                 scheduler.step()
         if self.all and not is_last and self._starts:
             self._warn_of_vanished_rate()
+
+    def _monitored(self, values: Mapping[str, float]) -> float:
+        if self.monitor not in values:  # a metric may turn out to have several values
+            raise ValueError(f"lr_scheduler_monitor must be one of {', '.join(values)}, got {self.monitor!r}")
+        return values[self.monitor]
 
     def _warn_of_vanished_rate(self) -> None:
         rates = [group["lr"] for optimizer in self._optimizers for group in optimizer.param_groups]
@@ -122,10 +127,10 @@ class Schedules:
                 return
 
     def _check_monitor(
-        self, scheduler: ReduceLROnPlateau, names: Sequence[str], directions: Mapping[str, Direction]
+        self, scheduler: ReduceLROnPlateau, measures: Measures, directions: Mapping[str, Direction]
     ) -> None:
-        if self.monitor not in names:
-            raise ValueError(f"lr_scheduler_monitor must be one of {', '.join(names)}, got {self.monitor!r}")
+        if self.monitor not in measures:
+            raise ValueError(f"lr_scheduler_monitor must be one of {measures}, got {self.monitor!r}")
         direction = known_direction(self.monitor, directions)
         if direction is not None and direction != scheduler.mode:
             better = "lower" if direction == "min" else "higher"

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from practicezoo.metrics.direction import Direction
+from practicezoo.metrics.direction import Direction, Measures
 from practicezoo.metrics.metric import Metric, as_metrics, check_reads_logits
 from practicezoo.training.evaluation import evaluate
 from practicezoo.training.run import Run
@@ -21,7 +21,6 @@ class Validation:
         criterion: what the model is trained with.
 
     Attributes:
-        names: of the values, as they stand in the history.
         directions: whether lower or higher is better, of the metrics that tell it.
 
     Raises:
@@ -44,7 +43,11 @@ class Validation:
             for name, metric in (metrics or {}).items()
             if (higher := getattr(metric, "higher_is_better", None)) is not None
         }
-        self.names = [] if loader is None else ["val_loss", *(f"val_{name}" for name in metrics or ())]
+
+    def measures(self, *others: str) -> Measures:
+        """The measures of a history that has these and ``others``."""
+        own = () if self.loader is None else ("val_loss",)
+        return Measures((*others, *own), tuple(f"val_{name}" for name in self.metrics or ()))
 
     def measure(self, run: Run) -> dict[str, float]:
         """The values of the model as it is now."""

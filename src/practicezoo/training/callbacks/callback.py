@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from practicezoo.arguments import check_instances
+from practicezoo.metrics.direction import Measures
 from practicezoo.training.run import Run
 from practicezoo.training.step import StepResult
 
@@ -77,15 +78,13 @@ class CallbackList:
                 error.add_note(f"raised by the callback {type(callback).__name__}.{hook}")
                 raise
 
-    def check_monitors(self, names: Sequence[str], *, hint: str) -> None:
+    def check_monitors(self, measures: Measures, *, hint: str) -> None:
         """Raise ValueError for a callback that looks at a value that the history will not have."""
         for callback in self.callbacks:
             monitor = callback.monitor if isinstance(callback, Callback) else None
-            of_several = any(str(monitor).startswith(f"{name}_") for name in names)  # NAME_0, NAME_key
-            if monitor is not None and monitor not in names and not of_several:
+            if monitor is not None and monitor not in measures:
                 raise ValueError(
-                    f"{type(callback).__name__}'s monitor must be one of {', '.join(names)}, "
-                    f"got {monitor!r}{hint}"
+                    f"{type(callback).__name__}'s monitor must be one of {measures}, got {monitor!r}{hint}"
                 )
 
 
