@@ -1,6 +1,7 @@
 """TensorLoader: a DataLoader's batches, cut from whole tensors."""
 
 import copy
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -75,6 +76,42 @@ def test_what_is_done_to_a_batch_never_reaches_the_users_tensors(shuffle):
         for tensor in (first, sequences.data, sequences.lengths, table["a"]):
             tensor.zero_()
     torch.testing.assert_close(kept, before)
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_a_batch_changed_in_place_leaves_the_others_be(shuffle):
+    """Small batches are copied many at once: neither their values nor their gradients are disturbed."""
+    loader = TensorLoader(torch.arange(1.0, 7.0), batch_size=2, shuffle=shuffle)
+    weight = torch.ones(2, requires_grad=True)
+    (first,), (second,), (third,) = loader
+    loss, before = (weight * first).sum(), first.clone()
+    second.zero_()
+    loss.backward()
+    assert torch.equal(weight.grad, before)
+    assert third.all()
+
+
+@given(st.integers(1, 40), st.integers(1, 12), st.booleans(), st.booleans(), st.integers(1, 3))
+def test_batches_are_the_same_however_many_are_copied_at_once(
+    num_rows, batch_size, shuffle, drop_last, ranks
+):
+    inputs, targets = torch.randn(num_rows, 3), torch.arange(num_rows)
+    for rank in range(ranks):
+        loader = TensorLoader(
+            {"x": inputs},
+            targets,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            drop_last=drop_last,
+            seed=3 if shuffle else None,
+            num_replicas=ranks,
+            rank=rank,
+        )
+        batches = list(loader)
+        assert len(batches) == len(loader)
+        for at_once in (1, 100):  # one batch, or a few
+            with patch("practicezoo.data.loader.BYTES_AT_ONCE", at_once):
+                assert_close(list(loader), batches, rtol=0, atol=0)
 
 
 def test_arrays_columns_and_dicts_are_batched():
@@ -413,5 +450,5 @@ def test_a_single_number_has_no_rows(number):
 
 
 def test_a_dict_of_nothing():
-    with pytest.raises(ValueError, match="tensors must hold at least one tensor, got none"):
+    with pytest.raises(ValueError, match="tensors must hold at least one tensor, got an empty dict"):
         TensorLoader({}, batch_size=1)

@@ -14,9 +14,11 @@ from practicezoo.sequences import PaddedSequence
 
 __all__ = ["TensorLoader"]
 
+BYTES_AT_ONCE = 2**18  # small batches are copied many at once: an operation costs more than their bytes
+
 
 class TensorLoader:
-    """Iterates over batches of tensors in memory, with one index operation a batch.
+    """Iterates over batches of tensors in memory, with one index operation for a batch or many.
 
     A DataLoader reads sample by sample and stacks; here a batch is cut from whole tensors, on the
     device where they live. A :class:`PaddedSequence` counts as a tensor: each batch of it is trimmed to
@@ -113,22 +115,29 @@ class TensorLoader:
         return full + (own.stop > own.start)
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        order = self._order()
-        step = self.batch_size * self.num_replicas
-        for start in range(0, len(self) * step, step):
-            rows = self._shard.rows(start, min(start + step, self.num_samples))
-            index = rows if order is None else order[rows]
-            inputs, *others = (_rows(tensor, index) for tensor in self.tensors)
+        rows = self._own_rows()
+        columns = [_batches(column, rows, self.batch_size) for column in self.tensors]
+        for inputs, *others in zip(*columns, strict=True):
             for place, follows in enumerate(self._follows_steps[1:]):
                 if follows:
                     others[place] = others[place][:, : inputs.data.shape[1]]
-            if self.transform is not None:
-                inputs = self.transform(inputs)
-            yield (inputs, *others)
+            yield (inputs if self.transform is None else self.transform(inputs), *others)
 
     def set_epoch(self, epoch: int) -> None:
         """Shuffle anew with the next iteration, if there is a ``seed``: the same epoch, the same order."""
         self.epoch = epoch
+
+    def _own_rows(self) -> Tensor | slice:
+        """The rows of this rank's batches, in their order."""
+        order = self._order()
+        step = self.batch_size * self.num_replicas
+        end = min(len(self) * step, self.num_samples)
+        if self.num_replicas == 1:
+            return slice(0, end) if order is None else order[:end]
+        if order is None:
+            order = torch.arange(self.num_samples, device="cpu")
+        own = [order[self._shard.rows(start, min(start + step, end))] for start in range(0, end, step)]
+        return torch.cat(own) if own else order[:0]
 
     def _order(self) -> Tensor | None:
         if not self.shuffle:
@@ -146,6 +155,8 @@ def _as_columns(value: Any) -> Any:
     if isinstance(value, Tensor | PaddedSequence):
         return value
     if isinstance(value, Mapping):
+        if not value:
+            raise ValueError("tensors must hold at least one tensor, got an empty dict")
         return {key: _as_columns(each) for key, each in value.items()}
     if hasattr(value, "to_numpy"):  # a column or a table of pandas
         value = value.to_numpy()
@@ -184,16 +195,32 @@ def _is_padded_like(inputs: Any, column: Any) -> bool:
     return bool(behind.any()) and bool((column.cpu()[behind] == IGNORED).all())
 
 
-def _rows(tensor: Any, index: Tensor | slice) -> Any:
-    """Copies of rows: what is done to a batch in place never reaches the user's tensors."""
-    if isinstance(tensor, dict):
-        return {key: _rows(each, index) for key, each in tensor.items()}
-    if isinstance(tensor, PaddedSequence):
-        rows = tensor.rows(index)
-        if isinstance(index, Tensor):
-            return rows
-        return PaddedSequence(rows.data.clone(), rows.lengths.clone())
-    if isinstance(index, Tensor):
-        # some ten times faster than tensor[index] for rows of many bytes
-        return tensor.index_select(0, index.to(tensor.device, non_blocking=True))
-    return tensor[index].clone()
+def _batches(column: Any, rows: Tensor | slice, batch_size: int) -> Iterator[Any]:
+    """Copies of rows, batch by batch: what is done to one in place never reaches the user's tensors."""
+    if isinstance(column, dict):
+        for values in zip(*(_batches(each, rows, batch_size) for each in column.values()), strict=True):
+            yield dict(zip(column, values, strict=True))
+        return
+    num_rows = len(rows) if isinstance(rows, Tensor) else rows.stop
+    if isinstance(column, PaddedSequence):  # each batch as long as its longest sequence
+        for start in range(0, num_rows, batch_size):
+            yield _copy(column, rows, start, min(start + batch_size, num_rows))
+        return
+    bytes_of_batch = column[:batch_size].numel() * column.element_size()
+    block = batch_size * max(1, BYTES_AT_ONCE // max(1, bytes_of_batch))
+    for start in range(0, num_rows, block):
+        copied = _copy(column, rows, start, min(start + block, num_rows))
+        yield from copied.unsafe_split(batch_size)  # no views: a batch changed in place leaves the others be
+
+
+def _copy(column: Any, rows: Tensor | slice, start: int, stop: int) -> Any:
+    """The rows from ``start`` to ``stop`` of those that ``rows`` names."""
+    if isinstance(column, PaddedSequence):
+        if isinstance(rows, Tensor):
+            return column.rows(rows[start:stop])
+        cut = column.rows(slice(start, stop))
+        return PaddedSequence(cut.data.clone(), cut.lengths.clone())
+    if isinstance(rows, Tensor):
+        # some ten times faster than column[index] for rows of many bytes
+        return column.index_select(0, rows[start:stop].to(column.device, non_blocking=True))
+    return column[start:stop].clone()
