@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 from torch.optim import SGD, Adam
 from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
@@ -210,6 +211,15 @@ def test_a_scripted_model_is_refused():
         traced = torch.jit.trace(mlp(), features())
     with pytest.raises(TypeError, match="model must be in Python to be looked into, got a scripted module"):
         classify(nn.Sequential(traced)).check()
+
+
+def test_findings_of_a_criterion_come_in_the_order_of_its_losses():
+    def criterion(outputs, targets):
+        scores = F.cross_entropy(outputs.softmax(dim=1), targets)
+        return scores + F.mse_loss(outputs[:, 0], targets.float()[:, None])
+
+    findings = check(nn.Linear(4, 3), [(torch.randn(6, 4), torch.arange(6) % 3)], criterion=criterion)
+    assert [each.code for each in findings] == ["softmax-before-cross-entropy", "silent-broadcast"]
 
 
 def test_a_finding_that_follows_from_another_is_left_out():

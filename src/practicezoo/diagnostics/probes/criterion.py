@@ -20,9 +20,11 @@ FAILS = Finding(
 
 
 def find_in_criterion(dry_run: DryRun, all_targets: Tensor | None) -> Iterator[Finding]:
-    """What does not fit between outputs, targets and criterion; each code once, the last one first."""
-    found = list(_find_devices(dry_run)) or list(_find_in_run(dry_run, all_targets))
-    yield from {finding.code: finding for finding in reversed(found)}.values()
+    """What does not fit between outputs, targets and criterion; each code once."""
+    first: dict[str, Finding] = {}
+    for finding in list(_find_devices(dry_run)) or _find_in_run(dry_run, all_targets):
+        first.setdefault(finding.code, finding)
+    yield from first.values()
 
 
 def _find_in_run(dry_run: DryRun, all_targets: Tensor | None) -> Iterator[Finding]:
