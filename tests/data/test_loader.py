@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
+from torch import distributed, nn
 from torch.testing import assert_close
 from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 from torchvision.transforms import v2
@@ -452,3 +452,20 @@ def test_a_single_number_has_no_rows(number):
 def test_a_dict_of_nothing():
     with pytest.raises(ValueError, match="tensors must hold at least one tensor, got an empty dict"):
         TensorLoader({}, batch_size=1)
+
+
+@pytest.mark.skipif(not distributed.is_available(), reason="needs a torch with distributed")
+def test_in_one_of_several_processes_the_part_must_be_given():
+    from torch.testing._internal.distributed.fake_pg import FakeStore
+
+    loader = TensorLoader(INPUTS, TARGETS, batch_size=4)
+    told = [TensorLoader(INPUTS, TARGETS, batch_size=4, num_replicas=number) for number in (1, 2)]
+    distributed.init_process_group("fake", store=FakeStore(), rank=0, world_size=2)
+    try:
+        with pytest.raises(
+            ValueError, match=r"num_replicas must be given to a TensorLoader in one of 2 .*, rank=0"
+        ):
+            next(iter(loader))
+        assert [len(list(each)) for each in told] == [3, 2]
+    finally:
+        distributed.destroy_process_group()

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
 from practicezoo.arguments import check_count
 from practicezoo.data.collate import IGNORED
@@ -45,13 +45,15 @@ class TensorLoader:
             transform of ``torchvision.transforms.v2``.
         seed: makes the order a function of this and the epoch given to :meth:`set_epoch` (``fit`` gives
             it), as with torch's ``DistributedSampler``; instead of ``generator``.
-        num_replicas: processes that share the data.
+        num_replicas: processes that share the data; 1 where each goes through all of it. Default: 1, and
+            in one of several processes the first iteration raises.
         rank: which of them this is, from 0.
 
     Raises:
         ValueError: if there is no tensor, the tensors differ in rows, ``batch_size`` or ``num_replicas``
             is below 1, ``rank`` is not below ``num_replicas``, both ``seed`` and ``generator`` are given,
-            or neither is to shuffle over several processes, which must draw the same order.
+            or neither is to shuffle over several processes, which must draw the same order; and at an
+            iteration in one of several processes if ``num_replicas`` is not given.
         TypeError: if something else is given.
 
     Example:
@@ -72,7 +74,7 @@ class TensorLoader:
         device: torch.device | str | None = None,
         transform: Callable[[Any], Any] | None = None,
         seed: int | None = None,
-        num_replicas: int = 1,
+        num_replicas: int | None = None,
         rank: int = 0,
     ) -> None:
         columns = [_as_columns(tensor) for tensor in tensors]
@@ -82,6 +84,8 @@ class TensorLoader:
         if len(set(sizes)) > 1:
             raise ValueError(f"tensors must have the same number of rows, got {sizes}")
         check_count(batch_size=batch_size)
+        self._is_told_its_part = num_replicas is not None
+        num_replicas = 1 if num_replicas is None else num_replicas
         self._shard = Shard(num_replicas, rank)
         if seed is not None and generator is not None:
             raise ValueError(
@@ -115,6 +119,8 @@ class TensorLoader:
         return full + (own.stop > own.start)
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        if not self._is_told_its_part:
+            _check_alone()
         rows = self._own_rows()
         columns = [_batches(column, rows, self.batch_size) for column in self.tensors]
         for inputs, *others in zip(*columns, strict=True):
@@ -146,6 +152,16 @@ class TensorLoader:
         if self.seed is not None:
             generator = torch.Generator("cpu").manual_seed(self.seed + self.epoch)
         return torch.randperm(self.num_samples, generator=generator, device="cpu")
+
+
+def _check_alone() -> None:
+    """Raise ValueError in one of several processes: should it take its part of the rows, or all of them?"""
+    if distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1:
+        size, rank = distributed.get_world_size(), distributed.get_rank()
+        raise ValueError(
+            f"num_replicas must be given to a TensorLoader in one of {size} processes: num_replicas={size}, "
+            f"rank={rank} for this one's part of each batch, num_replicas=1 for all rows in each process"
+        )
 
 
 def _as_columns(value: Any) -> Any:

@@ -85,7 +85,11 @@ class MnistRecipe(Recipe):
     def measure(self, model: nn.Module, splits: Splits) -> dict[str, Any]:
         """Accuracy on the test images."""
         loader = TensorLoader(
-            *splits.test, batch_size=1000, device=device_of(model), transform=splits.transform
+            *splits.test,
+            batch_size=1000,
+            device=device_of(model),
+            transform=splits.transform,
+            num_replicas=1,
         )
         return evaluate(model, loader, metrics={"test_accuracy": Accuracy()})
 

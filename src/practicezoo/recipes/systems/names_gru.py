@@ -91,7 +91,9 @@ class NamesGRU(Recipe):
     def measure(self, model: nn.Module, splits: Splits) -> dict[str, Any]:
         """Accuracy on all test names and on those that training never saw, and mean recall."""
         names, targets = splits.test
-        predicted = predict(model, TensorLoader(names, targets, batch_size=1024)).argmax(dim=1)
+        predicted = predict(model, TensorLoader(names, targets, batch_size=1024, num_replicas=1)).argmax(
+            dim=1
+        )
         right = (predicted == targets).double()
         unseen = splits.extra["unseen"]
         recalls = [right[targets == label].mean() for label in targets.unique()]
