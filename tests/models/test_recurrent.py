@@ -1,5 +1,6 @@
 """CharGRUClassifier: the course's numbers, and logits that depend on the text alone."""
 
+import copy
 import re
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.testing import assert_close
 
-from practicezoo import CharGRUClassifier, CharVocab, PaddedSequence, pad_collate
+from practicezoo import CharGRUClassifier, CharVocab, PaddedSequence, pad_collate, predict
 
 EXACT = {"rtol": 0, "atol": 1e-12}
 texts = st.lists(
@@ -220,3 +221,12 @@ def test_ids_that_are_no_tensor():
 def test_lengths_with_one_dimensional_ids():
     with pytest.raises(ValueError, match=r"CharGRUClassifier expects ids of shape \(N, T\)"):
         CharGRUClassifier()(torch.ones(3).long(), torch.tensor([3]))
+
+
+@pytest.mark.gpu
+def test_a_plain_tuple_of_ids_and_lengths_trains_on_the_gpu(cuda):
+    ids, lengths = encode("Yamamoto", "Ng")
+    on_cpu = make()
+    model = copy.deepcopy(on_cpu).to(cuda)
+    outputs = predict(model, [((ids, lengths), torch.tensor([0, 1]))])
+    assert_close(outputs.cpu(), on_cpu.eval()(ids, lengths))
