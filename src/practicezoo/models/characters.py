@@ -15,8 +15,8 @@ def without_padding(model: nn.Module, inputs: Sequences, lengths: Tensor | None)
     if lengths is not None:
         if not isinstance(inputs, Tensor):
             raise TypeError(f"lengths go with a tensor; {type(inputs).__name__} has its own")
-        if isinstance(lengths, Tensor):  # a batch's plain tuple (ids, lengths) moves to the GPU as a whole
-            lengths = lengths.cpu()
+        if isinstance(lengths, Tensor) and lengths.device == inputs.device and not lengths.is_meta:
+            lengths = lengths.cpu()  # a batch's plain tuple (ids, lengths) moves to the GPU as a whole
         inputs = PaddedSequence(inputs, lengths)
     if not isinstance(inputs, (Tensor, PaddedSequence, PackedSequence)):  # torch 2.6 exports no union here
         raise TypeError(
