@@ -37,9 +37,9 @@ class TensorLoader:
         tensors: tensors, padded sequences, arrays of numbers, columns of a table, or dicts of them, with the
             same number of rows. Usually inputs and targets.
         batch_size: rows in a batch, on each rank.
-        shuffle: whether to draw a new order each epoch.
+        shuffle: whether to sample a new order each epoch.
         drop_last: whether to drop the last batch if it is not full.
-        generator: draws the order (a CPU generator); default: torch's global one.
+        generator: samples the order (a CPU generator); default: torch's global one.
         device: moves the tensors there once, when the loader is made.
         transform: called with the inputs (the first tensor) of each batch, as a whole; for example a
             transform of ``torchvision.transforms.v2``.
@@ -52,7 +52,7 @@ class TensorLoader:
     Raises:
         ValueError: if there is no tensor, the tensors differ in rows, ``batch_size`` or ``num_replicas``
             is below 1, ``rank`` is not below ``num_replicas``, both ``seed`` and ``generator`` are given,
-            or neither is to shuffle over several processes, which must draw the same order; and at an
+            or neither is to shuffle over several processes, which must sample the same order; and at an
             iteration in one of several processes if ``num_replicas`` is not given.
         TypeError: if something else is given.
 
@@ -130,7 +130,7 @@ class TensorLoader:
             yield (inputs if self.transform is None else self.transform(inputs), *others)
 
     def set_epoch(self, epoch: int) -> None:
-        """Shuffle anew with the next iteration, if there is a ``seed``: the same epoch, the same order."""
+        """Choose the next iteration's order, if there is a ``seed``: the same epoch, the same order."""
         self.epoch = epoch
 
     def _own_rows(self) -> Tensor | slice:

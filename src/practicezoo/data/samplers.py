@@ -80,7 +80,7 @@ class LengthBucketBatchSampler(Sampler[list[int]]):
         yield from (batch.tolist() for batch in self._batches())
 
     def set_epoch(self, epoch: int) -> None:
-        """Shuffle anew: the same epoch gives the same batches."""
+        """Choose the next iteration's order: the same epoch gives the same batches."""
         self.epoch = epoch
 
     def padding_share(self) -> float:

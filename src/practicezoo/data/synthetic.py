@@ -41,7 +41,7 @@ def synthetic_digits(num_samples: int, *, seed: int, image_size: int = 28) -> Im
 
     Args:
         num_samples: how many images.
-        seed: another seed draws other images: use two for training and test.
+        seed: another seed gives other images: use two for training and test.
         image_size: height and width in pixels.
 
     Raises:
@@ -73,7 +73,7 @@ def synthetic_table(num_samples: int, *, seed: int, num_features: int = 8) -> tu
 
     Args:
         num_samples: how many rows.
-        seed: another seed draws other rows: use two for training and test.
+        seed: another seed gives other rows: use two for training and test.
         num_features: values in a row.
 
     Returns:

@@ -48,7 +48,7 @@ class CSVDataset(Dataset[tuple[Tensor, Tensor]]):
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if the file is empty, damaged or not UTF-8, a row has more or fewer columns than
-            the first, a value is no number, or NaN or infinite, ``target`` is no column, or a file that
+            the first, a value is not a finite number, ``target`` is no column, or a file that
             is read lazily is an archive or has changed. The message names row and column.
         TypeError: if ``dtype`` is not a floating-point type.
 

@@ -27,8 +27,8 @@ def gradient_by_paths(graph: "nx.DiGraph", source: str, target: str) -> float:
         1.0 if they are the same node, 0.0 if no path joins them.
 
     Raises:
-        ValueError: if a node is unknown, an edge between the two has no number, or there are more than
-            100,000 paths.
+        ValueError: if a node is unknown, an edge between the two has no scalar derivative, or there are more
+            than 100,000 paths.
 
     Example:
         >>> import torch

@@ -16,7 +16,7 @@ __all__ = ["Criterion", "LossPart", "WeightedLoss", "loss_weight", "nothing_coun
 
 Criterion: TypeAlias = Callable[[Any, Any], Tensor]
 
-SMALLEST_TOTAL = 1e-30  # where nothing counts a share of the loss is zero, not NaN
+SMALLEST_TOTAL = 1e-30  # where nothing counts, a part of the loss is zero, not NaN
 
 
 class LossPart(NamedTuple):

@@ -174,7 +174,7 @@ class Recipe(ABC):
 
         Args:
             options: where from.
-            seed: for what is drawn at random.
+            seed: for what is sampled at random.
 
         Raises:
             ValueError: if the recipe has no such data, or the data is wrong.

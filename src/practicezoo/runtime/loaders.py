@@ -15,7 +15,7 @@ KINDS = DataLoader, Dataset, Sampler
 
 
 def loader_parts(loader: Any) -> list[Any]:
-    """The loader itself, and the samplers, data sets, transforms and so on that it draws on, each once."""
+    """The loader itself, and the samplers, data sets, transforms and so on that it uses, each once."""
     # by name: a loader around another one may pass its samplers on
     pending = [loader, getattr(loader, "sampler", None), getattr(loader, "batch_sampler", None)]
     pending.append(getattr(pending[-1], "sampler", None))

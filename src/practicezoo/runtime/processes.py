@@ -1,6 +1,6 @@
 """Training over several processes: torchrun's group, and what its ranks must agree on.
 
-Everything here costs nothing in a process of its own: without a group there is nothing to add up or wait for.
+Everything here is a no-op in a single process: without a group there is nothing to reduce or wait for.
 """
 
 import gc

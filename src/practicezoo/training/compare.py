@@ -41,7 +41,7 @@ def compare_optimizers(
     they stood. A run whose loss becomes NaN or infinite ends there, with a warning.
 
     Args:
-        model_factory: makes a fresh network; draws its start from torch's random numbers.
+        model_factory: makes a fresh network, initialised with torch's random numbers.
         data: gives pairs of inputs and targets, as often as it is asked: a loader, or a list of batches.
         optimizers: by name, what makes an optimizer from the network's parameters, such as
             ``partial(torch.optim.SGD, lr=0.1)``.
@@ -91,7 +91,7 @@ def compare_activations(
 ) -> dict[str, History]:
     """Train a network from the same start on the same batches, once with each activation.
 
-    Start and batches are the same as in :func:`compare_optimizers`, if making the activations draws no
+    Start and batches are the same as in :func:`compare_optimizers`, if making the activations samples no
     random numbers.
 
     Args:

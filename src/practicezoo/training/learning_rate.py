@@ -105,8 +105,9 @@ def find_learning_rate(
     """Train a little at exponentially rising learning rates, see when the loss falls and when it diverges.
 
     The sweep ends where the running loss has risen above its least value by three times the greater of
-    that value and of what had been gained, or a loss is no number. Afterwards everything is as it was, also
-    after an exception: model, gradients, optimizer, training flags, random numbers, the loader's generator.
+    that value and of what had been gained, or a loss is NaN or infinite. Afterwards everything is restored,
+    also after an exception: model, gradients, optimizer, training flags, random numbers, the loader's
+    generator.
 
     Args:
         model: any module; batches follow its device.

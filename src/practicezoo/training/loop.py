@@ -126,12 +126,12 @@ def fit(
             "train_loss" without a ``val_loader``.
         precision: "fp32", "bf16" or "fp16"; see :class:`TrainStep`.
         accumulate: batches in an update; equal to one batch of them all (batch norm and dropout, which
-            look at a batch or draw random numbers, still see each by itself).
+            look at a batch or sample random numbers, still see each by itself).
         max_grad_norm: clips the gradient's norm to this.
         callbacks: called after each update and each epoch, in this order, a :class:`Checkpointer` last.
-        resume_from: a folder of a :class:`Checkpointer`: the run goes on from the newest good checkpoint
-            there, within an epoch with the batches that were left of it; without one it starts anew. Or one
-            of its files. Everything else must be given as before; ``epochs`` may be greater.
+        resume_from: a folder of a :class:`Checkpointer`: the run resumes from the newest good checkpoint
+            there, within an epoch with the batches that were left of it; without one it starts at epoch 1.
+            Or one of its files. Everything else must be given as before; ``epochs`` may be greater.
         progress: shows a bar and a line for each epoch, on a terminal or in a notebook only.
 
     Returns:

@@ -61,7 +61,7 @@ class EarlyStopping(Callback):
         self._best_weights: dict[str, object] | None = None
 
     def on_run_start(self, run: Run) -> None:
-        """Find out whether lower or higher is better; decide anew whether a resumed run is to stop."""
+        """Find out whether lower or higher is better; decide again whether a resumed run is to stop."""
         run.history.direction(self.monitor, mode=self.mode)
         if run.stopped_by in {None, type(self).__name__} and self.best_epoch:
             run.should_stop = self._is_exhausted(run)
