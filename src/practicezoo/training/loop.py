@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from practicezoo.arguments import check_count, listed
 from practicezoo.batches import check_loaders, no_batch
 from practicezoo.metrics.loss import Criterion, nothing_counted
-from practicezoo.metrics.metric import Metric
+from practicezoo.metrics.metric import Function, Metric
 from practicezoo.runtime.collectives import (
     any_rank,
     broadcast_tensors,
@@ -96,7 +96,7 @@ def fit(
     optimizer: Optimizer | Sequence[Optimizer],
     epochs: int,
     val_loader: Iterable[Any] | None = None,
-    metrics: Mapping[str, Metric] | None = None,
+    metrics: Mapping[str, Metric | Function] | None = None,
     lr_scheduler: LRScheduler | Sequence[LRScheduler] | None = None,
     lr_scheduler_interval: Interval = "auto",
     lr_scheduler_monitor: str | None = None,
