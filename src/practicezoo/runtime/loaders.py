@@ -14,11 +14,14 @@ PARTS = frozenset(
 KINDS = DataLoader, Dataset, Sampler
 
 
-def loader_parts(loader: Any) -> list[Any]:
-    """The loader itself, and the samplers, data sets, transforms and so on that it draws on, each once."""
-    # by name: a loader around another one may pass its samplers on
-    pending = [loader, getattr(loader, "sampler", None), getattr(loader, "batch_sampler", None)]
-    pending.append(getattr(pending[-1], "sampler", None))
+def loader_parts(*loaders: Any) -> list[Any]:
+    """The loaders, and the samplers, data sets, transforms and so on that they draw on, each once."""
+    pending: list[Any] = []
+    for loader in loaders:
+        # by name: a loader around another one may pass its samplers on
+        batch_sampler = getattr(loader, "batch_sampler", None)
+        pending += [loader, getattr(loader, "sampler", None), batch_sampler]
+        pending.append(getattr(batch_sampler, "sampler", None))
     found: dict[int, Any] = {}
     while pending:
         part = pending.pop(0)

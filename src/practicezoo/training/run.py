@@ -34,6 +34,7 @@ class Run:
         history: the values of the finished epochs, the one that just ended included.
         should_stop: set it to end the run after this epoch.
         train_loader: gives the batches.
+        val_loader: gives those that the run is measured on, or None.
         accumulate: batches in an update.
         lr_schedulers: all schedulers, those of updates and those of epochs.
         lr_scheduler_interval: when they step.
@@ -54,6 +55,7 @@ class Run:
     history: History = field(default_factory=History)
     should_stop: bool = False
     train_loader: Iterable[Any] = ()
+    val_loader: Iterable[Any] | None = None
     accumulate: int = 1
     lr_schedulers: Sequence[LRScheduler] = ()
     lr_scheduler_interval: str = "auto"
@@ -118,11 +120,11 @@ class Run:
         return self._batches_left()
 
     def _batches_left(self) -> Iterator[Any]:
-        set_order_state(self.train_loader, self._epoch_start)
+        set_order_state(self._epoch_start, self.train_loader)
         batches = iter(self.train_loader)
         for _ in zip(range(self.epoch_updates * self.accumulate), batches, strict=False):
             pass  # trained on before
-        set_order_state(self.train_loader, self._resumed_at, parts=False)
+        set_order_state(self._resumed_at, *self._samplers(), parts=False)
         yield from batches
 
     def state_dict(self) -> dict[str, Any]:
@@ -152,7 +154,7 @@ class Run:
                     "grad_norms": list(self.grad_norms.totals()),
                     "seconds": self.seconds,
                     "epoch_start": self._epoch_start,
-                    "now": order_state(self.train_loader),
+                    "now": order_state(*self._samplers()),
                 }
             ),
         }
@@ -195,7 +197,11 @@ class Run:
         self.losses, self.grad_norms = RunningMean(*own["losses"]), RunningMean(*own["grad_norms"])
         self._seconds_before = own["seconds"]
         self._epoch_start, self._resumed_at = own["epoch_start"], own["now"]
-        set_order_state(self.train_loader, self._resumed_at)
+        set_order_state(self._resumed_at, *self._samplers())
+
+    def _samplers(self) -> list[Any]:
+        """What may sample with generators of its own."""
+        return [self.train_loader, self.val_loader, self.step.criterion, *self.model.modules()]
 
     def _lists(self) -> dict[str, Sequence[Any]]:
         """Optimizers and schedulers, by the name in the state."""

@@ -526,7 +526,7 @@ class TestWhatDoesNotFit:
 
     def test_a_loader_that_shuffles_in_another_way(self, folder):
         with pytest.raises(
-            ValueError, match="train_loader must shuffle with 0 generators of its own as before, g"
+            ValueError, match="loaders and model must have 0 generators of their own as before, got 1"
         ):
             train(folder, loader="tensors, generator")
 

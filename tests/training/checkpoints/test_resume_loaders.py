@@ -199,6 +199,62 @@ def test_generators_and_states_of_samplers_and_data_sets_are_put_back(loaders, i
     assert resumed == weights
 
 
+@pytest.mark.parametrize("interrupt", [2, 3, 5, 7, 10])
+@pytest.mark.parametrize("shared", [False, True])
+def test_generators_and_states_of_the_validation_loader_are_put_back(shared, interrupt, tmp_path):
+    class Losses(Callback):
+        def on_run_end(self, run):
+            self.values = run.history["val_loss"]
+
+    def loaders():
+        noisy = Noisy(np.random.default_rng(1))
+        train_loader = DataLoader(noisy if shared else SAMPLES, BATCH_SIZE, shuffle=True)
+        return [train_loader, DataLoader(noisy, BATCH_SIZE, sampler=Counting())]
+
+    def losses(folder):
+        losses = Losses()
+        train(folder, loaders, callbacks=[losses])
+        return losses.values
+
+    whole = losses(tmp_path / "whole")
+    train(tmp_path / "parts", loaders, interrupt=interrupt)
+    assert losses(tmp_path / "parts") == whole
+
+
+class OwnDropout(nn.Module):
+    """Samples what it drops from a generator of its own, a module or a criterion."""
+
+    def __init__(self):
+        super().__init__()
+        self.generator = torch.Generator().manual_seed(4)
+
+    def forward(self, inputs, targets=None):
+        kept = torch.rand(inputs.shape, generator=self.generator) > 0.5
+        return inputs * kept if targets is None else ((inputs - targets) * kept).square().mean()
+
+
+@pytest.mark.parametrize("interrupt", [2, 3, 5, 7, 10])
+def test_generators_of_the_model_and_the_criterion_are_put_back(interrupt, tmp_path):
+    def weights(folder, *callbacks):
+        torch.manual_seed(0)
+        model = nn.Sequential(OwnDropout(), nn.Linear(1, 1))
+        fit(
+            model,
+            DataLoader(SAMPLES, BATCH_SIZE, shuffle=True),
+            criterion=OwnDropout(),
+            optimizer=torch.optim.SGD(model.parameters(), lr=1e-3),
+            epochs=EPOCHS,
+            callbacks=[Checkpointer(folder, every=2), *callbacks],
+            resume_from=folder,
+        )
+        return [parameter.tolist() for parameter in model.parameters()]
+
+    whole = weights(tmp_path / "whole")
+    with pytest.raises(InterruptionError):
+        weights(tmp_path / "parts", Interrupt(interrupt))
+    assert weights(tmp_path / "parts") == whole
+
+
 WORKERS = {
     "train": lambda: [persistent()],
     "generator": lambda: [persistent(generator=torch.Generator().manual_seed(3))],

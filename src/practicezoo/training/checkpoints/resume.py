@@ -2,7 +2,6 @@
 
 import warnings
 from pathlib import Path
-from typing import Any
 
 from practicezoo.runtime.collectives import run_on_main
 from practicezoo.runtime.loaders import start_workers
@@ -15,13 +14,12 @@ from practicezoo.training.run import Run
 __all__ = ["resume"]
 
 
-def resume(run: Run, source: str | Path, val_loader: Any = None) -> None:
+def resume(run: Run, source: str | Path) -> None:
     """Bring ``run`` to the state of the newest good checkpoint; leave it as it begins if there is none.
 
     Args:
         run: a run as ``fit`` begins it.
         source: a folder of a :class:`Checkpointer`, or one of its files.
-        val_loader: what the run is measured on.
 
     Raises:
         FileNotFoundError: if ``source`` is a file's name and there is no such file.
@@ -39,7 +37,7 @@ def resume(run: Run, source: str | Path, val_loader: Any = None) -> None:
         if "progress" not in state:
             raise ValueError("it holds no run's state")  # noqa: TRY301
         if state["progress"]["finished_epochs"] > 0:
-            for loader in (run.train_loader, val_loader):
+            for loader in (run.train_loader, run.val_loader):
                 start_workers(loader)
         run.load_state_dict(state)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
