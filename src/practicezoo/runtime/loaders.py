@@ -5,7 +5,7 @@ from typing import Any
 
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-__all__ = ["loader_parts", "start_workers"]
+__all__ = ["has_persistent_workers", "loader_parts", "start_workers"]
 
 PARTS = frozenset(
     {"batch_sampler", "collate_fn", "dataset", "datasets", "loader", "sampler"}
@@ -37,6 +37,14 @@ def loader_parts(*loaders: Any) -> list[Any]:
     return list(found.values())
 
 
+def has_persistent_workers(loader: Any) -> bool:
+    """Whether the loader, or one inside it, has worker processes that live as long as it does."""
+    return any(
+        isinstance(part, DataLoader) and part.num_workers > 0 and part.persistent_workers
+        for part in loader_parts(loader)
+    )
+
+
 def start_workers(loader: Any) -> None:
     """Start worker processes that live as long as their loader, as its first epoch did.
 
@@ -44,5 +52,5 @@ def start_workers(loader: Any) -> None:
     back, so that no later sample is another one.
     """
     for part in loader_parts(loader):
-        if isinstance(part, DataLoader) and part.num_workers > 0 and part.persistent_workers:
+        if isinstance(part, DataLoader) and has_persistent_workers(part):
             iter(part)

@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from practicezoo.metrics.running_mean import RunningMean
 from practicezoo.runtime.collectives import all_gather_objects, any_rank
+from practicezoo.runtime.loaders import has_persistent_workers
 from practicezoo.runtime.processes import rank, world_size
 from practicezoo.runtime.randomness import order_state, set_order_state
 from practicezoo.training.history import History
@@ -147,6 +148,7 @@ class Run:
                 "lr_scheduler_interval": self.lr_scheduler_interval,
                 "should_stop": any_rank(self.should_stop),
                 "stopped_by": self.stopped_by,
+                "persistent_workers": self._persistent_workers(),
             },
             "ranks": all_gather_objects(
                 {
@@ -203,6 +205,11 @@ class Run:
         """What may sample with generators of its own."""
         return [self.train_loader, self.val_loader, self.step.criterion, *self.model.modules()]
 
+    def _persistent_workers(self) -> dict[str, bool]:
+        """Whether the loaders' workers, and their seeds, live for the whole run, by the loaders' names."""
+        loaders = {"train_loader": self.train_loader, "val_loader": self.val_loader}
+        return {name: has_persistent_workers(loader) for name, loader in loaders.items()}
+
     def _lists(self) -> dict[str, Sequence[Any]]:
         """Optimizers and schedulers, by the name in the state."""
         return {"optimizers": self.step.optimizers, "lr_schedulers": self.lr_schedulers}
@@ -223,6 +230,12 @@ class Run:
             raise ValueError(
                 f"epochs must be at least {progress['finished_epochs']}, which are done, got {self.epochs}"
             )
+        persistent = self._persistent_workers()
+        for name, was in progress.get("persistent_workers", persistent).items():
+            if was != persistent[name]:
+                raise ValueError(
+                    f"{name} must have persistent_workers={was} as before, got {persistent[name]}"
+                )
         for name, parts in self._lists().items():
             before, now = [kind for kind, _ in state[name]], [type(part).__name__ for part in parts]
             if before != now:

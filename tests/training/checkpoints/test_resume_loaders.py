@@ -10,6 +10,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, RandomSampler, Sampler, TensorDataset
 
 from practicezoo import Callback, Checkpointer, TensorLoader, fit
+from practicezoo.runtime.lost import samples_in_workers
 
 NUM_ITEMS, BATCH_SIZE, EPOCHS = 12, 4, 4
 VALUES = torch.arange(float(NUM_ITEMS))[:, None]
@@ -17,7 +18,6 @@ SAMPLES = TensorDataset(VALUES, VALUES)
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.* multi-threaded:DeprecationWarning",  # a DataLoader's own, as it forks
-    "ignore:random numbers that persistent workers:UserWarning",
 )
 
 
@@ -292,18 +292,97 @@ class Drawn(Dataset):
         return value, value
 
 
-class Told(Sampler):
-    def __init__(self):
-        self.order = (index for index in range(10**6))
-        self.dice = random.SystemRandom()
+LOST = {
+    "global": lambda: [persistent(Drawn())],
+    "own": lambda: [persistent(Noisy(np.random.default_rng(0)))],
+    "collate": lambda: [persistent(collate_fn=Shift())],
+    "validation": lambda: [
+        TensorLoader(VALUES, VALUES, batch_size=BATCH_SIZE),
+        persistent(Drawn(), shuffle=False),
+    ],
+}
 
-    def __len__(self):
-        return NUM_ITEMS
 
-    def __iter__(self):
-        return iter([next(self.order) % NUM_ITEMS for _ in range(NUM_ITEMS)])
+class TestWhatCannotBePutBackIsSaid:
+    @pytest.mark.parametrize("loaders", LOST)
+    def test_random_numbers_of_persistent_workers(self, loaders, tmp_path):
+        train(tmp_path, LOST[loaders], interrupt=5)
+        name = "val_loader" if loaders == "validation" else "train_loader"
+        message = (
+            f"random numbers that the persistent workers of {name} have sampled in earlier epochs cannot be "
+            "put back, so its next samples are other ones than without the interruption: use persistent_"
+        )
+        with pytest.warns(UserWarning, match=f"^{message}") as caught:
+            train(tmp_path, LOST[loaders], interrupt=7)
+        assert len(caught) == 1
+
+    @pytest.mark.parametrize("loaders", LOST)
+    def test_not_in_the_first_epoch_which_is_exact(self, loaders, tmp_path):
+        train(tmp_path, LOST[loaders], interrupt=3)
+        train(tmp_path, LOST[loaders], interrupt=5)
+
+    @pytest.mark.parametrize("loaders", [*WORKERS])
+    def test_not_of_workers_that_sample_none(self, loaders, tmp_path):
+        train(tmp_path, WORKERS[loaders], interrupt=5)
+        train(tmp_path, WORKERS[loaders], interrupt=7)
+
+    @pytest.mark.parametrize(
+        "samples", [Dataset(), range(0), {"a": 1}], ids=["no index", "empty", "other keys"]
+    )
+    def test_a_data_set_that_cannot_be_tried_is_passed_over(self, samples):
+        assert not samples_in_workers(persistent(samples, shuffle=False))
+
+    def test_trying_a_sample_changes_nothing(self):
+        loader = persistent(Noisy(np.random.default_rng(0)))
+
+        rng = loader.dataset.rng
+
+        def states():
+            return random.getstate(), torch.get_rng_state().tolist(), str(rng.bit_generator.state)
+
+        before = states()
+        assert samples_in_workers(loader)
+        assert states() == before
+
+    @pytest.mark.parametrize("interrupt", [2, 5])
+    def test_samplers_without_a_state(self, interrupt, tmp_path):
+        class Dice(Counting):
+            def __init__(self):
+                super().__init__()
+                self.dice = random.SystemRandom()
+
+        def loaders():
+            return [DataLoader(SAMPLES, BATCH_SIZE, sampler=Dice())]
+
+        train(tmp_path, loaders, interrupt=interrupt)
+        message = r"numbers that Dice has sampled by random\.SystemRandom cannot be put back: use random\.R"
+        with pytest.warns(UserWarning, match=message) as caught:
+            train(tmp_path, loaders, interrupt=7)
+        assert len(caught) == 1
 
 
-class Opaque(Counting):
-    def state_dict(self):
-        return {"lock": object()}
+@pytest.mark.parametrize("before", [False, True])
+@pytest.mark.parametrize("name", ["train_loader", "val_loader"])
+def test_persistent_workers_must_be_as_before(name, before, tmp_path):
+    def loaders(persistent_workers):
+        loader = persistent(shuffle=False, persistent_workers=persistent_workers)
+        plain = TensorLoader(VALUES, VALUES, batch_size=BATCH_SIZE)
+        return [loader, plain] if name == "train_loader" else [plain, loader]
+
+    train(tmp_path, lambda: loaders(before), interrupt=2)
+    message = (
+        f"cannot resume from .*: {name} must have persistent_workers={before} as before, got {not before}"
+    )
+    with pytest.raises(ValueError, match=message):
+        train(tmp_path, lambda: loaders(not before))
+
+
+def test_a_state_that_no_checkpoint_holds_is_refused(tmp_path):
+    class Opaque(Counting):
+        def state_dict(self):
+            return {"lock": object()}
+
+    with pytest.raises(
+        TypeError, match=r"\['parts'\]\[0\]\['lock'\] must be a tensor, number or string, got obj"
+    ):
+        train(tmp_path, lambda: [DataLoader(SAMPLES, BATCH_SIZE, sampler=Opaque())])
