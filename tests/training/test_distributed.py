@@ -241,6 +241,25 @@ def test_a_rank_that_ends_or_hangs_ends_them_all(tmp_path, end, message):
     assert message in output
 
 
+AGAIN = """
+from practicezoo.training import distributed_context, sum_over_ranks
+
+for number in range(12):
+    with distributed_context("cpu", timeout=60) as context:
+        total, = sum_over_ranks(1.0 + context.rank)
+    print(f"group {number}: {total}")
+"""
+
+
+@pytest.mark.slow
+def test_groups_one_after_the_other_in_the_same_processes(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(AGAIN)
+    status, output = torchrun(program)
+    assert status == 0, output
+    assert all(output.count(f"group {number}: 3.0") == 2 for number in range(12)), output
+
+
 @pytest.mark.slow
 def test_the_guides_sharded_program_ends_as_one_process_does(tmp_path):
     program = Path(__file__).parents[2] / "docs" / "examples" / "distributed" / "sharded.py"

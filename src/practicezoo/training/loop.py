@@ -191,6 +191,7 @@ def fit(
         step,
         epochs,
         train_loader=train_loader,
+        val_loader=val_loader,
         accumulate=accumulate,
         lr_schedulers=schedules.all,
         lr_scheduler_interval=lr_scheduler_interval,
@@ -200,7 +201,7 @@ def fit(
     schedules.check_length(run.num_updates_in_all())
     _warn_of_missed_parameters(step)
     if resume_from is not None:
-        resume(run, resume_from, val_loader)
+        resume(run, resume_from)
     with interruptions(run), run.resources:
         watchers.call("on_run_start", run)
         _warn_of_early_stop(run)

@@ -431,6 +431,20 @@ class TestCheckpointer:
             train(theirs, resume_from=theirs / "update-00000026.pt")
         assert names(theirs) == [f"update-{number:08d}.pt" for number in (24, 26, 28)]
 
+    def test_checkpoints_that_came_between_reading_and_locking_are_not_removed(self, tmp_path):
+        class OtherRunTrainsOn(Callback):
+            def on_run_start(self, run):
+                later.rename(tmp_path / "run" / later.name)
+
+        folder = tmp_path / "run"
+        with pytest.raises(InterruptionError):
+            train(folder, Interrupt(13))
+        later = (folder / "update-00000012.pt").rename(tmp_path / "update-00000012.pt")
+        message = r"must not hold later checkpoints of this run, found update-00000012\.pt"
+        with pytest.raises(FileExistsError, match=message):
+            train(folder, callbacks=[OtherRunTrainsOn(), Checkpointer(folder, every=2)])
+        assert later.name in names(folder)
+
     def test_two_folders_of_one_run(self, tmp_path):
         def both():
             return [Checkpointer(tmp_path / "often", every=2), Checkpointer(tmp_path / "rarely")]
@@ -526,7 +540,7 @@ class TestWhatDoesNotFit:
 
     def test_a_loader_that_shuffles_in_another_way(self, folder):
         with pytest.raises(
-            ValueError, match="train_loader must shuffle with 0 generators of its own as before, g"
+            ValueError, match="loaders and model must have 0 generators of their own as before, got 1"
         ):
             train(folder, loader="tensors, generator")
 

@@ -32,7 +32,8 @@ class Checkpointer(Callback):
     gradients in an order of their own after a resume, so their weights agree up to rounding.)
 
     What cannot be put back: random numbers that a loader's own worker processes have sampled in earlier
-    epochs (``persistent_workers=True``), and samplers that sample an epoch's order batch by batch from the
+    epochs (``persistent_workers=True``; a warning says so at a resume), those of the operating system
+    (``random.SystemRandom``; likewise), and samplers that sample an epoch's order batch by batch from the
     same generator as the model.
 
     It saves in :meth:`on_checkpoint`, after the other hooks of all callbacks, so that their state is that of
