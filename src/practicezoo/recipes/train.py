@@ -68,6 +68,7 @@ def train_recipe(
     seed: int = 0,
     progress: bool = True,
     resume: bool = False,
+    init: str | Path | None = None,
 ) -> TrainResult:
     """Train a recipe and write history, checkpoint, result and curve into ``folder``.
 
@@ -91,6 +92,9 @@ def train_recipe(
         progress: whether to print what happens.
         resume: resume from the newest good checkpoint in ``folder``, or start if there is none. Everything
             else must be as before. A run that is finished is read, not trained again.
+        init: trained weights to start from: "weights" for those that come with the library, one of their
+            tags, or the path of a checkpoint or of a folder that :func:`~practicezoo.save` wrote. Where the
+            classes are others, the last layer starts afresh.
 
     Returns:
         What the run left behind; on a rank other than 0 the history alone.
@@ -108,7 +112,9 @@ def train_recipe(
         )
     with ExitStack() as locks:
         with distributed_context(device) as context:
-            experiment = prepare(recipe, setting, epochs=epochs, data=data, device=context.device, seed=seed)
+            experiment = prepare(
+                recipe, setting, epochs=epochs, data=data, device=context.device, seed=seed, init=init
+            )
             run_folder = RunFolder(broadcast_object(str(folder)))
             # from before anything in the folder is looked at until the result is there
             run_on_main(lambda: locks.enter_context(run_folder.checkpoints.lock()))

@@ -11,9 +11,9 @@ from torch.optim import Adam, AdamW
 
 from practicezoo.data import CharVocab, NameDataset, TensorLoader
 from practicezoo.data.columns import Columns
-from practicezoo.data.names import encode_name
 from practicezoo.data.root import data_root, find_file
-from practicezoo.recipes.recipe import DataOptions, Prediction, Recipe, Setting, Splits, one_cycle
+from practicezoo.predictors import TextInput
+from practicezoo.recipes.recipe import DataOptions, Recipe, Setting, Splits, one_cycle
 from practicezoo.sequences import PaddedSequence
 from practicezoo.training import predict
 
@@ -110,16 +110,9 @@ class NamesGRU(Recipe):
                 "was trained on"
             )
 
-    def predict(self, model: nn.Module, state: Mapping[str, Any], samples: Sequence[str]) -> list[Prediction]:
-        """The likeliest countries of each name."""
-        vocab = _vocab(state["saved"])
-        ids = [encode_name(name.strip(), vocab) for name in samples]
-        batches = [(PaddedSequence(name[None], torch.tensor([len(name)])), None) for name in ids]
-        logits = predict(model, batches)
-        return [
-            Prediction.from_logits(name, row, state["classes"])
-            for name, row in zip(samples, logits, strict=True)
-        ]
+    def preprocessing(self, splits: Splits) -> TextInput:
+        """Names as the ids of the training data's characters."""
+        return TextInput(**splits.saved)
 
 
 def _saved(vocab: CharVocab) -> dict[str, Any]:

@@ -1,0 +1,130 @@
+"""Saving a predictor: tensors, configuration and card in a folder. No pickle."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from practicezoo.batches import unwrap
+from practicezoo.models import create_model
+from practicezoo.models.registry import origin_of
+from practicezoo.predictors.predictor import Predictor, describe
+from practicezoo.predictors.preprocessing import Preprocessing
+from practicezoo.runtime.files import write_whole
+from practicezoo.weights.reading import CARD, CONFIG, TENSORS
+
+__all__ = ["save"]
+
+
+def save(
+    predictor: Predictor | nn.Module,
+    folder: str | Path,
+    *,
+    preprocess: Preprocessing | None = None,
+    classes: Sequence[str] = (),
+    config: Mapping[str, Any] | None = None,
+    card: str | None = None,
+    half: bool = False,
+    facts: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a predictor to a folder that :func:`load` reads: tensors, configuration and card.
+
+    Args:
+        predictor: a predictor, or its network alone.
+        folder: made if it is not there; files of an earlier ``save`` are replaced.
+        preprocess: the network's preprocessing, where it is given alone.
+        classes: its classes, likewise.
+        config: keywords with which ``load(folder, builder=...)`` calls the builder of a network that is not
+            registered; what :func:`~practicezoo.create_model` built is known.
+        card: the text of the card, as Markdown; default: a heading and the classes.
+        half: whether to write floating-point tensors in half precision; ``load`` gives float32.
+        facts: what else the configuration is to hold, such as a licence and figures.
+
+    Raises:
+        TypeError: if it is no network, or ``config`` or ``facts`` hold what JSON has no type for.
+        ValueError: if ``preprocess`` or ``classes`` are given beside a predictor.
+        OSError: if the folder cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> from practicezoo import create_model, load
+        >>> folder = tempfile.mkdtemp()
+        >>> save(create_model("diabetes_mlp"), folder, preprocess=RowInput(8), classes=["no", "yes"])
+        >>> load(folder)([0.0] * 8).label in {"no", "yes"}
+        True
+    """
+    if isinstance(predictor, Predictor):
+        if preprocess is not None or classes:
+            raise ValueError("preprocess and classes must be left out beside a Predictor, which has its own")
+    else:
+        predictor = Predictor(predictor, preprocess=preprocess, classes=classes)
+    model = unwrap(predictor.model)
+    name, keywords = (None, dict(config)) if config is not None else _origin(model)
+    tensors = {
+        key: (value.half() if half and value.is_floating_point() else value)
+        .detach()
+        .cpu()
+        .clone()
+        .contiguous()
+        for key, value in model.state_dict().items()
+    }
+    content = _serialised(tensors)
+    description = {
+        **describe(
+            name,
+            keywords,
+            preprocess=predictor.preprocess,
+            classes=predictor.classes,
+            temperature=predictor.temperature,
+        ),
+        "dtype": "float16" if half else "as trained",
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "num_bytes": len(content),
+        "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
+        **(facts or {}),
+    }
+    text = json.dumps(description, indent=2, ensure_ascii=False, allow_nan=False)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = {TENSORS: content, CONFIG: f"{text}\n".encode(), CARD: (card or _card(name, predictor)).encode()}
+    for part, written in parts.items():
+        with write_whole(folder / part) as file:
+            file.write(written)
+
+
+def _serialised(tensors: Mapping[str, Tensor]) -> bytes:
+    from safetensors.torch import save as serialise
+
+    # copies: tensors that share memory would be refused
+    return serialise({name: tensor.clone().contiguous() for name, tensor in tensors.items()})
+
+
+def _origin(model: nn.Module) -> tuple[str | None, dict[str, Any]]:
+    """Name and keywords that build the network again; no name for one that create_model did not build so."""
+    origin = origin_of(model)
+    if origin is None:
+        return None, {}
+    name, keywords = origin
+    keywords = {key: value for key, value in keywords.items() if key not in {"device", "dtype"}}
+    if "num_classes" in keywords or hasattr(model, "reset_head"):  # the head may have been replaced since
+        keywords["num_classes"] = getattr(model, "num_classes", keywords.get("num_classes"))
+    try:
+        json.dumps(keywords)
+    except TypeError:  # a class of modules, say
+        return None, {}
+    with torch.random.fork_rng(devices=[]):
+        again = create_model(name, **keywords).state_dict()
+    same = {key: value.shape for key, value in again.items()} == {
+        key: value.shape for key, value in model.state_dict().items()
+    }
+    return (name, keywords) if same else (None, {})
+
+
+def _card(name: str | None, predictor: Predictor) -> str:
+    title = name or type(predictor.model).__name__
+    labels = f"\nClasses: {', '.join(predictor.classes)}.\n" if predictor.classes else ""
+    return f"# {title}\n{labels}\nSaved with practicezoo; no figures were measured.\n"
