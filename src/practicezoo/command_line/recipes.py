@@ -145,7 +145,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     recipe = get_recipe(options.name)
     model, state = load_trained(recipe, options.checkpoint, device=options.device)
     data = data_options(options)
-    if recipe.datasets and data.dataset is None:
+    if state["data"] in recipe.datasets and data.dataset is None and data.train_csv is None:
         data = dataclasses.replace(data, dataset=state["data"])
     splits = recipe.load(data, seed=state["seed"])
     recipe.check_data(splits, state)

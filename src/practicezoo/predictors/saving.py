@@ -3,11 +3,12 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from practicezoo.batches import unwrap
 from practicezoo.models import create_model
@@ -17,7 +18,7 @@ from practicezoo.predictors.preprocessing import Preprocessing
 from practicezoo.runtime.files import write_whole
 from practicezoo.weights.reading import CARD, CONFIG, TENSORS
 
-__all__ = ["save"]
+__all__ = ["save", "serialised"]
 
 
 def save(
@@ -64,15 +65,7 @@ def save(
         predictor = Predictor(predictor, preprocess=preprocess, classes=classes)
     model = unwrap(predictor.model)
     name, keywords = (None, dict(config)) if config is not None else _origin(model)
-    tensors = {
-        key: (value.half() if half and value.is_floating_point() else value)
-        .detach()
-        .cpu()
-        .clone()
-        .contiguous()
-        for key, value in model.state_dict().items()
-    }
-    content = _serialised(tensors)
+    content = serialised(model, half=half)
     description = {
         **describe(
             name,
@@ -96,32 +89,43 @@ def save(
             file.write(written)
 
 
-def _serialised(tensors: Mapping[str, Tensor]) -> bytes:
+def serialised(model: nn.Module, *, half: bool) -> bytes:
+    """A network's tensors in the safetensors format, floating-point ones in half precision if asked for."""
     from safetensors.torch import save as serialise
 
+    state = unwrap(model).state_dict()
     # copies: tensors that share memory would be refused
-    return serialise({name: tensor.clone().contiguous() for name, tensor in tensors.items()})
+    return serialise(
+        {
+            key: value.cpu()
+            .to(torch.float16 if half and value.is_floating_point() else value.dtype, copy=True)
+            .contiguous()
+            for key, value in state.items()
+        }
+    )
 
 
 def _origin(model: nn.Module) -> tuple[str | None, dict[str, Any]]:
     """Name and keywords that build the network again; no name for one that create_model did not build so."""
-    origin = origin_of(model)
-    if origin is None:
+    name, built_with = origin_of(model) or (None, {})
+    if name is None:
         return None, {}
-    name, keywords = origin
-    keywords = {key: value for key, value in keywords.items() if key not in {"device", "dtype"}}
-    if "num_classes" in keywords or hasattr(model, "reset_head"):  # the head may have been replaced since
-        keywords["num_classes"] = getattr(model, "num_classes", keywords.get("num_classes"))
+    keywords = {key: value for key, value in built_with.items() if key not in {"device", "dtype"}}
     try:
         json.dumps(keywords)
     except TypeError:  # a class of modules, say
         return None, {}
-    with torch.random.fork_rng(devices=[]):
-        again = create_model(name, **keywords).state_dict()
-    same = {key: value.shape for key, value in again.items()} == {
-        key: value.shape for key, value in model.state_dict().items()
-    }
-    return (name, keywords) if same else (None, {})
+    shapes = _shapes(model)
+    # the head may have been replaced since
+    for candidate in (keywords, {**keywords, "num_classes": getattr(model, "num_classes", None)}):
+        with suppress(TypeError), torch.random.fork_rng(devices=[]):
+            if _shapes(create_model(name, **candidate)) == shapes:
+                return name, candidate
+    return None, {}
+
+
+def _shapes(model: nn.Module) -> dict[str, torch.Size]:
+    return {key: value.shape for key, value in model.state_dict().items()}
 
 
 def _card(name: str | None, predictor: Predictor) -> str:

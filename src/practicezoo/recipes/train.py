@@ -25,7 +25,12 @@ from practicezoo.training.progress import epoch_line, is_interactive
 
 __all__ = ["TrainResult", "Trained", "measure_trained", "train_experiment", "train_recipe"]
 
-NOT_MEASURED = {"training_seconds", "seconds", "versions"}  # in result.json, beside the run's identity
+NOT_MEASURED = {
+    "training_seconds",
+    "seconds",
+    "versions",
+    "machine",
+}  # in result.json, beside the run's identity
 
 
 @dataclass(frozen=True)
@@ -175,6 +180,7 @@ def measure_trained(trained: Trained, *, started: float) -> TrainResult:
         "training_seconds": round(trained.seconds, 2),
         "seconds": round(time.perf_counter() - started, 2),
         "versions": versions(),
+        "machine": _machine(),
     }
     folder.finish(figures)
     title = f"{identity.recipe} ({identity.setting}) on {identity.data}"
@@ -193,6 +199,16 @@ def versions() -> dict[str, str]:
         "torch": torch.__version__,
         "python": platform.python_version(),
     }
+
+
+def _machine() -> str:
+    """The kind of machine, as far as it tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        model = next(line.partition(": ")[2] for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        model = platform.processor() or platform.machine()
+    return f"{platform.system()}, {model}, {torch.get_num_threads()} threads"
 
 
 class _EpochLines(Callback):
