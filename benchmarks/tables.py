@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
+from statistics import mean, stdev
 
 __all__ = [
+    "QUICK",
+    "accuracies_table",
     "aligned",
     "cells_table",
     "comparison_table",
@@ -26,7 +29,25 @@ def payload_text(payload: Mapping) -> str:
     if "grid" in payload:
         cells = groupby(payload["grid"]["cells"], key=lambda cell: cell["model"])
         parts += [grid_heading(payload["grid"]), *(cells_table(list(of_model)) for _, of_model in cells)]
+    parts += [accuracies_table(found) for found in payload.get("accuracies", [])]
     return "\n".join(parts)
+
+
+def accuracies_table(found: Mapping) -> str:
+    """Render the accuracies of several ways to train, seed by seed beside a reference.
+
+    Args:
+        found: The target, the model, the reference's name, and for each way one accuracy a seed.
+    """
+    reference = found["arms"][found["reference"]]
+    rows = [("", "mean", "sd", "worst", f"above {found['reference']!r}", "sd")]
+    for name, values in found["arms"].items():
+        gains = [100 * (own - other) for own, other in zip(values, reference, strict=True)]
+        gain = ("", "") if values is reference else (f"{mean(gains):+.1f}", f"{stdev(gains):.1f}")
+        accuracy = (100 * mean(values), 100 * stdev(values), 100 * min(values))
+        rows.append((name, *(f"{each:.1f}" for each in accuracy), *gain))
+    heading = f"{found['model']}, {found['target']}: per cent right, {len(reference)} seeds"
+    return f"{heading}\n{aligned(rows)}"
 
 
 def comparison_table(comparison: Mapping) -> str:

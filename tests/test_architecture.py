@@ -15,7 +15,7 @@ import practicezoo
 
 ROOT = Path(practicezoo.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
-HEAVY = {"torchvision", "matplotlib", "torchmetrics", "networkx", "tensorboard"}
+HEAVY = {"safetensors", "torchvision", "matplotlib", "torchmetrics", "networkx", "tensorboard"}
 
 # What each room may import, lazily or not; CONTRIBUTING shows the same table.
 BASE = {"arguments", "batches", "sequences"}
@@ -25,16 +25,20 @@ MAY_IMPORT = {
     "sequences": set(),
     "graph": set(),
     "blocks": {"arguments", "sequences"},
-    "models": BASE | {"blocks"},
+    "weights": {"arguments"},
+    "models": BASE | {"blocks", "weights"},
     "data": {"arguments", "sequences"},
     "runtime": BASE,
     "metrics": BASE | {"runtime"},
     "plotting": {"arguments", "blocks", "graph", "metrics"},
     "training": BASE | {"metrics", "plotting", "runtime"},
     "diagnostics": BASE | {"metrics", "runtime", "training"},
+    "predictors": BASE | {"data", "models", "runtime", "training", "weights"},
     "recipes": BASE
-    | {"blocks", "data", "diagnostics", "graph", "metrics", "models", "plotting", "runtime", "training"},
-    "cli": {"arguments", "recipes", "runtime"},
+    | {"blocks", "data", "diagnostics", "graph", "metrics", "models", "plotting", "predictors", "runtime"}
+    | {"training", "weights"},
+    "command_line": {"arguments", "predictors", "recipes", "runtime", "weights"},
+    "cli": {"command_line", "runtime"},
     "__main__": {"cli"},
 }
 LAZY_ONLY = {("training", "plotting")}  # a History draws itself, when it is asked to

@@ -291,16 +291,18 @@ def test_a_damaged_or_foreign_checkpoint(content, checkpoint, tmp_path, capsys):
 def test_a_checkpoint_that_lacks_a_part(spoil, checkpoint, tmp_path, capsys):
     state = load_checkpoint(checkpoint)
     if spoil == "classes":
-        state["classes"].pop()
+        state["predictor"]["classes"].pop()
     elif spoil == "model":
         del state["model"]["head.weight"]
     else:
-        state["config"]["hidden_size"] = 7
+        state["predictor"]["config"]["hidden_size"] = 7
     save_checkpoint(tmp_path / "bad.pt", state)
     assert main(["predict", "names_gru", "--checkpoint", str(tmp_path / "bad.pt"), "Abe"]) == 2
-    expected = (
-        "must name as many classes" if spoil == "classes" else "does not hold a whole model of names_gru"
-    )
+    expected = {
+        "classes": "classes must be as many as the network's 18 outputs, got 17",
+        "model": "bad.pt must fit the network, but has no tensor head.weight",
+        "config": "bad.pt must fit the network, but encoder.rnn.weight_ih_l0 has the shape (300, 100) there",
+    }[spoil]
     assert expected in error_line(capsys)
 
 

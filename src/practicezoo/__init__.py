@@ -42,6 +42,11 @@ _HOMES = {
     "History": "training",
     "TrainStep": "training",
     "evaluate": "training",
+    "Prediction": "predictors",
+    "Predictor": "predictors",
+    "load": "predictors",
+    "save": "predictors",
+    "list_weights": "weights",
     "find_learning_rate": "training",
     "freeze": "training",
     "unfreeze": "training",
@@ -93,6 +98,7 @@ if TYPE_CHECKING:
         list_models,
         model_summary,
     )
+    from practicezoo.predictors import Prediction, Predictor, load, save
     from practicezoo.sequences import PaddedSequence
     from practicezoo.training import (
         Callback,
@@ -112,6 +118,7 @@ if TYPE_CHECKING:
         train_epoch,
         unfreeze,
     )
+    from practicezoo.weights import list_weights
 
 __all__ = [
     "CNN",
@@ -135,6 +142,8 @@ __all__ = [
     "LogisticRegression",
     "NameDataset",
     "PaddedSequence",
+    "Prediction",
+    "Predictor",
     "ResidualBlock",
     "ResidualNet",
     "SequenceEncoder",
@@ -148,6 +157,8 @@ __all__ = [
     "fit",
     "freeze",
     "list_models",
+    "list_weights",
+    "load",
     "load_checkpoint",
     "load_images",
     "model_summary",
@@ -155,6 +166,7 @@ __all__ = [
     "pad_collate",
     "pick_device",
     "predict",
+    "save",
     "save_checkpoint",
     "seed_everything",
     "synthetic_digits",

@@ -11,7 +11,7 @@ import torch
 from torch.optim import SGD
 from torch.optim.lr_scheduler import LambdaLR
 
-from practicezoo import NameDataset, PaddedSequence
+from practicezoo import NameDataset, PaddedSequence, load
 from practicezoo.recipes import DataOptions, get_recipe, load_trained, train_recipe
 from practicezoo.recipes.holdout import hold_out
 from practicezoo.recipes.systems.names_gru import NamesGRU, drop_characters
@@ -72,11 +72,11 @@ def test_the_same_seed_gives_the_same_run(trained, tmp_path):
 
 
 def test_a_prediction_ranks_all_countries_and_ignores_the_company(trained):
-    recipe = get_recipe("names_gru")
-    model, state = load_trained(recipe, trained[0] / "checkpoint.pt", device="cpu")
-    alone = recipe.predict(model, state, ["Álvarez"])[0]
-    together = recipe.predict(model, state, ["Yamamoto-Vandenberghe", "Álvarez"])[1]
-    assert alone == together
+    predictor = load(trained[0] / "checkpoint.pt")
+    alone = predictor("Álvarez", top=18)
+    together = predictor(["Yamamoto-Vandenberghe", "Álvarez"], top=18)[1]
+    assert [label for label, _ in alone.ranking] == [label for label, _ in together.ranking]
+    assert dict(alone.ranking) == pytest.approx(dict(together.ranking), abs=1e-6)
     shares = [share for _, share in alone.ranking]
     assert len(shares) == 18
     assert shares == sorted(shares, reverse=True)

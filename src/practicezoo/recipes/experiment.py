@@ -1,6 +1,7 @@
 """A recipe made ready: its network, its data, and how it trains, alone or among several processes."""
 
 import dataclasses
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,8 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from practicezoo.arguments import check_choice, check_count
+from practicezoo.arguments import as_path, check_choice, check_count
 from practicezoo.data import TensorLoader
+from practicezoo.models.pretrained import load_weights
+from practicezoo.predictors import Predictor, load
 from practicezoo.recipes.holdout import hold_out
 from practicezoo.recipes.recipe import DataOptions, Recipe, Setting, Splits
 from practicezoo.runtime.collectives import main_process_first
@@ -38,6 +41,8 @@ class Experiment:
     held_out: Tensor
     device: torch.device
     seed: int
+    start: Predictor | None = None
+    start_name: str | None = None
 
     def train(
         self,
@@ -83,6 +88,7 @@ class Experiment:
             "config": dict(self.config),
             "classes": list(self.splits.classes),
             "saved": dict(self.splits.saved),
+            "predictor": self.recipe.describe(self.splits, self.config),
         }
 
     def val_loader(self) -> TensorLoader | None:
@@ -104,6 +110,13 @@ class Experiment:
         """The network as it starts from the seed, the loader of ``data``, and the optimizer."""
         seed_everything(self.seed)
         model = self.build()
+        if self.start is not None:
+            load_weights(
+                model,
+                self.start.model.state_dict(),
+                name=str(self.start_name),
+                fresh_head=[*self.start.classes] != [*self.splits.classes],
+            )
         processes = world_size()
         train_loader = TensorLoader(
             *data,
@@ -175,6 +188,7 @@ def prepare(
     data: DataOptions | None = None,
     device: torch.device,
     seed: int,
+    init: str | Path | None = None,
 ) -> Experiment:
     """Read the data and settle how to train on it.
 
@@ -204,7 +218,23 @@ def prepare(
                 f"got {len(targets)} of {len(splits.classes)} classes"
             )
     config = {**recipe.model_config(splits), **setting.model_overrides}
-    return Experiment(recipe, setting, setting_name, splits, config, held_out, device, seed)
+    start = None if init is None else _trained(recipe, init)
+    name = None if start is None else f"{init} ({_fingerprint(start)})"
+    return Experiment(recipe, setting, setting_name, splits, config, held_out, device, seed, start, name)
+
+
+def _trained(recipe: Recipe, init: str | Path) -> Predictor:
+    """The predictor whose weights a run starts from."""
+    if as_path(init) is not None:
+        return load(init)
+    return load(recipe.name if init == "weights" else f"{recipe.name}/{init}")
+
+
+def _fingerprint(start: Predictor) -> str:
+    digest = hashlib.sha256()
+    for tensor in start.model.state_dict().values():
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _rows_per_process(batch_size: int, num_samples: int, processes: int) -> int:

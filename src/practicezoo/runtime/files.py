@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["leftovers", "lock_folder", "write_whole"]
+__all__ = ["is_locked", "leftovers", "lock_folder", "write_whole"]
 
 HELD: set[int] = set()  # file descriptors of locks
 
@@ -82,6 +82,22 @@ def lock_folder(folder: Path) -> Iterator[None]:
     finally:
         HELD.discard(descriptor)
         os.close(descriptor)
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether someone holds :func:`lock_folder` of a folder."""
+    try:
+        import fcntl
+    except ImportError:  # Windows has no locks of folders
+        return False
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _let_go() -> None:

@@ -1,9 +1,7 @@
 """Handwritten digits: the course's networks for MNIST, which train on its relatives too."""
 
 import dataclasses
-import math
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,11 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW
 
-from practicezoo.data import NormalizeImages, RandomShift, TensorLoader, load_images, synthetic_digits
+from practicezoo.data import RandomShift, TensorLoader, load_images, synthetic_digits
 from practicezoo.data.images import ImageTensors
-from practicezoo.recipes.recipe import DataOptions, Prediction, Recipe, Setting, Splits, one_cycle
+from practicezoo.predictors import ImageInput
+from practicezoo.recipes.recipe import DataOptions, Recipe, Setting, Splits, one_cycle
 from practicezoo.runtime.device import device_of
-from practicezoo.training import Accuracy, evaluate, predict
+from practicezoo.training import Accuracy, evaluate
 
 __all__ = [
     "MnistCNN",
@@ -28,7 +27,6 @@ __all__ = [
 ]
 
 SYNTHETIC = "synthetic"
-MAX_PIXELS = 2**26  # of a picture to predict
 NUM_SYNTHETIC = {"train": 12_000, "test": 2_000}
 
 
@@ -69,7 +67,7 @@ class MnistRecipe(Recipe):
             source=name,
             train=train.tensors(),
             test=test.tensors(),
-            classes=train.classes,
+            classes=[label.partition(" - ")[0] for label in train.classes],  # "7" for "7 - seven"
             transform=train.normalize,
             saved={"mean": train.mean, "std": train.std},
         )
@@ -93,15 +91,16 @@ class MnistRecipe(Recipe):
         )
         return evaluate(model, loader, metrics={"test_accuracy": Accuracy()})
 
-    def predict(self, model: nn.Module, state: Mapping[str, Any], samples: Sequence[str]) -> list[Prediction]:
-        """The likeliest classes of image files; see :func:`read_image`."""
-        images = torch.stack([read_image(sample) for sample in samples])
-        normalize = NormalizeImages(state["saved"]["mean"], state["saved"]["std"])
-        logits = predict(model, [(normalize(images), None)])
-        return [
-            Prediction.from_logits(sample, row, state["classes"])
-            for sample, row in zip(samples, logits, strict=True)
-        ]
+    def preprocessing(self, splits: Splits) -> ImageInput:
+        """Images of the training data's size; digits and the like are light on dark."""
+        images = splits.train[0]
+        assert isinstance(images, Tensor)  # noqa: S101  # see read
+        return ImageInput(
+            size=images.shape[-1],
+            background=None if splits.source == "fashion_mnist" else "dark",
+            channels=images.shape[1],
+            **splits.saved,
+        )
 
 
 class MnistMLP(MnistRecipe):
@@ -202,41 +201,6 @@ def bf16_is_fast() -> bool:
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported()
     return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()  # noqa: SLF001
-
-
-def read_image(path: str | Path) -> Tensor:
-    """Read a picture of one digit as the networks want it: grey, 28x28, light on dark.
-
-    A transparent background counts as white; a picture whose border is light is inverted; one of another
-    size is resized, with a dark margin where it is no square.
-
-    Shape:
-        - output: ``(1, 28, 28)``, uint8
-
-    Raises:
-        OSError: if the file cannot be read.
-        ValueError: if it is no picture, or one of more than 67 million pixels.
-    """
-    from PIL import Image, ImageOps, UnidentifiedImageError  # comes with torchvision
-    from torchvision.transforms.v2.functional import pil_to_tensor
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is lower
-            with Image.open(path) as file:
-                drawn = file.convert("RGBA") if math.prod(file.size) <= MAX_PIXELS else None
-    except Image.DecompressionBombError:
-        drawn = None
-    except (UnidentifiedImageError, SyntaxError) as error:  # Pillow's word for a damaged PNG file
-        raise ValueError(f"{path} must be a picture, such as a PNG file") from error
-    if drawn is None:
-        raise ValueError(f"{path} must have at most {MAX_PIXELS} pixels, got a picture of more")
-    picture = Image.alpha_composite(Image.new("RGBA", drawn.size, "white"), drawn).convert("L")
-    pixels = pil_to_tensor(picture)[0]
-    border = torch.cat([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    if border.float().mean() > 127:
-        picture = ImageOps.invert(picture)
-    return pil_to_tensor(ImageOps.pad(picture, (28, 28)))
 
 
 def _images(name: str, split: str, root: Path | None) -> ImageTensors:

@@ -11,15 +11,15 @@ from torch.optim import Adam, AdamW
 
 from practicezoo.data import CharVocab, NameDataset, TensorLoader
 from practicezoo.data.columns import Columns
-from practicezoo.data.names import encode_name
 from practicezoo.data.root import data_root, find_file
-from practicezoo.recipes.recipe import DataOptions, Prediction, Recipe, Setting, Splits, one_cycle
+from practicezoo.predictors import TextInput
+from practicezoo.recipes.recipe import DataOptions, Recipe, Setting, Splits, one_cycle
 from practicezoo.sequences import PaddedSequence
 from practicezoo.training import predict
 
 __all__ = ["NamesGRU"]
 
-MINI = "mini names"
+COURSE, MINI = "course names", "mini names"
 MAX_LR = 4e-3
 VALIDATION_FRACTION = 0.1
 
@@ -39,7 +39,8 @@ class NamesGRU(Recipe):
     sample = "names"
     reference = "peak about 85.2 % on the course's test names, plateau 84 %"
     expected: ClassVar[Mapping[str, tuple[float, float]]] = {"test_accuracy": (0.83, 1)}
-    course_data = "course names"
+    datasets = (COURSE, MINI)
+    course_data = COURSE
     takes_csv = True
     settings: ClassVar[Mapping[str, Setting]] = {
         # one thread: a step's matrices are so small that more threads only wait for each other
@@ -112,16 +113,9 @@ class NamesGRU(Recipe):
                 "was trained on"
             )
 
-    def predict(self, model: nn.Module, state: Mapping[str, Any], samples: Sequence[str]) -> list[Prediction]:
-        """The likeliest countries of each name."""
-        vocab = _vocab(state["saved"])
-        ids = [encode_name(name.strip(), vocab) for name in samples]
-        batches = [(PaddedSequence(name[None], torch.tensor([len(name)])), None) for name in ids]
-        logits = predict(model, batches)
-        return [
-            Prediction.from_logits(name, row, state["classes"])
-            for name, row in zip(samples, logits, strict=True)
-        ]
+    def preprocessing(self, splits: Splits) -> TextInput:
+        """Names as the ids of the training data's characters."""
+        return TextInput(**splits.saved)
 
 
 def _saved(vocab: CharVocab) -> dict[str, Any]:
@@ -136,12 +130,16 @@ def _read(options: DataOptions) -> tuple[str, str, NameDataset, NameDataset]:
     """What the data is, the test file, the training names and the test names."""
     if (options.train_csv is None) != (options.test_csv is None):
         raise ValueError("train_csv and test_csv must be given together, got only one of them")
+    if options.train_csv is not None and options.dataset is not None:
+        raise ValueError(f"dataset must be left out beside train_csv and test_csv, got {options.dataset!r}")
     columns = Columns(options.header, options.name_column, options.label_column)
     if options.train_csv is not None and options.test_csv is not None:
         vocab = _vocab_of(columns, options.train_csv)
         return _read_pair(options.train_csv.name, options.train_csv, options.test_csv, columns, vocab)
     if columns != Columns("auto", 0, 1):
         raise ValueError("train_csv and test_csv must be given where columns are named, got neither")
+    if options.dataset == MINI:
+        return MINI, "", NameDataset.mini("train"), NameDataset.mini("test")
     try:
         root = data_root(options.root)
         train_path, test_path = (
@@ -149,10 +147,10 @@ def _read(options: DataOptions) -> tuple[str, str, NameDataset, NameDataset]:
             for split in ("train", "test")
         )
     except FileNotFoundError:
-        if options.root is not None:
+        if options.root is not None or options.dataset == COURSE:
             raise
         return MINI, "", NameDataset.mini("train"), NameDataset.mini("test")
-    return _read_pair("course names", train_path, test_path, columns, None)
+    return _read_pair(COURSE, train_path, test_path, columns, None)
 
 
 def _read_pair(
