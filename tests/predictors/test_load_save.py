@@ -11,7 +11,7 @@ from practicezoo import Predictor, create_model, list_models, list_weights, load
 from practicezoo.predictors import ImageInput, RowInput
 from practicezoo.recipes import get_recipe, train_recipe
 from practicezoo.runtime.files import lock_folder
-from tests.support.catalog import MODELS
+from support.catalog import MODELS
 
 
 class Net(nn.Module):
