@@ -82,7 +82,7 @@ def test_all_of_it_fits_the_wheel():
 def test_a_record_is_frozen_and_prints_its_name():
     weights = list_weights("names_gru/names-*")[0]
     with pytest.raises(AttributeError, match="cannot assign to field 'tag'"):
-        weights.tag = "other"
+        weights.tag = "other"  # type: ignore[misc]
     with pytest.raises(TypeError, match="does not support item assignment"):
         weights.metrics["test_accuracy"] = 1.0
     assert str(weights).startswith("names_gru/names-")
