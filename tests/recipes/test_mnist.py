@@ -150,7 +150,10 @@ def test_absent_data_says_what_to_put_where_and_mentions_synthetic(tmp_path, cap
             ["mnist_mlp", "--dataset", "cifar"],
             "dataset must be one of mnist, fashion_mnist, kmnist, synthetic for mnist_mlp, got 'cifar'",
         ),
-        (["names_gru", "--dataset", "mnist"], "dataset must be left out for names_gru, got 'mnist'"),
+        (
+            ["names_gru", "--dataset", "mnist"],
+            "dataset must be one of course names, mini names for names_gru, got 'mnist'",
+        ),
         (["mnist_mlp", "--train-csv", "a.csv"], "train_csv and test_csv must be left out for mnist_mlp"),
         (
             ["mnist_mlp", "--setting", "best"],

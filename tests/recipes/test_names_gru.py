@@ -235,3 +235,15 @@ def test_training_on_the_courses_names_learns(tmp_path, data_root):
     assert result.figures["data"] == "course names"
     assert result.figures["test_accuracy"] > 0.72  # 46.8 % are Russian; a careful loop has 75 to 78 %
     assert result.figures["test_accuracy_unseen"] > 0.72
+
+
+def test_the_embedded_names_are_asked_for_by_name(tmp_path):
+    recipe = get_recipe("names_gru")
+    assert recipe.load(DataOptions(dataset="mini names"), seed=0).source == "mini names"
+    with pytest.raises(FileNotFoundError, match=r"names_train.csv.gz"):
+        recipe.load(DataOptions(root=tmp_path, dataset="course names"), seed=0)
+    files_given = DataOptions(train_csv=tmp_path / "a.csv", test_csv=tmp_path / "b.csv", dataset="mini names")
+    with pytest.raises(
+        ValueError, match="dataset must be left out beside train_csv and test_csv, got 'mini names'"
+    ):
+        recipe.load(files_given, seed=0)

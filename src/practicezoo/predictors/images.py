@@ -216,6 +216,9 @@ def _has_alpha(picture: Any) -> bool:
 
 def _pixels(array: Any) -> Tensor:
     """An array's values as uint8."""
+    if isinstance(array, np.ndarray):  # a copy: it may be read-only, turned, or of a type that torch has not
+        wide = array.dtype.kind == "u" and array.dtype != np.uint8
+        array = array.astype(np.int64 if wide else array.dtype.newbyteorder("="))
     values = torch.as_tensor(array).detach().cpu()
     if values.numel() == 0:
         raise ValueError(f"image must have at least one pixel, got shape {tuple(values.shape)}")

@@ -10,11 +10,11 @@ from torch import nn
 from practicezoo.arguments import as_path
 from practicezoo.models import create_model
 from practicezoo.models.pretrained import load_weights
-from practicezoo.predictors.predictor import FORMAT, Predictor
+from practicezoo.predictors.predictor import Predictor
 from practicezoo.predictors.preprocessing import preprocessing_from
 from practicezoo.runtime.files import is_locked
 from practicezoo.training import load_checkpoint, pick_device
-from practicezoo.weights.reading import CONFIG, read_config, read_state
+from practicezoo.weights.reading import CONFIG, FORMAT, read_config, read_state
 from practicezoo.weights.records import asset_folder, find_weights
 
 __all__ = ["load", "predictor_of_run", "read_run"]

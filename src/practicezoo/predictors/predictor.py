@@ -14,10 +14,10 @@ from practicezoo.predictors.prediction import Prediction
 from practicezoo.predictors.preprocessing import Preprocessing
 from practicezoo.sequences import PaddedSequence
 from practicezoo.training import predict
+from practicezoo.weights.reading import FORMAT
 
 __all__ = ["Predictor", "describe"]
 
-FORMAT = 1
 BATCH_SIZE = 1024
 
 

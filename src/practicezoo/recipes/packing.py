@@ -26,7 +26,7 @@ from practicezoo.weights import Weights
 from practicezoo.weights.reading import read_config, read_state
 from practicezoo.weights.records import asset_folder
 
-__all__ = ["Verdict", "pack", "verify"]
+__all__ = ["Verdict", "pack", "read_splits", "verify"]
 
 TOLERANCE = 3 / 10_000  # of the predictions: processors round differently
 
@@ -63,7 +63,7 @@ def pack(
         raise ValueError(f"run must be the folder of a finished run, got {run}, which is {run_folder.stage}")
     figures = run_folder.figures
     predictor, state = load_predictor(recipe, run_folder.checkpoint, device="cpu")
-    splits = _splits(recipe, figures["data"], figures["seed"], root)
+    splits = read_splits(recipe, figures["data"], figures["seed"], root)
     recipe.check_data(splits, state)
     half = _halve_if_harmless(predictor, splits)
     calibration = fit_temperature(*logits_of(predictor, splits))
@@ -129,7 +129,7 @@ def verify(weights: Weights, *, root: Path | None = None) -> Verdict:
         return Verdict(weights, holds=False, text=str(error))
     recipe = get_recipe(weights.model)
     try:
-        splits = _splits(recipe, weights.data["name"], weights.data["seed"], root)
+        splits = read_splits(recipe, weights.data["name"], weights.data["seed"], root)
     except OSError as error:
         return Verdict(weights, holds=True, text=f"the hash is right; its data is not here ({error})")
     logits, targets = logits_of(load(str(weights)), splits)
@@ -138,7 +138,8 @@ def verify(weights: Weights, *, root: Path | None = None) -> Verdict:
     return Verdict(weights, holds=abs(right - expected) <= TOLERANCE * len(targets), text=text)
 
 
-def _splits(recipe: Recipe, data: str, seed: int, root: Path | None) -> Splits:
+def read_splits(recipe: Recipe, data: str, seed: int, root: Path | None) -> Splits:
+    """A record's data: what it is called, and the seed of its split."""
     dataset = data if data in recipe.datasets else None
     return recipe.load(DataOptions(root=root, dataset=dataset), seed=seed)
 
