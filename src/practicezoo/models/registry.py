@@ -60,7 +60,7 @@ def create_model(name: str, **overrides: Any) -> nn.Module:
         Linear(in_features=320, out_features=47, bias=True)
         >>> create_model("mnist_cn")
         Traceback (most recent call last):
-        ValueError: name must be a registered model, got 'mnist_cn'; near: mnist_cnn, mnist_mlp, mnist_resnet
+        ValueError: name must be a registered model, got 'mnist_cn'; near: mnist_cnn, mnist_tiny, mnist_mlp
     """
     if name not in BUILDERS:
         near = difflib.get_close_matches(str(name), BUILDERS, n=3, cutoff=0.5)
