@@ -1,7 +1,7 @@
 """Recipes: every system of the course, with its data, network, training and reference result."""
 
 from practicezoo.recipes.preflight import check_recipe
-from practicezoo.recipes.recipe import DataOptions, Prediction, Recipe, Setting, Splits
+from practicezoo.recipes.recipe import DataOptions, Distillation, Prediction, Recipe, Setting, Splits
 from practicezoo.recipes.registry import get_recipe, list_recipes
 from practicezoo.recipes.reproduce import Reproduced, reproduce
 from practicezoo.recipes.systems.regression import regress_by_hand
@@ -10,6 +10,7 @@ from practicezoo.recipes.trained import load_trained
 
 __all__ = [
     "DataOptions",
+    "Distillation",
     "Prediction",
     "Recipe",
     "Reproduced",
