@@ -141,7 +141,7 @@ class MnistMLP(MnistRecipe):
         "course": adam(batch_size=64, epochs=10),
         "lecture": sgd(),
         "tuned": tuned(max_lr=4e-3, max_shift=2),
-        "best": best(epochs=60, max_lr=4e-3, augment=STRONG),
+        "best": best(epochs=60, max_lr=2e-3, augment=STRONG),
     }
 
 
