@@ -73,8 +73,9 @@ class NamesGRU(Recipe):
         "tuned": dataclasses.replace(TUNED, held_out=VALIDATION_FRACTION, refit=True),
         "best": dataclasses.replace(
             TUNED,
+            epochs=30,
             criterion=nn.CrossEntropyLoss,
-            distillation=Distillation(teacher=TUNED, num_teachers=6, lowered=0.25),
+            distillation=Distillation(teacher=TUNED, num_teachers=6, lowered=0.3),
         ),
     }
 
