@@ -76,7 +76,7 @@ def create_model(name: str, *, weights: str | Path | Weights | None = None, **ov
         Linear(in_features=320, out_features=47, bias=True)
         >>> create_model("mnist_cn")
         Traceback (most recent call last):
-        ValueError: name must be a registered model, got 'mnist_cn'; near: mnist_cnn, mnist_mlp, mnist_resnet
+        ValueError: name must be a registered model, got 'mnist_cn'; near: mnist_cnn, mnist_tiny, mnist_mlp
         >>> create_model("mnist_cnn", weights="default").num_classes
         10
     """

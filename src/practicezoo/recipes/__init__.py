@@ -2,7 +2,7 @@
 
 from practicezoo.predictors import Prediction
 from practicezoo.recipes.preflight import check_recipe
-from practicezoo.recipes.recipe import DataOptions, Recipe, Setting, Splits
+from practicezoo.recipes.recipe import DataOptions, Distillation, Recipe, Setting, Splits
 from practicezoo.recipes.registry import get_recipe, list_recipes
 from practicezoo.recipes.reproduce import Reproduced, reproduce
 from practicezoo.recipes.systems.regression import regress_by_hand
@@ -11,6 +11,7 @@ from practicezoo.recipes.trained import load_trained
 
 __all__ = [
     "DataOptions",
+    "Distillation",
     "Prediction",
     "Recipe",
     "Reproduced",

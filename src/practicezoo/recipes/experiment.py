@@ -17,11 +17,19 @@ from practicezoo.data import TensorLoader
 from practicezoo.models.pretrained import load_weights
 from practicezoo.predictors import Predictor, load
 from practicezoo.recipes.holdout import hold_out
-from practicezoo.recipes.recipe import DataOptions, Recipe, Setting, Splits
+from practicezoo.recipes.recipe import DataOptions, Recipe, Setting, Splits, changed
 from practicezoo.runtime.collectives import main_process_first
 from practicezoo.runtime.processes import rank, world_size
 from practicezoo.sequences import PaddedSequence
-from practicezoo.training import Accuracy, Callback, Checkpointer, History, fit, seed_everything
+from practicezoo.training import (
+    Accuracy,
+    Callback,
+    Checkpointer,
+    History,
+    WeightAveraging,
+    fit,
+    seed_everything,
+)
 from practicezoo.training.checkpoints.folder import CheckpointFolder
 
 __all__ = ["CHOSEN_BY", "Experiment", "prepare"]
@@ -66,13 +74,18 @@ class Experiment:
             progress=progress,
         )
 
-    def refit(self, epochs: int, checkpoints: CheckpointFolder) -> nn.Module:
-        """Train from the seed on, or from the newest of the checkpoints, on all training data."""
+    def refit(
+        self, epochs: int, checkpoints: CheckpointFolder, *, extra: Mapping[str, Any] | None = None
+    ) -> nn.Module:
+        """Train from the seed on, or from the newest of the checkpoints, on all training data.
+
+        The checkpoints have ``extra`` in them.
+        """
         model, _ = self._fit(
             self.splits.train,
             dataclasses.replace(self.setting, epochs=epochs),
             val_loader=None,
-            callbacks=[self._checkpointer(checkpoints)],
+            callbacks=[self._checkpointer(checkpoints, extra=extra)],
             resume_from=checkpoints.path,
             progress=False,
         )
@@ -161,6 +174,8 @@ class Experiment:
         lr_scheduler = None
         if setting.lr_scheduler is not None:
             lr_scheduler = setting.lr_scheduler(optimizer, len(train_loader) * setting.epochs)
+        if setting.averaging is not None:
+            callbacks = [WeightAveraging(model, decay=setting.averaging, copy_back=True), *callbacks]
         with _threads(setting.num_threads):
             history = fit(
                 model,
@@ -207,7 +222,7 @@ def prepare(
         splits = recipe.load(data, seed=seed)
     setting = recipe.setting_for(splits, setting_name)
     if epochs is not None:
-        setting = dataclasses.replace(setting, epochs=epochs)
+        setting = changed(setting, epochs=epochs)
     targets = splits.train[1]
     held_out = torch.zeros(len(targets), dtype=torch.bool)
     if setting.held_out:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -17,7 +17,7 @@ from practicezoo.predictors.preprocessing import Preprocessing
 from practicezoo.runtime.precision import Precision
 from practicezoo.sequences import PaddedSequence
 
-__all__ = ["DataOptions", "Recipe", "Setting", "Splits", "one_cycle"]
+__all__ = ["DataOptions", "Distillation", "Recipe", "Setting", "Splits", "changed", "one_cycle"]
 
 SchedulerFactory = Callable[[Optimizer, int], LRScheduler]
 
@@ -43,6 +43,12 @@ class Setting:
         dataset: which of the recipe's data sets it is meant for; None for the first.
         refit: whether to retrain on all training data, validation part included, for as many epochs
             as validation chose.
+        averaging: the decay of a :class:`~practicezoo.training.WeightAveraging` whose weights the run ends
+            with; None for the last update's.
+        distillation: the networks whose answers are learnt in place of the labels; None for the labels.
+
+    Raises:
+        ValueError: if ``held_out`` comes with averaging or distillation, which know no best epoch.
     """
 
     epochs: int
@@ -59,6 +65,33 @@ class Setting:
     report_every: int = 1
     dataset: str | None = None
     refit: bool = False
+    averaging: float | None = None
+    distillation: "Distillation | None" = None
+
+    def __post_init__(self) -> None:
+        if self.held_out and (self.averaging is not None or self.distillation is not None):
+            raise ValueError(
+                "held_out must be 0 with averaging or distillation, which know no best epoch, got "
+                f"{self.held_out}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distillation:
+    """Several networks of the recipe's, the teachers, whose mean answer one network then learns.
+
+    Attributes:
+        teacher: how each teacher is trained, on all training data, each from a seed of its own.
+        num_teachers: how many.
+        lowered: how much less the frequent classes get: this fraction of each class's log frequency is taken
+            from its log probability.
+
+    Source: Hinton, Vinyals and Dean (arXiv:1503.02531); Menon et al. (arXiv:2007.07314) for ``lowered``.
+    """
+
+    teacher: Setting
+    num_teachers: int
+    lowered: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,6 +244,14 @@ class Recipe(ABC):
     def setting_for(self, splits: Splits, name: str) -> Setting:
         """The setting for this data: a recipe may train longer on less of it."""
         return self.settings[name]
+
+
+def changed(setting: Setting, **changes: Any) -> Setting:
+    """The setting with other values, its teachers' too."""
+    distillation = setting.distillation
+    if distillation is not None:
+        distillation = replace(distillation, teacher=changed(distillation.teacher, **changes))
+    return replace(setting, **changes, distillation=distillation)
 
 
 def listed(classes: Sequence[str]) -> str:

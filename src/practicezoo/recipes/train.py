@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 import practicezoo
+from practicezoo.recipes.distillation import distilled
 from practicezoo.recipes.experiment import CHOSEN_BY, Experiment, prepare
 from practicezoo.recipes.identity import RunIdentity
 from practicezoo.recipes.recipe import DataOptions, Recipe
@@ -236,10 +237,15 @@ def _train(
     shows_bars = progress and every == 1
     # on a terminal fit itself leaves a line for each epoch
     lines = _EpochLines(every=every, shown=progress and not (shows_bars and is_interactive()))
+    extra = {**identity.as_dict(), **experiment.about()}
+    if experiment.setting.distillation is not None:
+        experiment = distilled(
+            experiment, experiment.setting.distillation, folder, extra=extra, progress=progress
+        )
     model, history = experiment.train(
         folder.checkpoints,
         [CSVLogger(folder.history, every=every), lines, *callbacks],
-        extra={**identity.as_dict(), **experiment.about()},
+        extra=extra,
         progress=shows_bars,
     )
     chosen = _chosen(history)

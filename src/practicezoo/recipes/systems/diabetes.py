@@ -59,6 +59,15 @@ class DiabetesMLP(Recipe):
             report_every=20,
             num_threads=1,
         ),
+        "best": Setting(
+            epochs=400,
+            batch_size=128,
+            optimizer=partial(AdamW, lr=0.01, weight_decay=0.1),
+            criterion=nn.BCEWithLogitsLoss,
+            report_every=20,
+            num_threads=1,
+            averaging=0.99,
+        ),
     }
 
     def read(self, options: DataOptions, *, seed: int) -> Splits:

@@ -13,7 +13,15 @@ from practicezoo.data import CharVocab, NameDataset, TensorLoader
 from practicezoo.data.columns import Columns
 from practicezoo.data.root import data_root, find_file
 from practicezoo.predictors import TextInput
-from practicezoo.recipes.recipe import DataOptions, Recipe, Setting, Splits, one_cycle
+from practicezoo.recipes.recipe import (
+    DataOptions,
+    Distillation,
+    Recipe,
+    Setting,
+    Splits,
+    changed,
+    one_cycle,
+)
 from practicezoo.sequences import PaddedSequence
 from practicezoo.training import predict
 
@@ -30,6 +38,18 @@ def drop_characters(names: PaddedSequence) -> PaddedSequence:
     return names._replace(data=names.data.masked_fill(dropped, CharVocab.padding_idx))
 
 
+TUNED = Setting(
+    epochs=20,
+    batch_size=128,
+    optimizer=lambda p: AdamW(p, lr=MAX_LR),
+    lr_scheduler=one_cycle(MAX_LR),
+    criterion=lambda: nn.CrossEntropyLoss(label_smoothing=0.1),
+    model_overrides={"dropout": 0.3},
+    transform=drop_characters,
+    num_threads=1,  # a step's matrices are so small that more threads only wait for each other
+)
+
+
 class NamesGRU(Recipe):
     """Trains :class:`~practicezoo.CharGRUClassifier` to tell the country of a name."""
 
@@ -43,7 +63,6 @@ class NamesGRU(Recipe):
     course_data = COURSE
     takes_csv = True
     settings: ClassVar[Mapping[str, Setting]] = {
-        # one thread: a step's matrices are so small that more threads only wait for each other
         "course": Setting(
             epochs=30,
             batch_size=256,
@@ -51,17 +70,12 @@ class NamesGRU(Recipe):
             num_threads=1,
             held_out=VALIDATION_FRACTION,
         ),
-        "tuned": Setting(
-            epochs=20,
-            batch_size=128,
-            optimizer=lambda p: AdamW(p, lr=MAX_LR),
-            lr_scheduler=one_cycle(MAX_LR),
-            criterion=lambda: nn.CrossEntropyLoss(label_smoothing=0.1),
-            model_overrides={"dropout": 0.3},
-            transform=drop_characters,
-            num_threads=1,
-            held_out=VALIDATION_FRACTION,
-            refit=True,
+        "tuned": dataclasses.replace(TUNED, held_out=VALIDATION_FRACTION, refit=True),
+        "best": dataclasses.replace(
+            TUNED,
+            epochs=30,
+            criterion=nn.CrossEntropyLoss,
+            distillation=Distillation(teacher=TUNED, num_teachers=6, lowered=0.3),
         ),
     }
 
@@ -83,7 +97,7 @@ class NamesGRU(Recipe):
     def setting_for(self, splits: Splits, name: str) -> Setting:
         """Smaller batches for the names that come along: there are a tenth as many."""
         setting = self.settings[name]
-        return dataclasses.replace(setting, batch_size=32) if splits.source == MINI else setting
+        return changed(setting, batch_size=32) if splits.source == MINI else setting
 
     def model_config(self, splits: Splits) -> dict[str, Any]:
         """As many character ids and classes as the data has."""
