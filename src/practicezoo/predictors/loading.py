@@ -12,8 +12,8 @@ from practicezoo.models import create_model
 from practicezoo.models.pretrained import load_weights
 from practicezoo.predictors.predictor import Predictor
 from practicezoo.predictors.preprocessing import preprocessing_from
+from practicezoo.runtime.device import pick_device
 from practicezoo.runtime.files import is_locked
-from practicezoo.training import load_checkpoint, pick_device
 from practicezoo.weights.reading import CONFIG, FORMAT, read_config, read_state
 from practicezoo.weights.records import asset_folder, find_weights
 
@@ -81,6 +81,8 @@ def read_run(path: Path) -> dict[str, Any]:
         raise ValueError(
             f"{path} is of a run that still trains: wait for its {FINISHED}, or copy the file elsewhere"
         )
+    from practicezoo.training import load_checkpoint  # what comes in the wheel is read without it
+
     state = load_checkpoint(path)
     return {**state.get("extra", {}), **state}
 

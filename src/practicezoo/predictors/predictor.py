@@ -13,7 +13,6 @@ from practicezoo.predictors.inputs import TensorInput
 from practicezoo.predictors.prediction import Prediction
 from practicezoo.predictors.preprocessing import Preprocessing
 from practicezoo.sequences import PaddedSequence
-from practicezoo.training import predict
 from practicezoo.weights.reading import FORMAT
 
 __all__ = ["Predictor", "describe"]
@@ -111,6 +110,8 @@ class Predictor:
 
     def outputs(self, inputs: Any) -> list[Tensor]:
         """The network's output for each row of its input: a text's without what stands behind its end."""
+        from practicezoo.training import predict  # half of what loading would cost
+
         rows = predict(self.model, [(part, None) for part in _batches(inputs)])
         if isinstance(inputs, PaddedSequence) and rows.ndim == 3:
             return [row[:, :length] for row, length in zip(rows, inputs.lengths.tolist(), strict=True)]
