@@ -345,3 +345,11 @@ def test_a_best_epoch_that_cannot_be_had_is_told_at_the_start(damage, tmp_path, 
     monkeypatch.setattr("practicezoo.recipes.experiment.fit", None)  # nothing is trained
     with pytest.raises(ValueError, match=r"best\.pt must (hold the best epoch so far|be of the run)"):
         train("names_gru", tmp_path, setting="course", resume=True)
+
+
+@pytest.mark.parametrize("name", ["history.csv", "curve.png"])
+def test_a_folder_in_the_place_of_an_own_file_is_told_at_the_start(name, tmp_path):
+    (tmp_path / name).mkdir()
+    with pytest.raises(IsADirectoryError, match=f"path must be a file's, got the folder .*{name}$"):
+        train("linear_regression", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [name]

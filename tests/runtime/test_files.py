@@ -1,12 +1,13 @@
 """Laws of files that are written whole or not at all."""
 
 import os
+import re
 import stat
 from pathlib import Path
 
 import pytest
 
-from practicezoo.runtime.files import leftovers, write_whole
+from practicezoo.runtime.files import leftovers, make_folder, write_whole
 from practicezoo.runtime.processes import launched_rank
 
 
@@ -74,8 +75,26 @@ def test_a_link_stays_a_link(path, tmp_path):
 
 
 def test_a_missing_folder(path):
-    with pytest.raises(FileNotFoundError), write_whole(path.parent / "missing" / "notes.txt"):
+    folder = path.parent / "missing"
+    message = re.escape(f"the file's folder must exist, got {folder}")
+    with pytest.raises(FileNotFoundError, match=message), write_whole(folder / "notes.txt"):
         pass
+
+
+def test_a_folder_in_the_place_of_the_file(path):
+    path.mkdir()
+    message = re.escape(f"path must be a file's, got the folder {path}")
+    with pytest.raises(IsADirectoryError, match=message), write_whole(path):
+        pass
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("below", [".", "one", "one/two"])
+def test_a_file_in_the_place_of_a_folder(path, below):
+    path.touch()
+    message = re.escape(f"folder must be a folder's path, got the file {path}")
+    with pytest.raises(NotADirectoryError, match=message):
+        make_folder(path / below)
 
 
 def test_what_a_killed_process_left_is_found(path, monkeypatch):

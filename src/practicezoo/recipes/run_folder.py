@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from practicezoo.recipes.identity import RunIdentity
-from practicezoo.runtime.files import leftovers, write_whole
+from practicezoo.runtime.files import check_no_folder, leftovers, make_folder, write_whole
 from practicezoo.training import load_checkpoint, save_checkpoint
 from practicezoo.training.checkpoints.folder import CheckpointFolder
 
@@ -99,7 +99,9 @@ class RunFolder:
         if self.stage == "finished":
             self.clear()  # it may have been killed before it did
             return file
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path)
+        for path in self._own_files:
+            check_no_folder(path)
         with tempfile.NamedTemporaryFile(dir=self.path):
             pass
         if (

@@ -8,7 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["is_locked", "leftovers", "lock_folder", "write_whole"]
+__all__ = [
+    "check_no_folder",
+    "is_locked",
+    "leftovers",
+    "lock_folder",
+    "make_folder",
+    "write_whole",
+]
 
 HELD: set[int] = set()  # file descriptors of locks
 
@@ -24,7 +31,8 @@ def write_whole(path: str | Path) -> Iterator[BinaryIO]:
         path: the file; its folder must exist.
 
     Raises:
-        OSError: if the folder cannot be written or the disk is full.
+        IsADirectoryError: if ``path`` is a folder.
+        OSError: if the folder is not there or cannot be written, or the disk is full.
 
     Example:
         >>> import tempfile
@@ -35,6 +43,9 @@ def write_whole(path: str | Path) -> Iterator[BinaryIO]:
         'all of it'
     """
     path = Path(path).resolve()
+    check_no_folder(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"the file's folder must exist, got {path.parent}")
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         with temporary.open("xb") as file:
@@ -48,6 +59,25 @@ def write_whole(path: str | Path) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def check_no_folder(path: Path) -> None:
+    """Raise IsADirectoryError if ``path``, which is to be a file, is a folder."""
+    if path.is_dir():
+        raise IsADirectoryError(f"path must be a file's, got the folder {path}")
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, if it is not there.
+
+    Raises:
+        NotADirectoryError: if it, or what is above it, is a file.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        files = (path for path in (folder, *folder.parents) if path.exists() and not path.is_dir())
+        raise NotADirectoryError(f"folder must be a folder's path, got the file {next(files)}") from None
 
 
 def leftovers(folder: Path, pattern: str) -> list[Path]:
@@ -64,8 +94,9 @@ def lock_folder(folder: Path) -> Iterator[None]:
 
     Raises:
         BlockingIOError: if someone else holds it.
+        NotADirectoryError: if it is a file.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     try:
         import fcntl
     except ImportError:  # Windows has no locks of folders

@@ -12,6 +12,7 @@ import torch
 from practicezoo.arguments import check_count
 from practicezoo.metrics.direction import Mode, check_mode
 from practicezoo.runtime.collectives import any_rank, broadcast_object, run_on_main
+from practicezoo.runtime.files import make_folder
 from practicezoo.runtime.processes import is_main
 from practicezoo.training.callbacks.callback import Callback
 from practicezoo.training.checkpoints.file import save_checkpoint
@@ -166,7 +167,7 @@ class Checkpointer(Callback):
             return  # the next look at the loss ends the run, and what was good stays
         state = run.state_dict()
         if is_main():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             save_checkpoint(path, {**state, "extra": self.extra})
 
 

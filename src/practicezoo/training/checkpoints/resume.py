@@ -77,9 +77,9 @@ def _warn_of_lost_numbers(run: Run, finished_epochs: int) -> None:
 
 def _warn_of_another_folder(run: Run, source: Path) -> None:
     folders = [checkpointer.folder for checkpointer in checkpointers_of(run)]
-    if folders and source.absolute() not in {folder.absolute() for folder in folders}:
+    if source.absolute() not in {folder.absolute() for folder in folders}:
+        place = f"its checkpoints go to {folders[0]}" if folders else "no Checkpointer writes its checkpoints"
         warnings.warn(
-            f"nothing to resume from in {source}, so the run starts at the first epoch; "
-            f"its checkpoints go to {folders[0]}",
+            f"nothing to resume from in {source}, so the run starts at the first epoch; {place}",
             stacklevel=4,
         )
