@@ -210,6 +210,24 @@ def test_another_recipes_checkpoint_is_refused(tmp_path):
         load_trained(get_recipe("names_gru"), tmp_path / "other.pt")
 
 
+def test_dropped_characters_train_the_unknown_id(tmp_path):
+    for split in ("train", "test"):
+        (tmp_path / f"{split}.csv").write_text("Müller,DE\nNuñez,ES\n" * 20, encoding="utf-8")
+    options = DataOptions(train_csv=tmp_path / "train.csv", test_csv=tmp_path / "test.csv")
+    splits = NamesGRU().load(options, seed=0)
+    names, _ = splits.train
+    assert isinstance(names, PaddedSequence)
+    assert splits.transform is not None
+    torch.manual_seed(0)
+    dropped = splits.transform(drop_characters(names))
+    unknown = len(splits.saved["characters"]) + 1
+    changed = dropped.data != names.data
+    assert 0 < changed.sum() < 40
+    assert (dropped.data[changed] == unknown).all()
+    assert torch.equal(dropped.data == 0, names.data == 0)  # padding stays
+    assert torch.equal(splits.transform(names).data, names.data)
+
+
 def test_an_unknown_recipe_lists_near_ones():
     with pytest.raises(ValueError, match=r"got 'names_gur'; near: names_gru"):
         get_recipe("names_gur")

@@ -31,7 +31,12 @@ def distilled(
     """
     inputs, targets = experiment.splits.train
     loader = TensorLoader(
-        inputs, targets, batch_size=1024, device=experiment.device, transform=experiment.splits.transform
+        inputs,
+        targets,
+        batch_size=1024,
+        device=experiment.device,
+        transform=experiment.splits.transform,
+        num_replicas=1,  # every process needs all answers
     )
     answers = []
     for number in range(distillation.num_teachers):

@@ -1,7 +1,7 @@
 """Names to countries: the course's name classification with a bidirectional GRU."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -89,6 +89,7 @@ class NamesGRU(Recipe):
             train=(names, targets),
             test=test.tensors(),
             classes=train.classes,
+            transform=_as_unknown(train.vocab),
             extra={"unseen": torch.tensor([name not in seen for name in test.names])},
             saved=_saved(train.vocab),
             test_source=test_source,
@@ -130,6 +131,20 @@ class NamesGRU(Recipe):
     def preprocessing(self, splits: Splits) -> TextInput:
         """Names as the ids of the training data's characters."""
         return TextInput(**splits.saved)
+
+
+def _as_unknown(vocab: CharVocab) -> Callable[[PaddedSequence], PaddedSequence] | None:
+    """Make dropped characters unknown ones, if there is an id for those, so that it is trained."""
+    if vocab.unknown_idx is None:
+        return None
+    unknown = vocab.unknown_idx
+
+    def transform(names: PaddedSequence) -> PaddedSequence:
+        places = torch.arange(names.data.shape[1]) < names.lengths[:, None]
+        dropped = places.to(names.data.device) & (names.data == CharVocab.padding_idx)
+        return names._replace(data=names.data.masked_fill(dropped, unknown))
+
+    return transform
 
 
 def _saved(vocab: CharVocab) -> dict[str, Any]:
