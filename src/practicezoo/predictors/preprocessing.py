@@ -103,5 +103,6 @@ def each(samples: Sequence[Any], prepare: Any) -> list[Any]:
         except (TypeError, ValueError) as error:
             if len(samples) == 1:
                 raise
-            raise type(error)(f"samples[{place}]: {error}") from None
+            kind = TypeError if isinstance(error, TypeError) else ValueError  # subclasses take more arguments
+            raise kind(f"samples[{place}]: {error}") from None
     return prepared
