@@ -12,8 +12,8 @@ def parameter_groups(model: nn.Module, *, lr: float, layer_decay: float = 1.0) -
     """Group a model's parameters by layer for an optimizer: the last layer learns fastest.
 
     Early layers of a trained network hold what many tasks share, so they are changed less. A layer is a child
-    of the model, where a ``Sequential`` or a ``ModuleList`` stands for its own children; it is ``layer_decay`` times as fast as
-    the one after it. Frozen parameters are left out, and so are layers without parameters.
+    of the model, where a ``Sequential`` or ``ModuleList`` stands for its own children; it is ``layer_decay``
+    times as fast as the one after it. Frozen parameters are left out, and so are layers without any.
 
     Args:
         model: the network; its layers in the order in which they were registered.
