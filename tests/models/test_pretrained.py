@@ -107,6 +107,11 @@ def test_what_does_not_fit_is_named(name, arguments, message):
         create_model(name, **arguments)
 
 
+def test_a_network_without_data_takes_no_weights():
+    with pytest.raises(ValueError, match="device must hold data for trained weights, got a network on meta"):
+        create_model("mnist_cnn", weights="default", device="meta")
+
+
 def test_a_keyword_that_the_model_has_not():
     with pytest.raises(TypeError, match="mnist_cnn has no keyword 'wings'"):
         create_model("mnist_cnn", weights="default", wings=2)

@@ -54,7 +54,7 @@ def test_each_model_has_one_default_or_a_reason_for_none():
 def test_hash_sizes_and_number_of_parameters_are_the_records(weights):
     content = (folder_of(weights) / "model.safetensors").read_bytes()
     assert (hashlib.sha256(content).hexdigest(), len(content)) == (weights.sha256, weights.num_bytes)
-    model = load(str(weights)).model
+    model = load(weights).model
     assert sum(parameter.numel() for parameter in model.parameters()) == weights.num_parameters
     assert {tensor.dtype for tensor in model.parameters()} == {torch.float32}
     assert not model.training
@@ -109,7 +109,7 @@ def test_a_record_of_a_newer_format_is_refused(tmp_path):
 def test_digits_of_the_slice_are_read_as_the_card_says(weights):
     with np.load(SLICE / "mnist.npz") as arrays:
         images, targets = arrays["images"], arrays["targets"]
-    predictions = load(str(weights))(images, top=1)
+    predictions = load(weights)(images, top=1)
     right = sum(int(p.label) == target for p, target in zip(predictions, targets, strict=True))
     low, high = wilson_interval(right, len(targets))
     assert low <= weights.metrics["num_right"] / weights.metrics["num_samples"] <= high
@@ -120,7 +120,7 @@ def test_digits_of_the_slice_are_read_as_the_card_says(weights):
 def test_names_of_the_slice_are_told_as_the_card_says(weights):
     with (SLICE / "names.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    predictions = load(str(weights))([row["name"] for row in rows], top=1)
+    predictions = load(weights)([row["name"] for row in rows], top=1)
     right = sum(p.label == row["country"] for p, row in zip(predictions, rows, strict=True))
     low, high = wilson_interval(right, len(rows))
     assert low <= weights.metrics["num_right"] / weights.metrics["num_samples"] <= high
@@ -141,7 +141,7 @@ def test_the_embedded_names_are_told_as_the_card_says():
 def test_the_cards_figures_are_reproduced_on_the_real_files(weights, data_root):
     verdict = verify(weights, root=data_root)
     assert verdict.holds, verdict.text
-    recipe, predictor = get_recipe(weights.model), load(str(weights))
+    recipe, predictor = get_recipe(weights.model), load(weights)
     splits = read_splits(recipe, weights.data["name"], weights.data["seed"], data_root)
     logits, targets = logits_of(predictor, splits)
     if isinstance(predictor.preprocess, ImageInput):  # through the door that users come in by
@@ -156,7 +156,7 @@ def test_the_cards_figures_are_reproduced_on_the_real_files(weights, data_root):
 @pytest.mark.parametrize("weights", ALL, ids=str)
 def test_create_model_gives_the_loaded_network(weights):
     model = create_model(weights.model, weights=weights)
-    loaded = load(str(weights)).model.state_dict()
+    loaded = load(weights).model.state_dict()
     assert all(torch.equal(tensor, loaded[name]) for name, tensor in model.state_dict().items())
 
 

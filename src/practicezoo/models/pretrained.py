@@ -32,6 +32,8 @@ def load_weights(
         ValueError: if a tensor is missing, unknown or of another size.
     """
     own = model.state_dict()
+    if any(value.is_meta for value in own.values()):
+        raise ValueError(f"device must hold data for trained weights, got a network on meta for {name}")
     state = dict(state)
     _check_names(own.keys(), state.keys(), name)
     if fresh_head:

@@ -14,6 +14,7 @@ from practicezoo.predictors.predictor import Predictor
 from practicezoo.predictors.preprocessing import preprocessing_from
 from practicezoo.runtime.device import pick_device
 from practicezoo.runtime.files import is_locked
+from practicezoo.weights import Weights
 from practicezoo.weights.reading import CONFIG, FORMAT, read_config, read_state
 from practicezoo.weights.records import asset_folder, find_weights
 
@@ -25,7 +26,7 @@ FINISHED = "checkpoint.pt"  # of a run's folder
 
 
 def load(
-    source: str | Path, *, device: torch.device | str = "cpu", builder: Builder | None = None
+    source: str | Path | Weights, *, device: torch.device | str = "cpu", builder: Builder | None = None
 ) -> Predictor:
     """A trained network with its preprocessing and classes, ready to be asked. Nothing is downloaded.
 
@@ -34,8 +35,8 @@ def load(
 
     Args:
         source: the name of a model whose weights come with the library, or name and tag with a slash
-            between them (see :func:`~practicezoo.list_weights`); the path of a folder that :func:`save`
-            wrote; or that of a checkpoint of a recipe's run. A string is a path if it begins with ``./``,
+            between them, or a record of :func:`~practicezoo.list_weights`; the path of a folder that
+            :func:`save` wrote; or that of a checkpoint of a recipe's run. A string is a path if it begins with ``./``,
             ``../`` or ``/`` or ends in a file's suffix.
         device: where the network lives; see :func:`~practicezoo.pick_device`.
         builder: makes a network of your own from the keywords that were saved with it.
@@ -50,6 +51,8 @@ def load(
         Japanese
     """
     target = pick_device(str(device))
+    if isinstance(source, Weights):
+        source = str(source)
     path = as_path(source)
     if path is None:
         model, _, tag = str(source).partition("/")

@@ -37,6 +37,7 @@ class Predictor:
 
     Example:
         >>> from practicezoo.models import MLP
+        >>> from practicezoo.predictors import RowInput
         >>> predictor = Predictor(MLP([2, 3]), preprocess=RowInput(2), classes=["a", "b", "c"])
         >>> len(predictor([[0.5, 1.0], [2.0, 3.0]]))
         2

@@ -53,6 +53,7 @@ def save(
     Example:
         >>> import tempfile
         >>> from practicezoo import create_model, load
+        >>> from practicezoo.predictors import RowInput
         >>> folder = tempfile.mkdtemp()
         >>> save(create_model("diabetes_mlp"), folder, preprocess=RowInput(8), classes=["no", "yes"])
         >>> load(folder)([0.0] * 8).label in {"no", "yes"}
