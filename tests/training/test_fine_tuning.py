@@ -43,9 +43,17 @@ def test_every_parameter_is_in_one_group(name):
     assert rates[-1] == 0.1
 
 
-def test_a_norm_belongs_to_the_layer_before_it_and_an_own_parameter_to_the_first():
+def test_a_norm_belongs_to_the_layer_before_it_and_a_models_own_parameters_are_its_first_layer():
     groups = parameter_groups(Positions(), lr=1.0, layer_decay=0.1)
-    assert summary(groups) == [("body", 5, 0.1), ("head", 2, 1.0)]
+    assert summary(groups) == [("", 1, pytest.approx(0.01)), ("body", 4, 0.1), ("head", 2, 1.0)]
+
+
+def test_lists_and_sequences_of_modules_are_layers_one_by_one():
+    model = nn.Sequential(nn.ModuleList([nn.Linear(1, 1), nn.Sequential(nn.Linear(1, 1), nn.BatchNorm1d(1))]))
+    assert [(name, count) for name, count, _ in summary(parameter_groups(model, lr=1.0))] == [
+        ("0.0", 2),
+        ("0.1.0", 4),
+    ]
 
 
 def test_a_model_of_one_parameter_is_one_group():
@@ -74,7 +82,7 @@ def test_a_scheduler_scales_each_groups_own_rate():
     groups = parameter_groups(Positions(), lr=1.0, layer_decay=0.1)
     optimizer = SGD(groups)
     OneCycleLR(optimizer, [group["lr"] for group in groups], total_steps=10)
-    low, high = (group["lr"] for group in optimizer.param_groups)
+    _, low, high = (group["lr"] for group in optimizer.param_groups)
     assert low == pytest.approx(0.1 * high)
 
 

@@ -36,8 +36,8 @@ def load(
     Args:
         source: the name of a model whose weights come with the library, or name and tag with a slash
             between them, or a record of :func:`~practicezoo.list_weights`; the path of a folder that
-            :func:`save` wrote; or that of a checkpoint of a recipe's run. A string is a path if it begins with ``./``,
-            ``../`` or ``/`` or ends in a file's suffix.
+            :func:`save` wrote; or that of a checkpoint of a recipe's run. A string is a path if it begins
+            with ``./``, ``../`` or ``/`` or ends in a file's suffix.
         device: where the network lives; see :func:`~practicezoo.pick_device`.
         builder: makes a network of your own from the keywords that were saved with it.
 

@@ -24,7 +24,6 @@ from practicezoo.training.history import History
 from practicezoo.training.interruption import TrainingInterrupted
 from practicezoo.training.learning_rate import LearningRateCurve, find_learning_rate
 from practicezoo.training.loop import fit, train_epoch
-from practicezoo.training.parameter_groups import parameter_groups
 from practicezoo.training.prediction import predict
 from practicezoo.training.run import Run
 from practicezoo.training.step import StepResult, TrainStep

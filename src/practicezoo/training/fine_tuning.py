@@ -20,9 +20,9 @@ NORMS = (
 def parameter_groups(model: nn.Module, *, lr: float, layer_decay: float = 1.0) -> list[dict[str, Any]]:
     """Parameter groups for an optimizer, with a learning rate that decays from the last layer to the first.
 
-    A layer is a child of the model, or a child of one that is an ``nn.Sequential``, in the order in which
-    they were registered; a normalisation belongs to the layer before it, a parameter of the model's own to
-    the first. The last layer has the learning rate ``lr``, the one before it ``lr * layer_decay``, the next
+    A layer is a child of the model, where an ``nn.Sequential`` or ``nn.ModuleList`` stands for its own
+    children, in the order in which they were registered; a normalisation belongs to the layer before it. The
+    last layer has the learning rate ``lr``, the one before it ``lr * layer_decay``, the next
     ``lr * layer_decay**2``, and so on. What is frozen is left out.
 
     Args:
@@ -49,25 +49,17 @@ def parameter_groups(model: nn.Module, *, lr: float, layer_decay: float = 1.0) -
 
     Source: layer-wise learning rates after Howard and Ruder (arXiv:1801.06146).
     """
-    if not lr > 0:
+    if not 0 < lr < float("inf"):
         raise ValueError(f"lr must be positive, got {lr}")
     if not 0 < layer_decay <= 1:
         raise ValueError(f"layer_decay must lie in (0, 1], got {layer_decay}")
-    module = unwrap(check_model(model))
     layers: dict[str, list[nn.Parameter]] = {}
     seen: set[nn.Parameter] = set()
-    name = ""
-    for child_name, child in _layers(module):
-        if not layers or not isinstance(child, NORMS):
-            name = child_name
-        new = [each for each in child.parameters() if each.requires_grad and each not in seen]
+    for name, parameters in _layers(unwrap(check_model(model))):
+        new = [each for each in parameters if each.requires_grad and each not in seen]
         seen.update(new)
         if new:
             layers.setdefault(name, []).extend(new)
-    own = [each for each in module.parameters() if each.requires_grad and each not in seen]
-    if own:  # such as a learned embedding of positions
-        first = next(iter(layers), "")
-        layers[first] = own + layers.get(first, [])
     if not layers:
         raise ValueError("model must have parameters to train, got none: unfreeze(...) a part of it")
     depth = len(layers) - 1
@@ -77,10 +69,15 @@ def parameter_groups(model: nn.Module, *, lr: float, layer_decay: float = 1.0) -
     ]
 
 
-def _layers(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Children in order, those of an ``nn.Sequential`` one by one."""
-    for name, child in module.named_children():
-        if isinstance(child, nn.Sequential):
-            yield from ((f"{name}.{inner}", part) for inner, part in child.named_children())
-        else:
-            yield name, child
+def _layers(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, list[nn.Parameter]]]:
+    """Names and parameters in order; a module's own come before its children's, a norm's under their name."""
+    name = prefix.removesuffix(".")
+    if own := list(module.parameters(recurse=False)):
+        yield name, own
+    for child_name, child in module.named_children():
+        if isinstance(child, nn.Sequential | nn.ModuleList):
+            yield from _layers(child, f"{prefix}{child_name}.")
+            continue
+        if not isinstance(child, NORMS):
+            name = f"{prefix}{child_name}"
+        yield name, list(child.parameters())
