@@ -1,12 +1,19 @@
 """Files written whole or not at all."""
 
+import errno
+import importlib
 import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 __all__ = [
     "check_no_folder",
@@ -97,22 +104,36 @@ def lock_folder(folder: Path) -> Iterator[None]:
         NotADirectoryError: if it is a file.
     """
     make_folder(folder)
-    try:
-        import fcntl
-    except ImportError:  # Windows has no locks of folders
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
+    file = folder if fcntl else folder / ".lock"  # Windows locks files only
+    descriptor = os.open(file, os.O_RDONLY if fcntl else os.O_RDWR | os.O_CREAT)
     HELD.add(descriptor)
+    is_taken = False
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BlockingIOError(f"{folder} must be free, but another run trains into it") from None
+        is_taken = _take(descriptor)
+        if not is_taken:
+            raise BlockingIOError(f"{folder} must be free, but another run trains into it")
         yield
     finally:
         HELD.discard(descriptor)
         os.close(descriptor)
+        if is_taken and file is not folder:
+            with suppress(OSError):  # someone else has just opened it
+                file.unlink()
+
+
+def _take(descriptor: int) -> bool:
+    """Lock what is open, if nobody else has."""
+    try:
+        if fcntl:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        else:
+            msvcrt: Any = importlib.import_module("msvcrt")  # unknown to type checkers elsewhere
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+    except OSError as error:
+        if error.errno not in {errno.EAGAIN, errno.EACCES, errno.EDEADLK}:
+            raise
+        return False
+    return True
 
 
 def is_locked(folder: Path) -> bool:
