@@ -13,8 +13,8 @@ from torch.optim import SGD, Adam, AdamW
 
 from practicezoo.data import (
     NormalizeImages,
-    RandomAffine,
     RandomShift,
+    RandomWarp,
     TensorLoader,
     load_images,
     synthetic_digits,
@@ -38,8 +38,8 @@ __all__ = [
 SYNTHETIC = "synthetic"
 MAX_PIXELS = 2**26  # of a picture to predict
 NUM_SYNTHETIC = {"train": 12_000, "test": 2_000}
-SLIGHT = RandomAffine(degrees=5, shear=5, scale=0.05, max_pixels=1)
-STRONG = RandomAffine(degrees=10, shear=10, scale=0.1, max_pixels=2)
+AFFINE = RandomWarp(degrees=10, shear=10, scale=0.1, max_pixels=2)
+BENT = RandomWarp(degrees=10, shear=10, scale=0.1, max_pixels=2, bend=1)
 
 
 def adam(*, batch_size: int, epochs: int) -> Setting:
@@ -63,7 +63,7 @@ def tuned(*, max_lr: float, max_shift: int) -> Setting:
     )
 
 
-def best(*, epochs: int, max_lr: float, augment: RandomAffine) -> Setting:
+def best(*, epochs: int, max_lr: float, augment: RandomWarp) -> Setting:
     """Many epochs of AdamW in one cycle, each image moved by ``augment``; ends with averaged weights."""
     return Setting(
         epochs=epochs,
@@ -141,7 +141,7 @@ class MnistMLP(MnistRecipe):
         "course": adam(batch_size=64, epochs=10),
         "lecture": sgd(),
         "tuned": tuned(max_lr=4e-3, max_shift=2),
-        "best": best(epochs=60, max_lr=2e-3, augment=STRONG),
+        "best": best(epochs=60, max_lr=2e-3, augment=AFFINE),
     }
 
 
@@ -157,7 +157,7 @@ class MnistCNN(MnistRecipe):
         "course": adam(batch_size=128, epochs=5),
         "lecture": sgd(),
         "tuned": tuned(max_lr=1e-2, max_shift=1),
-        "best": best(epochs=60, max_lr=1e-2, augment=SLIGHT),
+        "best": best(epochs=60, max_lr=1e-2, augment=BENT),
     }
 
 
@@ -171,7 +171,7 @@ class MnistInception(MnistRecipe):
     settings: ClassVar[Mapping[str, Setting]] = {
         "course": sgd(),
         "tuned": tuned(max_lr=5e-3, max_shift=2),
-        "best": best(epochs=20, max_lr=5e-3, augment=STRONG),
+        "best": best(epochs=20, max_lr=5e-3, augment=BENT),
     }
 
 
@@ -185,7 +185,7 @@ class MnistResNet(MnistRecipe):
     settings: ClassVar[Mapping[str, Setting]] = {
         "course": sgd(),
         "tuned": tuned(max_lr=1e-2, max_shift=2),
-        "best": best(epochs=30, max_lr=1e-2, augment=STRONG),
+        "best": best(epochs=30, max_lr=1e-2, augment=BENT),
     }
 
 
@@ -200,7 +200,7 @@ class MnistResNetNotes(MnistRecipe):
     settings: ClassVar[Mapping[str, Setting]] = {
         "course": adam(batch_size=128, epochs=10),
         "tuned": tuned(max_lr=1e-2, max_shift=2),
-        "best": best(epochs=30, max_lr=1e-2, augment=STRONG),
+        "best": best(epochs=30, max_lr=1e-2, augment=BENT),
     }
 
 
@@ -219,7 +219,7 @@ class MnistFast(MnistRecipe):
             criterion=lambda: nn.CrossEntropyLoss(label_smoothing=0.1),
             precision="bf16",
         ),
-        "best": best(epochs=30, max_lr=1e-2, augment=SLIGHT),
+        "best": best(epochs=30, max_lr=1e-2, augment=BENT),
     }
 
 
@@ -231,7 +231,7 @@ class MnistTiny(MnistRecipe):
     reference = "not of the course"
     settings: ClassVar[Mapping[str, Setting]] = {
         "tuned": tuned(max_lr=2e-2, max_shift=1),
-        "best": best(epochs=60, max_lr=2e-2, augment=SLIGHT),
+        "best": best(epochs=60, max_lr=2e-2, augment=BENT),
     }
 
 
