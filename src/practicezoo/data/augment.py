@@ -9,22 +9,27 @@ from torch.nn import functional as F
 
 from practicezoo.arguments import check_choice, check_count, check_fraction
 
-__all__ = ["RandomAffine", "RandomShift"]
+__all__ = ["RandomShift", "RandomWarp"]
+
+POINTS = 6  # in a row of the net that bends an image: 5 pixels apart in one of 28
 
 PaddingMode: TypeAlias = Literal["constant", "edge"]
 
 
-class RandomAffine:
-    """Rotates, shears, scales and shifts each image of a batch, at random.
+class RandomWarp:
+    """Rotates, shears, scales, shifts and bends each image of a batch, at random.
 
     Every image has its own numbers, each sampled uniformly between minus and plus its bound by torch's global
-    generator of the images' device; pixels between pixels are interpolated.
+    generator of the images' device; pixels between pixels are interpolated. All of it is one map, so an image
+    is interpolated once.
 
     Args:
         degrees: the largest angle of the rotation about the image's centre.
         shear: the largest angle, in degrees, by which columns lean.
         scale: the largest change of width and of height, each sampled by itself, as a fraction of them.
         max_pixels: the largest shift in each direction; shifts need not be whole pixels.
+        bend: the standard deviation, in pixels, of the normal distribution that the displacements of a coarse
+            net of points are sampled from; the pixels between are moved with them.
         fill: the value that moves in at the border: 0 is black in uint8 images.
 
     Shape:
@@ -33,12 +38,12 @@ class RandomAffine:
 
     Raises:
         ValueError: if an angle is outside [0, 90), ``scale`` outside [0, 1), ``max_pixels`` negative, or a
-            batch has another shape.
+            batch has another shape; if ``bend`` is negative.
         TypeError: if a batch is no tensor.
 
     Example:
         >>> images = torch.ones(3, 1, 28, 28, dtype=torch.uint8)
-        >>> turned = RandomAffine(degrees=15, scale=0.1, max_pixels=2)(images)
+        >>> turned = RandomWarp(degrees=15, scale=0.1, max_pixels=2)(images)
         >>> turned.shape, turned.dtype
         (torch.Size([3, 1, 28, 28]), torch.uint8)
 
@@ -53,34 +58,39 @@ class RandomAffine:
         shear: float = 0.0,
         scale: float = 0.0,
         max_pixels: float = 0.0,
+        bend: float = 0.0,
         fill: float = 0.0,
     ) -> None:
         for name, angle in {"degrees": degrees, "shear": shear}.items():
             if not 0 <= angle < 90:
                 raise ValueError(f"{name} must be an angle in [0, 90), got {angle}")
         check_fraction(scale=scale)
-        if not 0 <= max_pixels < math.inf:
-            raise ValueError(f"max_pixels must be at least 0, got {max_pixels}")
+        for name, pixels in {"max_pixels": max_pixels, "bend": bend}.items():
+            if not 0 <= pixels < math.inf:
+                raise ValueError(f"{name} must be at least 0, got {pixels}")
         self.degrees = degrees
         self.shear = shear
         self.scale = scale
         self.max_pixels = max_pixels
+        self.bend = bend
         self.fill = fill
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Rotate, shear, scale and shift each image of a batch."""
+        """Rotate, shear, scale, shift and bend each image of a batch."""
         _check_batch(images)
         if images.numel() == 0:  # torch's own sampling refuses it
             return images.clone()
         pixels = images if images.dtype == torch.float64 else images.float()
         grid = F.affine_grid(self._maps(pixels), list(images.shape), align_corners=False)
+        if self.bend:
+            grid = grid + self._displacements(pixels)
         moved = F.grid_sample(pixels - self.fill, grid, align_corners=False) + self.fill
         return (moved if images.is_floating_point() else moved.round()).to(images.dtype)
 
     def __repr__(self) -> str:
         return (
             f"{type(self).__name__}(degrees={self.degrees}, shear={self.shear}, scale={self.scale}, "
-            f"max_pixels={self.max_pixels}, fill={self.fill})"
+            f"max_pixels={self.max_pixels}, bend={self.bend}, fill={self.fill})"
         )
 
     def _maps(self, pixels: Tensor) -> Tensor:
@@ -100,6 +110,13 @@ class RandomAffine:
         ]
         y_row = [y_factor * sin / aspect, y_factor * cos, down * self.max_pixels * 2 / height]
         return torch.stack([*x_row, *y_row], dim=1).view(num_images, 2, 3)
+
+    def _displacements(self, pixels: Tensor) -> Tensor:
+        """How far each place of the grid is moved by bending: (N, H, W, 2)."""
+        num_images, _, height, width = pixels.shape
+        net = torch.randn(num_images, 2, POINTS, POINTS, dtype=pixels.dtype, device=pixels.device) * self.bend
+        field = F.interpolate(net, (height, width), mode="bilinear", align_corners=True)
+        return field.permute(0, 2, 3, 1) * pixels.new_tensor([2 / width, 2 / height])
 
 
 class RandomShift:

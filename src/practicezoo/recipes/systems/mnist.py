@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW
 
-from practicezoo.data import RandomAffine, RandomShift, TensorLoader, load_images, synthetic_digits
+from practicezoo.data import RandomShift, RandomWarp, TensorLoader, load_images, synthetic_digits
 from practicezoo.data.images import ImageTensors
 from practicezoo.predictors import ImageInput
 from practicezoo.recipes.recipe import DataOptions, Recipe, Setting, Splits, one_cycle
@@ -29,8 +29,9 @@ __all__ = [
 
 SYNTHETIC = "synthetic"
 NUM_SYNTHETIC = {"train": 12_000, "test": 2_000}
-SLIGHT = RandomAffine(degrees=5, shear=5, scale=0.05, max_pixels=1)
-STRONG = RandomAffine(degrees=10, shear=10, scale=0.1, max_pixels=2)
+AFFINE = RandomWarp(degrees=10, shear=10, scale=0.1, max_pixels=2)
+MILD = RandomWarp(degrees=8, shear=8, scale=0.08, max_pixels=1, bend=0.7)
+BENT = RandomWarp(degrees=10, shear=10, scale=0.1, max_pixels=2, bend=1)
 
 
 def adam(*, batch_size: int, epochs: int) -> Setting:
@@ -54,7 +55,7 @@ def tuned(*, max_lr: float, max_shift: int) -> Setting:
     )
 
 
-def best(*, epochs: int, max_lr: float, augment: RandomAffine) -> Setting:
+def best(*, epochs: int, max_lr: float, augment: RandomWarp) -> Setting:
     """Many epochs of AdamW in one cycle, each image moved by ``augment``; ends with averaged weights."""
     return Setting(
         epochs=epochs,
@@ -137,7 +138,7 @@ class MnistMLP(MnistRecipe):
         "course": adam(batch_size=64, epochs=10),
         "lecture": sgd(),
         "tuned": tuned(max_lr=4e-3, max_shift=2),
-        "best": best(epochs=60, max_lr=2e-3, augment=STRONG),
+        "best": best(epochs=60, max_lr=2e-3, augment=AFFINE),
     }
 
 
@@ -153,7 +154,7 @@ class MnistCNN(MnistRecipe):
         "course": adam(batch_size=128, epochs=5),
         "lecture": sgd(),
         "tuned": tuned(max_lr=1e-2, max_shift=1),
-        "best": best(epochs=60, max_lr=1e-2, augment=SLIGHT),
+        "best": best(epochs=60, max_lr=1e-2, augment=MILD),
     }
 
 
@@ -167,7 +168,7 @@ class MnistInception(MnistRecipe):
     settings: ClassVar[Mapping[str, Setting]] = {
         "course": sgd(),
         "tuned": tuned(max_lr=5e-3, max_shift=2),
-        "best": best(epochs=20, max_lr=5e-3, augment=STRONG),
+        "best": best(epochs=20, max_lr=5e-3, augment=BENT),
     }
 
 
@@ -181,7 +182,7 @@ class MnistResNet(MnistRecipe):
     settings: ClassVar[Mapping[str, Setting]] = {
         "course": sgd(),
         "tuned": tuned(max_lr=1e-2, max_shift=2),
-        "best": best(epochs=30, max_lr=1e-2, augment=STRONG),
+        "best": best(epochs=25, max_lr=5e-3, augment=BENT),
     }
 
 
@@ -196,7 +197,7 @@ class MnistResNetNotes(MnistRecipe):
     settings: ClassVar[Mapping[str, Setting]] = {
         "course": adam(batch_size=128, epochs=10),
         "tuned": tuned(max_lr=1e-2, max_shift=2),
-        "best": best(epochs=30, max_lr=1e-2, augment=STRONG),
+        "best": best(epochs=25, max_lr=1e-2, augment=BENT),
     }
 
 
@@ -215,7 +216,7 @@ class MnistFast(MnistRecipe):
             criterion=lambda: nn.CrossEntropyLoss(label_smoothing=0.1),
             precision="bf16",
         ),
-        "best": best(epochs=30, max_lr=1e-2, augment=SLIGHT),
+        "best": best(epochs=15, max_lr=1e-2, augment=BENT),
     }
 
 
@@ -227,7 +228,7 @@ class MnistTiny(MnistRecipe):
     reference = "not of the course"
     settings: ClassVar[Mapping[str, Setting]] = {
         "tuned": tuned(max_lr=2e-2, max_shift=1),
-        "best": best(epochs=60, max_lr=2e-2, augment=SLIGHT),
+        "best": best(epochs=30, max_lr=2e-2, augment=MILD),
     }
 
 
