@@ -2,7 +2,7 @@
 
 Each arm trains the same network on the same few images with as many updates, at its own best learning rate;
 one starts at random, the other from the weights that come with the library. Three tasks: scanned digits of
-8x8 pixels, of other writers (scikit-learn's), and printed letters that are turned, sheared and scaled at random:
+8x8 pixels, of other writers (scikit-learn's), and printed letters, turned, sheared and scaled at random:
 filled capitals, and outlines of small ones.
 """
 

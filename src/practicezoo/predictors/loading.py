@@ -36,8 +36,8 @@ def load(
     Args:
         source: the name of a model whose weights come with the library, or name and tag with a slash
             between them, or a record of :func:`~practicezoo.list_weights`; the path of a folder that
-            :func:`save` wrote; or that of a checkpoint of a recipe's run. A string is a path if it begins with ``./``,
-            ``../`` or ``/`` or ends in a file's suffix.
+            :func:`save` wrote; or that of a checkpoint of a recipe's run. A string is a path if it begins
+            with ``./``, ``../`` or ``/`` or ends in a file's suffix.
         device: where the network lives; see :func:`~practicezoo.pick_device`.
         builder: makes a network of your own from the keywords that were saved with it.
 
@@ -56,12 +56,7 @@ def load(
     path = as_path(source)
     if path is None:
         model, _, tag = str(source).partition("/")
-        try:
-            folder: Any = asset_folder(find_weights(model, tag or "default"))
-        except ValueError as error:
-            if Path(source).exists():
-                raise ValueError(f"{error}. To load what lies at {source}, give './{source}'") from None
-            raise
+        folder: Any = asset_folder(find_weights(model, tag or "default", given=str(source)))
     elif path.is_dir():
         folder = path
         _check_folder(path)

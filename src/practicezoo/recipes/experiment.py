@@ -23,6 +23,7 @@ from practicezoo.runtime.processes import rank, world_size
 from practicezoo.sequences import PaddedSequence
 from practicezoo.training import Accuracy, Callback, Checkpointer, History, fit, seed_everything
 from practicezoo.training.checkpoints.folder import CheckpointFolder
+from practicezoo.weights.records import find_weights
 
 __all__ = ["CHOSEN_BY", "Experiment", "prepare"]
 
@@ -227,7 +228,8 @@ def _trained(recipe: Recipe, init: str | Path) -> Predictor:
     """The predictor whose weights a run starts from."""
     if as_path(init) is not None:
         return load(init)
-    return load(recipe.name if init == "weights" else f"{recipe.name}/{init}")
+    tag = "default" if init == "weights" else str(init)
+    return load(find_weights(recipe.name, tag, given=str(init)))
 
 
 def _fingerprint(start: Predictor) -> str:
