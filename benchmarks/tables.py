@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from statistics import mean, stdev
+
+import numpy as np
 
 __all__ = [
-    "QUICK",
     "accuracies_table",
     "aligned",
     "cells_table",
@@ -26,28 +26,14 @@ QUICK = "quick run: a check that everything works; the numbers mean little"
 def payload_text(payload: Mapping) -> str:
     """Render everything that a script has measured."""
     parts = [f"{title}\n{comparison_table(found)}" for title, found in payload["comparisons"].items()]
+    parts += [
+        accuracies_table(title, found, quick=payload["quick"])
+        for title, found in payload.get("accuracies", {}).items()
+    ]
     if "grid" in payload:
         cells = groupby(payload["grid"]["cells"], key=lambda cell: cell["model"])
         parts += [grid_heading(payload["grid"]), *(cells_table(list(of_model)) for _, of_model in cells)]
-    parts += [accuracies_table(found) for found in payload.get("accuracies", [])]
     return "\n".join(parts)
-
-
-def accuracies_table(found: Mapping) -> str:
-    """Render the accuracies of several ways to train, seed by seed beside a reference.
-
-    Args:
-        found: The target, the model, the reference's name, and for each way one accuracy a seed.
-    """
-    reference = found["arms"][found["reference"]]
-    rows = [("", "mean", "sd", "worst", f"above {found['reference']!r}", "sd")]
-    for name, values in found["arms"].items():
-        gains = [100 * (own - other) for own, other in zip(values, reference, strict=True)]
-        gain = ("", "") if values is reference else (f"{mean(gains):+.1f}", f"{stdev(gains):.1f}")
-        accuracy = (100 * mean(values), 100 * stdev(values), 100 * min(values))
-        rows.append((name, *(f"{each:.1f}" for each in accuracy), *gain))
-    heading = f"{found['model']}, {found['target']}: per cent right, {len(reference)} seeds"
-    return f"{heading}\n{aligned(rows)}"
 
 
 def comparison_table(comparison: Mapping) -> str:
@@ -68,6 +54,18 @@ def comparison_table(comparison: Mapping) -> str:
             "run again on a quieter machine"
         )
     return "\n".join(lines)
+
+
+def accuracies_table(title: str, found: Mapping[str, Sequence[float]], *, quick: bool) -> str:
+    """Render each arm's accuracies over seeds, and how much better the last arm is than the first."""
+    lines = [title]
+    lines += [
+        f"  {arm}: {np.mean(values):.1%} (standard deviation {np.std(values):.1%}, {len(values)} seeds)"
+        for arm, values in found.items()
+    ]
+    first, *_, last = found.values()
+    lines.append(f"  {100 * np.subtract(last, first).mean():+.1f} points")
+    return "\n".join([*lines, *([QUICK] if quick else [])])
 
 
 def grid_heading(grid: Mapping) -> str:

@@ -58,10 +58,7 @@ def test_a_script_runs_and_its_payload_is_json(name, capsys):
     assert payload["environment"]["seeds"]
     assert payload["environment"]["versions"]["torch"] == torch.__version__
     measured = [*payload["comparisons"].values(), *payload.get("grid", {"cells": []})["cells"]]
-    accuracies = payload.get("accuracies", [])
-    assert measured or accuracies
-    for found in accuracies:
-        assert all(0 <= value <= 1 for values in found["arms"].values() for value in values)
+    assert measured or payload["accuracies"]
     for comparison in measured:
         assert comparison["quick"]
         assert all(arm["median"] > 0 for arm in comparison["measurements"])

@@ -107,6 +107,14 @@ def test_what_does_not_fit_is_named(name, arguments, message):
         create_model(name, **arguments)
 
 
+def test_a_folder_named_like_a_tag_says_how_to_spell_its_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save(load("mnist_cnn"), tmp_path / "mine")
+    with pytest.raises(ValueError, match=r"got 'mine'; near: .*To load what lies at mine, give './mine'"):
+        create_model("mnist_cnn", weights="mine")
+    create_model("mnist_cnn", weights="./mine")
+
+
 def test_a_network_without_data_takes_no_weights():
     with pytest.raises(ValueError, match="device must hold data for trained weights, got a network on meta"):
         create_model("mnist_cnn", weights="default", device="meta")

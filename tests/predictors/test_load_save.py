@@ -150,9 +150,7 @@ def test_names_that_are_not_there(source, message):
 
 @pytest.mark.parametrize("source", ["./absent", "absent.pt", "../absent", "/absent"])
 def test_paths_that_are_not_there(source):
-    with pytest.raises(
-        FileNotFoundError, match=r"source must be a folder that save wrote or a run's checkpoin"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"source must be a folder that save wrote or a run's check"):
         load(source)
 
 

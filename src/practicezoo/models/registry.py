@@ -117,7 +117,7 @@ def _find(name: str, weights: str | Path | Weights) -> tuple[Folder, dict[str, A
     if isinstance(weights, Weights):
         folder = asset_folder(weights)
     elif (path := as_path(weights)) is None:
-        folder = asset_folder(find_weights(name, str(weights)))
+        folder = asset_folder(find_weights(name, str(weights), given=str(weights)))
     elif not path.is_dir():
         raise ValueError(
             f"weights must be a folder that practicezoo.save wrote, got {path}: practicezoo.load reads a "

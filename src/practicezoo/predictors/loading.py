@@ -56,12 +56,7 @@ def load(
     path = as_path(source)
     if path is None:
         model, _, tag = str(source).partition("/")
-        try:
-            folder: Any = asset_folder(find_weights(model, tag or "default"))
-        except ValueError as error:
-            if Path(source).exists():
-                raise ValueError(f"{error}. To load what lies at {source}, give './{source}'") from None
-            raise
+        folder: Any = asset_folder(find_weights(model, tag or "default", given=str(source)))
     elif path.is_dir():
         folder = path
         _check_folder(path)

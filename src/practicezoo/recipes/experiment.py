@@ -31,6 +31,7 @@ from practicezoo.training import (
     seed_everything,
 )
 from practicezoo.training.checkpoints.folder import CheckpointFolder
+from practicezoo.weights.records import find_weights
 
 __all__ = ["CHOSEN_BY", "Experiment", "prepare"]
 
@@ -242,7 +243,8 @@ def _trained(recipe: Recipe, init: str | Path) -> Predictor:
     """The predictor whose weights a run starts from."""
     if as_path(init) is not None:
         return load(init)
-    return load(recipe.name if init == "weights" else f"{recipe.name}/{init}")
+    tag = "default" if init == "weights" else str(init)
+    return load(find_weights(recipe.name, tag, given=str(init)))
 
 
 def _fingerprint(start: Predictor) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from importlib.abc import Traversable
 from importlib.resources import files
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -89,30 +90,36 @@ def list_weights(pattern: str = "*") -> list[Weights]:
     ]
 
 
-def find_weights(model: str, tag: str = "default") -> Weights:
+def find_weights(model: str, tag: str = "default", *, given: str = "") -> Weights:
     """The record of a model's weights.
 
     Args:
         model: a registered name.
         tag: one of its tags, or "default".
+        given: what the user gave for a name; if a file or folder of this name lies here, an error says how
+            to spell its path.
 
     Raises:
         ValueError: if there are none; the message lists near matches, or says why there are none.
     """
     tags = {weights.tag: weights for weights in _records() if weights.model == model}
-    if not tags:
-        if model in WITHOUT:
-            raise ValueError(f"{model} has no trained weights: {WITHOUT[model]}")
+    if tags and tag == "default":
+        return next(weights for weights in tags.values() if weights.default)
+    if tag in tags:
+        return tags[tag]
+    if tags:
+        near = difflib.get_close_matches(tag, tags, n=3, cutoff=0.5) or list(tags)
+        message = f"weights of {model} must be 'default' or a tag, got {tag!r}; near: {listed(near)}"
+    elif model in WITHOUT:
+        message = f"{model} has no trained weights: {WITHOUT[model]}"
+    else:
         known = sorted({weights.model for weights in _records()})
         near = difflib.get_close_matches(model, known, n=3, cutoff=0.5)
         hint = f"near: {', '.join(near)}" if near else f"there are: {', '.join(known)}"
-        raise ValueError(f"model must be one with trained weights, got {model!r}; {hint}")
-    if tag == "default":
-        return next(weights for weights in tags.values() if weights.default)
-    if tag not in tags:
-        near = difflib.get_close_matches(tag, tags, n=3, cutoff=0.5) or list(tags)
-        raise ValueError(f"weights of {model} must be 'default' or a tag, got {tag!r}; near: {listed(near)}")
-    return tags[tag]
+        message = f"model must be one with trained weights, got {model!r}; {hint}"
+    if given and Path(given).exists():
+        message = f"{message}. To load what lies at {given}, give './{given}'"
+    raise ValueError(message)
 
 
 def asset_folder(weights: Weights) -> Traversable:
