@@ -252,8 +252,9 @@ def test_one_epoch_on_real_digits_learns(tmp_path, data_root):
     assert result.figures["test_accuracy"] > 0.965  # a plain loop has 97.8 % after one epoch
 
 
+@pytest.mark.parametrize(("name", "setting"), [("mnist_fast", "tuned"), ("mnist_cnn", "best")])
 @pytest.mark.parametrize(("fast", "precision"), [(True, "bf16"), (False, "fp32")])
-def test_the_fast_recipe_leaves_bfloat16_where_it_is_emulated(fast, precision, monkeypatch):
+def test_bfloat16_is_left_where_it_is_emulated(name, setting, fast, precision, monkeypatch):
     monkeypatch.setattr("practicezoo.recipes.systems.mnist.bf16_is_fast", lambda: fast)
-    recipe = get_recipe("mnist_fast")
-    assert recipe.setting_for(recipe.load(SYNTHETIC, seed=0), "tuned").precision == precision
+    recipe = get_recipe(name)
+    assert recipe.setting_for(recipe.load(SYNTHETIC, seed=0), setting).precision == precision
