@@ -153,8 +153,8 @@ def test_absent_data_says_what_to_put_where_and_mentions_synthetic(tmp_path, cap
         (["names_gru", "--dataset", "mnist"], "dataset must be left out for names_gru, got 'mnist'"),
         (["mnist_mlp", "--train-csv", "a.csv"], "train_csv and test_csv must be left out for mnist_mlp"),
         (
-            ["mnist_mlp", "--setting", "best"],
-            "setting must be one of course, lecture, tuned for mnist_mlp, got 'best'",
+            ["mnist_mlp", "--setting", "finest"],
+            "setting must be one of course, lecture, tuned, best for mnist_mlp, got 'finest'",
         ),
     ],
 )
