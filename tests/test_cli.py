@@ -66,8 +66,8 @@ def test_check_prints_a_line_for_each_finding_and_exits_with_1(capsys, monkeypat
     [
         (["names_gur"], "got 'names_gur'; near: names_gru"),
         (
-            ["names_gru", "--setting", "best"],
-            "setting must be one of course, tuned for names_gru, got 'best'",
+            ["names_gru", "--setting", "finest"],
+            "setting must be one of course, tuned, best for names_gru, got 'finest'",
         ),
         (
             ["names_gru", "--dataset", "mnist"],

@@ -236,6 +236,23 @@ def test_bending_moves_neighbours_almost_alike():
     assert moved.std(dim=0).min() > 0.2  # each image has its own net
 
 
+def test_some_images_stay_as_they_are():
+    images = torch.randint(256, (2000, 1, 9, 9), dtype=torch.uint8)
+    moved = RandomWarp(**STRONG, probability=0.75)(images)
+    stayed = (moved == images).flatten(1).all(dim=1).double().mean()
+    assert 0.2 < stayed < 0.3
+
+
+def test_a_probability_of_one_draws_no_further_numbers():
+    images = torch.rand(5, 1, 8, 8)
+    torch.manual_seed(0)
+    RandomWarp(degrees=5, probability=1)(images)
+    after = torch.rand(1)
+    torch.manual_seed(0)
+    torch.rand(6, 5)
+    assert torch.equal(torch.rand(1), after)
+
+
 def test_what_moves_in_at_the_border_is_the_fill():
     images = torch.full((50, 1, 6, 6), 7, dtype=torch.uint8)
     assert RandomWarp(max_pixels=3, fill=7)(images).eq(7).all()
@@ -262,7 +279,8 @@ def test_an_empty_batch_of_affine_maps():
 def test_an_affine_map_lets_gradients_pass_and_can_be_sent_to_a_worker():
     affine = pickle.loads(pickle.dumps(RandomWarp(**STRONG)))  # noqa: S301
     assert (
-        repr(affine) == "RandomWarp(degrees=20.0, shear=15.0, scale=0.2, max_pixels=2.0, bend=1.0, fill=0.0)"
+        repr(affine) == "RandomWarp(degrees=20.0, shear=15.0, scale=0.2, max_pixels=2.0, bend=1.0, fill=0.0, "
+        "probability=1.0)"
     )
     images = torch.rand(3, 1, 9, 9, requires_grad=True)
     affine(images).sum().backward()
@@ -284,6 +302,8 @@ def test_affine_maps_work_on_the_images_device(cuda):
         ({"shear": 90}, r"shear must be an angle in \[0, 90\), got 90"),
         ({"scale": 1.0}, r"scale must lie in \[0, 1\), got 1\.0"),
         ({"max_pixels": -0.5}, r"max_pixels must be at least 0, got -0\.5"),
+        ({"probability": 0}, r"probability must lie in \(0, 1\], got 0"),
+        ({"probability": 1.5}, r"probability must lie in \(0, 1\], got 1\.5"),
         ({"bend": -1}, "bend must be at least 0, got -1"),
         ({"max_pixels": math.nan}, "max_pixels must be at least 0, got nan"),
     ],

@@ -31,6 +31,8 @@ class RandomWarp:
         bend: the standard deviation, in pixels, of the normal distribution that the displacements of a coarse
             net of points are sampled from; the pixels between are moved with them.
         fill: the value that moves in at the border: 0 is black in uint8 images.
+        probability: how likely an image is moved at all. The others stay as they are, as sharp as those that
+            the network will see; what is interpolated is a little blurred.
 
     Shape:
         - images: ``(N, C, H, W)``, any dtype; integers are rounded
@@ -38,7 +40,7 @@ class RandomWarp:
 
     Raises:
         ValueError: if an angle is outside [0, 90), ``scale`` outside [0, 1), ``max_pixels`` negative, or a
-            batch has another shape; if ``bend`` is negative.
+            batch has another shape; if ``bend`` is negative or ``probability`` outside (0, 1].
         TypeError: if a batch is no tensor.
 
     Example:
@@ -60,6 +62,7 @@ class RandomWarp:
         max_pixels: float = 0.0,
         bend: float = 0.0,
         fill: float = 0.0,
+        probability: float = 1.0,
     ) -> None:
         for name, angle in {"degrees": degrees, "shear": shear}.items():
             if not 0 <= angle < 90:
@@ -68,12 +71,15 @@ class RandomWarp:
         for name, pixels in {"max_pixels": max_pixels, "bend": bend}.items():
             if not 0 <= pixels < math.inf:
                 raise ValueError(f"{name} must be at least 0, got {pixels}")
+        if not 0 < probability <= 1:
+            raise ValueError(f"probability must lie in (0, 1], got {probability}")
         self.degrees = degrees
         self.shear = shear
         self.scale = scale
         self.max_pixels = max_pixels
         self.bend = bend
         self.fill = fill
+        self.probability = probability
 
     def __call__(self, images: Tensor) -> Tensor:
         """Rotate, shear, scale, shift and bend each image of a batch."""
@@ -85,12 +91,17 @@ class RandomWarp:
         if self.bend:
             grid = grid + self._displacements(pixels)
         moved = F.grid_sample(pixels - self.fill, grid, align_corners=False) + self.fill
-        return (moved if images.is_floating_point() else moved.round()).to(images.dtype)
+        moved = (moved if images.is_floating_point() else moved.round()).to(images.dtype)
+        if self.probability < 1:
+            stays = torch.rand(len(images), 1, 1, 1, device=images.device) >= self.probability
+            moved = torch.where(stays, images, moved)
+        return moved
 
     def __repr__(self) -> str:
         return (
             f"{type(self).__name__}(degrees={self.degrees}, shear={self.shear}, scale={self.scale}, "
-            f"max_pixels={self.max_pixels}, bend={self.bend}, fill={self.fill})"
+            f"max_pixels={self.max_pixels}, bend={self.bend}, fill={self.fill}, "
+            f"probability={self.probability})"
         )
 
     def _maps(self, pixels: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ SYNTHETIC = "synthetic"
 NUM_SYNTHETIC = {"train": 12_000, "test": 2_000}
 AFFINE = RandomWarp(degrees=10, shear=10, scale=0.1, max_pixels=2)
 MILD = RandomWarp(degrees=8, shear=8, scale=0.08, max_pixels=1, bend=0.7)
-BENT = RandomWarp(degrees=10, shear=10, scale=0.1, max_pixels=2, bend=1)
+BENT = RandomWarp(degrees=10, shear=10, scale=0.1, max_pixels=2, bend=1, probability=0.75)
 
 
 def adam(*, batch_size: int, epochs: int) -> Setting:
@@ -168,7 +168,7 @@ class MnistInception(MnistRecipe):
     settings: ClassVar[Mapping[str, Setting]] = {
         "course": sgd(),
         "tuned": tuned(max_lr=5e-3, max_shift=2),
-        "best": best(epochs=20, max_lr=5e-3, augment=BENT),
+        "best": best(epochs=18, max_lr=5e-3, augment=BENT),
     }
 
 
@@ -182,7 +182,7 @@ class MnistResNet(MnistRecipe):
     settings: ClassVar[Mapping[str, Setting]] = {
         "course": sgd(),
         "tuned": tuned(max_lr=1e-2, max_shift=2),
-        "best": best(epochs=25, max_lr=5e-3, augment=BENT),
+        "best": best(epochs=20, max_lr=5e-3, augment=BENT),
     }
 
 
@@ -197,7 +197,7 @@ class MnistResNetNotes(MnistRecipe):
     settings: ClassVar[Mapping[str, Setting]] = {
         "course": adam(batch_size=128, epochs=10),
         "tuned": tuned(max_lr=1e-2, max_shift=2),
-        "best": best(epochs=25, max_lr=1e-2, augment=BENT),
+        "best": best(epochs=20, max_lr=1e-2, augment=BENT),
     }
 
 
@@ -216,7 +216,7 @@ class MnistFast(MnistRecipe):
             criterion=lambda: nn.CrossEntropyLoss(label_smoothing=0.1),
             precision="bf16",
         ),
-        "best": best(epochs=15, max_lr=1e-2, augment=BENT),
+        "best": best(epochs=10, max_lr=1e-2, augment=BENT),
     }
 
 
