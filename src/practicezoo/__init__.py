@@ -23,6 +23,7 @@ _HOMES = {
     "LogisticRegression": "models",
     "ResidualNet": "models",
     "create_model": "models",
+    "feature_maps": "models",
     "list_models": "models",
     "model_summary": "models",
     "CharVocab": "data",
@@ -90,6 +91,7 @@ if TYPE_CHECKING:
         LogisticRegression,
         ResidualNet,
         create_model,
+        feature_maps,
         list_models,
         model_summary,
     )
@@ -144,6 +146,7 @@ __all__ = [
     "check",
     "create_model",
     "evaluate",
+    "feature_maps",
     "find_learning_rate",
     "fit",
     "freeze",
