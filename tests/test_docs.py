@@ -17,6 +17,7 @@ PACKAGES = (
     "data",
     "metrics",
     "training",
+    "export",
     "diagnostics",
     "graph",
     "recipes",

@@ -54,6 +54,8 @@ _HOMES = {
     "seed_everything": "training",
     "train_epoch": "training",
     "check": "diagnostics",
+    "export_onnx": "export",
+    "export_program": "export",
 }
 
 _PARTS = {*_HOMES.values(), "graph", "metrics", "plotting", "recipes", "runtime"}
@@ -79,6 +81,7 @@ if TYPE_CHECKING:
         synthetic_digits,
     )
     from practicezoo.diagnostics import check
+    from practicezoo.export import export_onnx, export_program
     from practicezoo.metrics import Accuracy
     from practicezoo.models import (
         CNN,
@@ -146,6 +149,8 @@ __all__ = [
     "check",
     "create_model",
     "evaluate",
+    "export_onnx",
+    "export_program",
     "feature_maps",
     "find_learning_rate",
     "fit",
