@@ -4,6 +4,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from practicezoo import (
     CNN,
     CharGRUClassifier,
     CharTagger,
+    CharVocab,
     PaddedSequence,
     SequenceEncoder,
     create_model,
@@ -419,3 +421,49 @@ def test_a_missing_extra_is_named(tmp_path, monkeypatch, missing):
         ModuleNotFoundError, match=r'export_onnx needs onnx: pip install "practicezoo\[onnx\]"'
     ):
         export_onnx(CNN(), tmp_path / "model.onnx")
+
+
+SCRIPT = Path(__file__).parents[1] / "docs" / "examples" / "export" / "name_country.py"
+
+
+@needs_onnx
+def test_the_example_names_countries_with_onnxruntime_and_numpy_alone(tmp_path):
+    vocab, classes = CharVocab(), [f"country {place}" for place in range(5)]
+    model = CharGRUClassifier(len(vocab), 5, hidden_size=8).eval()
+    path = tmp_path / "names.onnx"
+    preprocessing = {"kind": "text", "characters": vocab.characters}
+    metadata = {"classes": json.dumps(classes), "preprocessing": json.dumps(preprocessing)}
+    export_onnx(model, path, metadata=metadata)
+    names = ["Yamamoto", " Ng", "Álvarez"]
+    program = f"""
+import runpy, sys
+sys.argv = {["name_country.py", str(path), *names]!r}
+runpy.run_path({str(SCRIPT)!r}, run_name="__main__")
+assert not {{"torch", "practicezoo"}} & sys.modules.keys()
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    batch, _ = practicezoo.pad_collate([(vocab.encode(name.strip()), 0) for name in names])
+    best = model(batch).softmax(dim=1).topk(3)
+    expected = [
+        f"{name}: " + ", ".join(f"{classes[place]} {value:.1%}" for value, place in zip(*row, strict=True))
+        for name, *row in zip(names, best.values.tolist(), best.indices.tolist(), strict=True)
+    ]
+    assert ran.stdout.splitlines() == expected
+
+
+@needs_onnx
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ([], "onnxruntime and NumPy alone"),
+        ([" "], "must not be empty"),
+        (["Ng", "李"], "'李' has '李', which"),
+    ],
+)
+def test_the_example_refuses_names_that_it_cannot_read(tmp_path, names, message):
+    path = tmp_path / "names.onnx"
+    preprocessing = json.dumps({"characters": "Ng"})
+    export_onnx(CharGRUClassifier(3, 5), path, metadata={"classes": "[]", "preprocessing": preprocessing})
+    ran = subprocess.run([sys.executable, SCRIPT, path, *names], capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert message in ran.stderr
