@@ -5,6 +5,7 @@ import inspect
 import io
 import pickle
 import re
+from collections import Counter
 
 import pytest
 import torch
@@ -425,6 +426,28 @@ def test_torchvision_extracts_an_image_classifiers_feature_map(entry):
     outputs = extractor(images)
     assert_close(outputs["map"], model.forward_features(images), rtol=0, atol=0)
     assert_close(outputs["logits"], model(images), rtol=0, atol=0)
+
+
+@over([entry for entry in VISION_MODELS if issubclass(entry.module, practicezoo.ImageClassifier)])
+def test_an_image_classifiers_stages_are_those_that_torchvision_extracts(entry):
+    model = ready(entry)
+    (images,) = entry.example(3, torch.float32)
+    names = [stage.name for stage in model.feature_info]
+    maps = practicezoo.feature_maps(model, images, names)
+    assert_close(maps, create_feature_extractor(model, names)(images), rtol=0, atol=0)
+    assert [features.shape[1] for features in maps.values()] == [each.channels for each in model.feature_info]
+
+
+@over(ENTRIES)
+def test_feature_maps_of_every_part_that_runs_once(entry):
+    module = ready(entry)
+    inputs = entry.example(3, torch.float32)
+    calls = Counter()
+    for name, part in module.named_modules():
+        part.register_forward_hook(lambda *_, name=name: calls.update([name]))
+    module(*inputs)
+    maps = practicezoo.feature_maps(module, inputs, [name for name, times in calls.items() if times == 1])
+    assert_close(results(maps[""]), results(module(*inputs)), rtol=0, atol=0)
 
 
 @over(BLOCKS)

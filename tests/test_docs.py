@@ -19,6 +19,7 @@ PACKAGES = (
     "data",
     "metrics",
     "training",
+    "export",
     "diagnostics",
     "graph",
     "recipes",

@@ -23,6 +23,7 @@ _HOMES = {
     "LogisticRegression": "models",
     "ResidualNet": "models",
     "create_model": "models",
+    "feature_maps": "models",
     "list_models": "models",
     "model_summary": "models",
     "CharVocab": "data",
@@ -58,6 +59,8 @@ _HOMES = {
     "seed_everything": "training",
     "train_epoch": "training",
     "check": "diagnostics",
+    "export_onnx": "export",
+    "export_program": "export",
 }
 
 _PARTS = {*_HOMES.values(), "graph", "metrics", "plotting", "recipes", "runtime"}
@@ -83,6 +86,7 @@ if TYPE_CHECKING:
         synthetic_digits,
     )
     from practicezoo.diagnostics import check
+    from practicezoo.export import export_onnx, export_program
     from practicezoo.metrics import Accuracy
     from practicezoo.models import (
         CNN,
@@ -95,6 +99,7 @@ if TYPE_CHECKING:
         LogisticRegression,
         ResidualNet,
         create_model,
+        feature_maps,
         list_models,
         model_summary,
     )
@@ -153,6 +158,9 @@ __all__ = [
     "check",
     "create_model",
     "evaluate",
+    "export_onnx",
+    "export_program",
+    "feature_maps",
     "find_learning_rate",
     "fit",
     "freeze",

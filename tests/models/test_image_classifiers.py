@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
+from practicezoo import feature_maps
 from practicezoo.blocks import ConvNormAct, InceptionA, ResidualBlock
 from practicezoo.models import (
     CNN,
@@ -190,3 +191,40 @@ def test_the_tiny_networks_features_are_a_mean_over_pixels():
 def test_the_tiny_network_has_three_widths():
     with pytest.raises(ValueError, match=r"channels must be 3 integers of at least 1, got \(8, 16\)"):
         create_model("mnist_tiny", channels=(8, 16))
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        (CNN(), [("features.0", 10, 2), ("features.1", 20, 4)]),
+        (CNN(channels=(3, 4, 5), image_size=64), [(f"features.{i}", 3 + i, 2 << i) for i in range(3)]),
+        (InceptionNet(), [("features.0", 88, 2), ("features.1", 88, 4)]),
+        (ResidualNet(), [("features.0", 16, 2), ("features.1", 32, 4)]),
+    ],
+    ids=["cnn", "deep", "inception", "residual"],
+)
+def test_feature_info_gives_channels_and_reduction_of_each_stage(model, expected):
+    assert model.feature_info == expected
+
+
+def test_feature_info_names_what_runs_and_has_that_shape():
+    model = ImageClassifier(
+        nn.Sequential(nn.Conv2d(1, 3, 3, stride=3), nn.AdaptiveAvgPool2d(1), nn.Flatten()), image_size=24
+    )
+    info = model.feature_info
+    assert info == [("features.0", 3, 3), ("features.1", 3, 24)]  # a vector is no map
+    maps = feature_maps(model, torch.randn(2, 1, 24, 24), [stage.name for stage in info])
+    assert [maps[stage.name].shape[1] for stage in info] == [stage.channels for stage in info]
+
+
+def test_feature_info_of_features_that_are_one_module_or_take_one_size():
+    class Own(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(1, 4, 3, stride=2, padding=1)
+            self.norm = nn.LayerNorm([4, 8, 8])
+
+        def forward(self, images):
+            return self.norm(self.conv(images))
+
+    assert ImageClassifier(Own(), image_size=16).feature_info == [("features", 4, 2)]

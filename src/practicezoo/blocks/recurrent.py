@@ -9,6 +9,7 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from practicezoo.arguments import check_choice, check_count, check_fraction
 from practicezoo.blocks.checks import check_shape
+from practicezoo.blocks.padded import is_exporting, run_padded
 from practicezoo.sequences import PaddedSequence
 
 __all__ = ["Cell", "Encoded", "SequenceEncoder", "Sequences", "map_steps"]
@@ -124,11 +125,27 @@ class SequenceEncoder(nn.Module):
         self.rnn.reset_parameters()
 
     def _encode_padded(self, inputs: PaddedSequence) -> Encoded:
+        if is_exporting():
+            return self._encode_in_graph(inputs)
         if len(inputs) == 0:  # nothing to pack
             outputs, final_state = self(inputs.data)
             return Encoded(PaddedSequence(outputs, inputs.lengths), final_state)
         packed, final_state = self(inputs.pack())
         outputs, _ = pad_packed_sequence(packed, batch_first=True, total_length=inputs.data.shape[1])
+        return Encoded(PaddedSequence(outputs, inputs.lengths), final_state)
+
+    def _encode_in_graph(self, inputs: PaddedSequence) -> Encoded:
+        if self.training and self.dropout:
+            raise ValueError(f"dropout must be 0 to export in training mode, got {self.dropout}: call eval()")
+        check_shape(self, inputs.data, ("N", "T", self.input_size))
+        weights = [weight for layer in self.rnn.all_weights for weight in layer]
+        outputs, final_state = run_padded(
+            inputs.data,
+            inputs.lengths,
+            weights,
+            cell=self.cell,
+            bidirectional=self.bidirectional,
+        )
         return Encoded(PaddedSequence(outputs, inputs.lengths), final_state)
 
     def _join_directions(self, state: Tensor | tuple[Tensor, Tensor]) -> Tensor:
@@ -144,12 +161,12 @@ class SequenceEncoder(nn.Module):
         return self.rnn(inputs)
 
 
-def map_steps(
-    function: Callable[[Tensor], Tensor], steps: Tensor | PackedSequence
-) -> Tensor | PackedSequence:
+def map_steps(function: Callable[[Tensor], Tensor], steps: Sequences) -> Sequences:
     """``function`` of every step's values, in the form in which they came."""
     if isinstance(steps, Tensor):
         return function(steps)
+    if isinstance(steps, PaddedSequence):
+        return PaddedSequence(function(steps.data), steps.lengths)
     # torch.compile loses the class in steps._replace
     return PackedSequence(
         function(steps.data), steps.batch_sizes, steps.sorted_indices, steps.unsorted_indices

@@ -2,8 +2,9 @@
 
 from practicezoo.models.cnn import CNN
 from practicezoo.models.course import diabetes_mlp, mnist_mlp  # registers the course's networks
+from practicezoo.models.extraction import feature_maps
 from practicezoo.models.fast import mnist_fast
-from practicezoo.models.image import ImageClassifier
+from practicezoo.models.image import FeatureInfo, ImageClassifier
 from practicezoo.models.inception import InceptionNet
 from practicezoo.models.linear import LinearRegression, LogisticRegression
 from practicezoo.models.mlp import MLP
@@ -20,6 +21,7 @@ __all__ = [
     "MLP",
     "CharGRUClassifier",
     "CharTagger",
+    "FeatureInfo",
     "ImageClassifier",
     "InceptionNet",
     "LayerSummary",
@@ -30,6 +32,7 @@ __all__ = [
     "StepwiseTagger",
     "create_model",
     "diabetes_mlp",
+    "feature_maps",
     "lecture_stage",
     "list_models",
     "mnist_fast",

@@ -4,18 +4,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
+from practicezoo.blocks.padded import is_exporting, mask_padding
 from practicezoo.blocks.recurrent import Sequences
 from practicezoo.sequences import PaddedSequence
 
-__all__ = ["check_ids", "without_padding"]
+__all__ = ["check_ids", "example_ids", "without_padding"]
 
 
-def without_padding(model: nn.Module, inputs: Sequences, lengths: Tensor | None) -> Tensor | PackedSequence:
-    """The ids of ``inputs`` without padding: packed, or a plain tensor whose positions all count."""
+def without_padding(model: nn.Module, inputs: Sequences, lengths: Tensor | None) -> Sequences:
+    """The ids of ``inputs`` without padding: packed, or a plain tensor whose positions all count.
+
+    In a graph that ``torch.export`` makes, they stay padded: with zeros, whatever stood there.
+    """
     if lengths is not None:
         if not isinstance(inputs, Tensor):
             raise TypeError(f"lengths go with a tensor; {type(inputs).__name__} has its own")
-        if isinstance(lengths, Tensor) and lengths.device == inputs.device and not lengths.is_meta:
+        moved = isinstance(lengths, Tensor) and lengths.device == inputs.device and not lengths.is_meta
+        if moved and not is_exporting():
             lengths = lengths.cpu()  # a batch's plain tuple (ids, lengths) moves to the GPU as a whole
         inputs = PaddedSequence(inputs, lengths)
     if not isinstance(inputs, (Tensor, PaddedSequence, PackedSequence)):  # torch 2.6 exports no union here
@@ -30,8 +35,22 @@ def without_padding(model: nn.Module, inputs: Sequences, lengths: Tensor | None)
             f"got {tuple(ids.shape)}"
         )
     if isinstance(inputs, PaddedSequence):
+        if is_exporting():
+            return _in_graph(inputs, model.num_chars)  # type: ignore[arg-type]
         return inputs.pack() if len(inputs) > 0 else inputs.data  # of no sequences, nothing can be packed
     return inputs
+
+
+def _in_graph(inputs: PaddedSequence, num_chars: int) -> PaddedSequence:
+    """The ids, zero at padding; negative ones, which ONNX counts from the end, made one beyond the table."""
+    ids = inputs.data.masked_fill(inputs.data < 0, num_chars)
+    return PaddedSequence(mask_padding(PaddedSequence(ids, inputs.lengths)), inputs.lengths)
+
+
+def example_ids(model: nn.Module) -> PaddedSequence:
+    """Two sequences of ids on the model's device, the shorter one padded."""
+    device = next(model.parameters()).device
+    return PaddedSequence(torch.zeros(2, 3, dtype=torch.int64, device=device), torch.tensor([3, 2]))
 
 
 def check_ids(ids: Tensor, num_chars: int) -> None:

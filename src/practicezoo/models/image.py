@@ -2,6 +2,7 @@
 
 import copy
 from collections import OrderedDict
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +12,26 @@ from practicezoo.blocks import ConvNormAct
 from practicezoo.blocks.checks import check_shape
 from practicezoo.blocks.factories import ActivationFactory, NormFactory, build_activation
 from practicezoo.models.classifier import Classifier
+from practicezoo.models.extraction import feature_maps
 
-__all__ = ["ImageClassifier", "conv_pool"]
+__all__ = ["FeatureInfo", "ImageClassifier", "conv_pool"]
+
+PERIOD = 5040  # a multiple of every reduction that is met
+
+
+class FeatureInfo(NamedTuple):
+    """A stage of an image model.
+
+    Attributes:
+        name: its module's, for :func:`~practicezoo.feature_maps` and torchvision's
+            ``create_feature_extractor``.
+        channels: channels of its feature map.
+        reduction: pixels of the image between neighbouring places of the map.
+    """
+
+    name: str
+    channels: int
+    reduction: int
 
 
 class ImageClassifier(Classifier):
@@ -77,17 +96,63 @@ class ImageClassifier(Classifier):
         check_shape(self, images, shape, floating=True, noun="images")
         return self.features(images)
 
-    def _count_features(self) -> int:
+    def example_inputs(self) -> Tensor:
+        """A small batch that ``forward`` takes, of zeros."""
+        return self.head.weight.new_zeros(2, self.in_channels, self.image_size, self.image_size)
+
+    @property
+    def feature_info(self) -> list[FeatureInfo]:
+        """Name, channels and reduction of each stage that makes a feature map, in the order of the stages.
+
+        The stages are the children of ``features`` if it is an ``nn.Sequential``, else ``features`` itself.
+        They run without data, on images of two sizes. If they take images of ``image_size`` only, or a stage
+        makes maps of one size from all images, the reduction is how many times smaller the map is.
+
+        Example:
+            >>> from practicezoo.models import CNN
+            >>> [(stage.name, stage.channels, stage.reduction) for stage in CNN().feature_info]
+            [('features.0', 10, 2), ('features.1', 20, 4)]
+        """
+        maps = self._map_stages(self.image_size)
+        try:
+            wider = self._map_stages(self.image_size + PERIOD)
+        except (RuntimeError, ValueError):
+            wider = maps
+        infos = []
+        for name, (_, channels, size, _) in maps.items():
+            growth = wider[name][2] - size
+            reduction = PERIOD // growth if growth else round(self.image_size / size)
+            infos.append(FeatureInfo(name, channels, reduction))
+        return infos
+
+    def _map_stages(self, image_size: int) -> dict[str, torch.Size]:
+        """The shape of each stage's feature map for one image of this size."""
+        children = [""]
+        if isinstance(self.features, nn.Sequential):
+            children = [child for child, _ in self.features.named_children()]
+        with torch.no_grad():
+            maps = feature_maps(*self._apart(image_size), children)
+        return {
+            f"features.{child}".removesuffix("."): features.shape
+            for child, features in maps.items()
+            if features.ndim == 4
+        }
+
+    def _apart(self, image_size: int) -> tuple[nn.Module, Tensor]:
+        """A copy of ``features`` and one image of this size, to run beside the model."""
         parameter = next(self.features.parameters(), None)
         dtype = None if parameter is None else parameter.dtype
         # one image on the CPU takes a millisecond; what torch imports for the meta device takes seconds
         on_cpu = parameter is not None and parameter.device.type == "cpu" and dtype != torch.float16
         device = "cpu" if on_cpu else "meta"
-        features = copy.deepcopy(self.features).to(device).eval()
-        shape = (1, self.in_channels, self.image_size, self.image_size)
+        shape = (1, self.in_channels, image_size, image_size)
+        return copy.deepcopy(self.features).to(device).eval(), torch.zeros(shape, dtype=dtype, device=device)
+
+    def _count_features(self) -> int:
+        features, images = self._apart(self.image_size)
         try:
             with torch.no_grad():
-                return features(torch.zeros(shape, dtype=dtype, device=device)).numel()
+                return features(images).numel()
         except RuntimeError as error:
             raise ValueError(
                 f"in_channels and image_size must suit {type(self).__name__}'s layers, "

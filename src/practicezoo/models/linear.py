@@ -52,6 +52,10 @@ class LinearRegression(nn.Linear):
         check_shape(self, inputs, ("N", self.in_features), floating=True)
         return super().forward(inputs)
 
+    def example_inputs(self) -> Tensor:
+        """A small batch that ``forward`` takes, of zeros."""
+        return self.weight.new_zeros(2, self.in_features)
+
 
 class LogisticRegression(nn.Linear):
     """Binary classification by the logit, a weighted sum of the features plus a bias.
@@ -94,6 +98,10 @@ class LogisticRegression(nn.Linear):
         """Logits ``(N, 1)`` of a batch of samples; see the class for shapes."""
         check_shape(self, inputs, ("N", self.in_features), floating=True)
         return super().forward(inputs)
+
+    def example_inputs(self) -> Tensor:
+        """A small batch that ``forward`` takes, of zeros."""
+        return self.weight.new_zeros(2, self.in_features)
 
     def predict_proba(self, inputs: Tensor) -> Tensor:
         """The probability of the positive class, ``(N, 1)``: the sigmoid of the logits."""

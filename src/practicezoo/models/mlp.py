@@ -81,6 +81,10 @@ class MLP(Classifier):
         self._check_inputs(inputs)
         return self.features(inputs.flatten(1))
 
+    def example_inputs(self) -> Tensor:
+        """A small batch that ``forward`` takes, of zeros."""
+        return self.head.weight.new_zeros(2, self.sizes[0])
+
     def reset_head(self, num_classes: int) -> None:
         """As in every classifier; the last of ``sizes`` follows."""
         super().reset_head(num_classes)

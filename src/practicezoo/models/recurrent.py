@@ -5,8 +5,9 @@ from torch import Tensor, nn
 
 from practicezoo.arguments import check_count
 from practicezoo.blocks.recurrent import Cell, SequenceEncoder, Sequences, map_steps
-from practicezoo.models.characters import check_ids, without_padding
+from practicezoo.models.characters import check_ids, example_ids, without_padding
 from practicezoo.models.classifier import Classifier
+from practicezoo.sequences import PaddedSequence
 
 __all__ = ["CharGRUClassifier"]
 
@@ -99,6 +100,10 @@ class CharGRUClassifier(Classifier):
         """The final state before the head, ``(N, encoder.out_features)``."""
         steps = without_padding(self, inputs, lengths)  # before the embedding: padding is not even looked up
         return self.encoder(map_steps(self._embed, steps)).final_state
+
+    def example_inputs(self) -> PaddedSequence:
+        """A small batch that ``forward`` takes, of zeros."""
+        return example_ids(self)
 
     def _embed(self, ids: Tensor) -> Tensor:
         check_ids(ids, self.num_chars)

@@ -7,9 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from practicezoo.arguments import check_choice, check_count
+from practicezoo.blocks.padded import run_padded
 from practicezoo.blocks.recurrent import Cell, Sequences, map_steps
-from practicezoo.models.characters import check_ids, without_padding
+from practicezoo.models.characters import check_ids, example_ids, without_padding
 from practicezoo.models.tagger import CharTagger, HeadFactory, build_head, classes_second, one_hot
+from practicezoo.sequences import PaddedSequence
 
 __all__ = ["StepwiseTagger"]
 
@@ -83,6 +85,10 @@ class StepwiseTagger(nn.Module):
         check_ids(steps.data, self.num_chars)
         if isinstance(steps, Tensor):
             return torch.stack(self._walk(steps.unbind(dim=1)), dim=2)
+        if isinstance(
+            steps, PaddedSequence
+        ):  # in an exported graph, where a loop has a fixed number of turns
+            return classes_second(map_steps(self.head, self._walk_in_graph(steps)), inputs)
         # packed sequences come longest first: those that have ended are always the last rows
         sizes = steps.batch_sizes.tolist()
         return classes_second(map_steps(lambda ids: torch.cat(self._walk(ids.split(sizes))), steps), inputs)
@@ -112,6 +118,16 @@ class StepwiseTagger(nn.Module):
         self.load_state_dict(
             {name.removeprefix("encoder.").removesuffix("_l0"): value for name, value in state.items()}
         )
+
+    def example_inputs(self) -> PaddedSequence:
+        """A small batch that ``forward`` takes, of zeros."""
+        return example_ids(self)
+
+    def _walk_in_graph(self, steps: PaddedSequence) -> PaddedSequence:
+        weights = [*self.rnn.parameters()]
+        inputs = one_hot(steps.data, self.num_chars, weights[0].dtype)
+        states, _ = run_padded(inputs, steps.lengths, weights, cell=self.cell, bidirectional=False)
+        return PaddedSequence(states, steps.lengths)
 
     def _walk(self, steps: Iterable[Tensor]) -> list[Tensor]:
         """The logits of each step; a step holds the ids of the sequences that have not ended."""

@@ -4,12 +4,15 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from practicezoo.arguments import check_count
+from practicezoo.blocks.padded import is_exporting, mask_padding
 from practicezoo.blocks.recurrent import Cell, SequenceEncoder, Sequences, map_steps
-from practicezoo.models.characters import check_ids, without_padding
+from practicezoo.models.characters import check_ids, example_ids, without_padding
+from practicezoo.sequences import PaddedSequence
 
 __all__ = ["CharTagger", "HeadFactory", "build_head", "classes_second", "one_hot"]
 
@@ -109,6 +112,10 @@ class CharTagger(nn.Module):
         logits = map_steps(self.head, self.encoder(map_steps(self._embed, steps)).outputs)
         return classes_second(logits, inputs)
 
+    def example_inputs(self) -> PaddedSequence:
+        """A small batch that ``forward`` takes, of zeros."""
+        return example_ids(self)
+
     def _embed(self, ids: Tensor) -> Tensor:
         check_ids(ids, self.num_chars)
         if self.embedding is None:
@@ -118,6 +125,8 @@ class CharTagger(nn.Module):
 
 def one_hot(ids: Tensor, num_chars: int, dtype: torch.dtype) -> Tensor:
     """A one at each id's place among zeros, ``(..., num_chars)``: torch's own gives integers only."""
+    if is_exporting():  # a graph checks no values, but a lookup refuses ids beyond its table
+        return F.embedding(ids, torch.eye(num_chars, dtype=dtype, device=ids.device))
     return (ids.unsqueeze(-1) == torch.arange(num_chars, device=ids.device)).to(dtype)
 
 
@@ -142,8 +151,10 @@ def build_head(
     return head(in_features, num_classes, device=device, dtype=dtype)
 
 
-def classes_second(logits: Tensor | PackedSequence, inputs: Sequences) -> Tensor:
+def classes_second(logits: Sequences, inputs: Sequences) -> Tensor:
     """Logits of real steps as ``(N, classes, T)``, padded to the input's own T."""
+    if isinstance(logits, PaddedSequence):  # in an exported graph
+        logits = mask_padding(logits)
     if isinstance(logits, PackedSequence):
         num_steps = None if isinstance(inputs, PackedSequence) else inputs.data.shape[1]
         logits, _ = pad_packed_sequence(logits, batch_first=True, total_length=num_steps)

@@ -1,0 +1,82 @@
+"""A recurrent layer over padded data as one operator, which exported graphs keep whole."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_packed_sequence
+
+from practicezoo.sequences import PaddedSequence
+
+__all__ = ["is_exporting", "mask_padding", "run_padded"]
+
+LAYERS: dict[str, Callable[..., Any]] = {"rnn": torch.rnn_tanh, "gru": torch.gru, "lstm": torch.lstm}
+SCHEMA = (
+    "(Tensor inputs, Tensor lengths, Tensor[] weights, *, str cell, bool bidirectional) -> (Tensor, Tensor)"
+)
+
+
+def is_exporting() -> bool:
+    """Whether ``torch.export`` follows the code: a graph cannot pack, since sizes then depend on values."""
+    return torch.compiler.is_compiling() and not torch.compiler.is_dynamo_compiling()
+
+
+def mask_padding(sequences: PaddedSequence) -> Tensor:
+    """The data with zeros behind each sequence's end."""
+    data, lengths = sequences.data, sequences.lengths.to(sequences.data.device)
+    behind = torch.arange(data.shape[1], device=data.device) >= lengths.unsqueeze(1)  # (N, T)
+    return data.masked_fill(behind.reshape(*behind.shape, *[1] * (data.ndim - 2)), 0)
+
+
+@torch.library.custom_op("practicezoo::recurrent", mutates_args=(), schema=SCHEMA)
+def run_padded(
+    inputs: Tensor,
+    lengths: Tensor,
+    weights: list[Tensor],
+    *,
+    cell: str,
+    bidirectional: bool,
+) -> tuple[Tensor, Tensor]:
+    """What torch's recurrent layer computes of the packed sequences, without dropout.
+
+    Args:
+        inputs: padded sequences.
+        lengths: their lengths.
+        weights: the layer's parameters, layer by layer and direction by direction.
+        cell: "rnn", "gru" or "lstm".
+        bidirectional: whether to read backward as well.
+
+    Shape:
+        - inputs: ``(N, T, input_size)``, and ``lengths`` ``(N,)``
+        - outputs: ``(N, T, D * hidden_size)``, zero at padding, where D is 1, or 2 if bidirectional
+        - final state: ``(N, D * hidden_size)``
+
+    Raises:
+        ValueError: if lengths lie outside ``[1, T]``.
+    """
+    num_directions = 1 + bidirectional
+    num_layers = len(weights) // (4 * num_directions)  # two matrices and two biases each
+    if len(inputs) == 0:  # nothing to pack
+        return _empty_results(inputs, lengths, weights, bidirectional=bidirectional)
+    packed = PaddedSequence(inputs, lengths.cpu()).pack()
+    zeros = inputs.new_zeros(num_layers * num_directions, len(inputs), weights[1].shape[1])
+    start: Any = [zeros, zeros] if cell == "lstm" else zeros
+    settings = (True, num_layers, 0.0, False, bidirectional)  # biases, layers, dropout, training, directions
+    data, hidden, *_ = LAYERS[cell](packed.data, packed.batch_sizes, start, weights, *settings)
+    outputs, _ = pad_packed_sequence(
+        packed._replace(data=data), batch_first=True, total_length=inputs.shape[1]
+    )
+    final_state = torch.cat(hidden[-num_directions:].unbind(), dim=-1)[packed.unsorted_indices]
+    return outputs.contiguous(), final_state
+
+
+@run_padded.register_fake
+def _empty_results(
+    inputs: Tensor, lengths: Tensor, weights: list[Tensor], *, bidirectional: bool, **_: Any
+) -> tuple[Tensor, Tensor]:
+    del lengths
+    num_sequences, num_steps = inputs.shape[:2]
+    num_features = weights[1].shape[1] * (1 + bidirectional)
+    outputs = inputs.new_empty(num_sequences, num_steps, num_features)
+    return outputs, inputs.new_empty(num_sequences, num_features)
