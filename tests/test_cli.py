@@ -497,6 +497,16 @@ def test_a_run_is_packed_with_record_and_card(checkpoint, tmp_path, capsys):
     assert "run must be the folder of a finished run, got" in capsys.readouterr().err
 
 
+def test_only_the_data_of_a_run_measures_it(checkpoint, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(checkpoint.parent, run)
+    result = json.loads((run / "result.json").read_text())
+    (run / "result.json").write_text(json.dumps({**result, "data_digest": "another"}))
+    assert main(["pack", "names_gru", "--run", str(run), "--tag", "a", "--out", str(tmp_path / "out")]) == 2
+    assert f"data must be what {run} was trained on (mini names), got another" in error_line(capsys)
+    assert not (tmp_path / "out").exists()
+
+
 def test_training_starts_from_trained_weights(tmp_path, capsys):
     arguments = ["train", "names_gru", "--epochs", "1", "--device", "cpu", "--init", "mini-names-2026.11"]
     assert main([*arguments, "--out", str(tmp_path / "run")]) == 0

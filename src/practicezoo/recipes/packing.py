@@ -15,6 +15,7 @@ from practicezoo.models import model_summary
 from practicezoo.predictors import Predictor, load, save
 from practicezoo.predictors.saving import serialised
 from practicezoo.recipes.card import write_card
+from practicezoo.recipes.identity import fingerprint
 from practicezoo.recipes.recipe import DataOptions, Recipe, Splits
 from practicezoo.recipes.registry import get_recipe
 from practicezoo.recipes.run_folder import RunFolder
@@ -65,6 +66,10 @@ def pack(
     predictor, state = load_predictor(recipe, run_folder.checkpoint, device="cpu")
     splits = read_splits(recipe, figures["data"], figures["seed"], root)
     recipe.check_data(splits, state)
+    if fingerprint(splits.train) != figures["data_digest"]:
+        raise ValueError(
+            f"data must be what {run} was trained on ({figures['data']}), got another of that name"
+        )
     half = _halve_if_harmless(predictor, splits)
     calibration = fit_temperature(*logits_of(predictor, splits))
     if calibration is not None:
