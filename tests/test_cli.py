@@ -497,6 +497,34 @@ def test_a_run_is_packed_with_record_and_card(checkpoint, tmp_path, capsys):
     assert "run must be the folder of a finished run, got" in capsys.readouterr().err
 
 
+def test_a_card_tells_the_spread_over_seeds(checkpoint, tmp_path, capsys):
+    other = tmp_path / "other"
+    shutil.copytree(checkpoint.parent, other)
+    result = json.loads((other / "result.json").read_text())
+    (other / "result.json").write_text(json.dumps({**result, "seed": 7, "test_accuracy": 0.5}))
+    arguments = ["pack", "names_gru", "--run", str(checkpoint.parent), "--tag", "a", "--out"]
+    assert main([*arguments, str(tmp_path / "out"), "--others", str(other)]) == 0
+    mean = (result["test_accuracy"] + 0.5) / 2
+    card = (tmp_path / "out" / "card.md").read_text()
+    assert f"The command with the seeds 0, 7: accuracy {mean:.2%} on average, standard deviation" in card
+    capsys.readouterr()
+    assert main([*arguments, str(tmp_path / "out"), "--others", str(checkpoint.parent)]) == 2
+    assert "seed must be another for each run, got [0, 0]" in error_line(capsys)
+    (other / "result.json").write_text(json.dumps({**result, "setting": "course"}))
+    assert main([*arguments, str(tmp_path / "out"), "--others", str(other)]) == 2
+    assert "setting of the other runs must be 'tuned', got 'course'" in error_line(capsys)
+
+
+def test_only_the_data_of_a_run_measures_it(checkpoint, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(checkpoint.parent, run)
+    result = json.loads((run / "result.json").read_text())
+    (run / "result.json").write_text(json.dumps({**result, "data_digest": "another"}))
+    assert main(["pack", "names_gru", "--run", str(run), "--tag", "a", "--out", str(tmp_path / "out")]) == 2
+    assert f"data must be what {run} was trained on (mini names), got another" in error_line(capsys)
+    assert not (tmp_path / "out").exists()
+
+
 def test_training_starts_from_trained_weights(tmp_path, capsys):
     arguments = ["train", "names_gru", "--epochs", "1", "--device", "cpu", "--init", "mini-names-2026.11"]
     assert main([*arguments, "--out", str(tmp_path / "run")]) == 0

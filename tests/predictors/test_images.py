@@ -107,6 +107,7 @@ def test_a_photo_is_turned_as_its_exif_says(digits, tmp_path):
             torch.full((28, 28), 128, dtype=torch.uint8),
             "must have a dark or a light border, to tell its backgro",
         ),
+        ("", "path of a picture must not be empty, got ''"),
         (torch.zeros(0, 28), r"image must have at least one pixel, got shape \(0, 28\)"),
         (np.zeros((28, 28, 0)), "image must have at least one pixel"),
         (torch.zeros(28), r"or a batch of them, got shape \(28,\)"),

@@ -74,9 +74,9 @@ def test_what_was_done_to_a_sample_is_told():
     picture[16:40, 26:30] = 0
     prediction = load("mnist_cnn")(picture, top=1)
     assert prediction.label == "1"
-    assert prediction.notes == ["inverted", "resized from 56x56"]
+    assert prediction.notes == ("inverted", "resized from 56x56")
     assert str(prediction).endswith("% (inverted, resized from 56x56)")
-    assert prediction.as_dict()["notes"] == ["inverted", "resized from 56x56"]
+    assert prediction.as_dict()["notes"] == ("inverted", "resized from 56x56")
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,14 @@ def add_weights_commands(commands: Any, options: Options) -> None:
     packed.add_argument("--run", dest="folder", type=Path, required=True, metavar="DIR", help="of the run")
     packed.add_argument("--tag", required=True, help="names the data and the date")
     packed.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
+    packed.add_argument(
+        "--others",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="DIR",
+        help="runs of other seeds, for the spread",
+    )
     packed.add_argument("--default", action="store_true", help="make them the model's default")
     packed.add_argument("--command", metavar="TEXT", help="what trains them; default: from the run's record")
 
@@ -54,6 +62,7 @@ def _pack(options: argparse.Namespace) -> None:
         default=options.default,
         root=options.data,
         command=options.command,
+        others=options.others,
     )
     print(f"wrote {options.out}")
 

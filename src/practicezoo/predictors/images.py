@@ -164,6 +164,8 @@ class ImageInput(Preprocessing):
 
 def _read(picture: Any) -> Tensor:
     """One picture as uint8 ``(1, C, H, W)``."""
+    if isinstance(picture, str) and not picture:
+        raise ValueError("path of a picture must not be empty, got ''")
     if isinstance(picture, str | Path):
         return _read_file(Path(picture))
     if hasattr(picture, "convert"):

@@ -27,7 +27,7 @@ class Prediction:
     sample: str
     ranking: Sequence[tuple[str, float | None]]
     value: float | list[float] | None = None
-    notes: Sequence[str] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -63,7 +63,7 @@ class Prediction:
         classes: Sequence[str],
         *,
         top: int | None = None,
-        notes: Sequence[str] = (),
+        notes: tuple[str, ...] = (),
     ) -> Self:
         """The ranking of one row of logits.
 

@@ -105,7 +105,8 @@ class Predictor:
         inputs, names, notes = self.preprocess.prepare([samples] if one else samples)
         outputs = self.outputs(inputs)
         predictions = [
-            self._decode(name, row, top, note) for name, row, note in zip(names, outputs, notes, strict=True)
+            self._decode(name, row, top, tuple(note))
+            for name, row, note in zip(names, outputs, notes, strict=True)
         ]
         return predictions[0] if one else predictions
 
@@ -124,7 +125,7 @@ class Predictor:
             f"{len(self.classes)} classes)"
         )
 
-    def _decode(self, name: str, output: Tensor, top: int, notes: Sequence[str]) -> Prediction:
+    def _decode(self, name: str, output: Tensor, top: int, notes: tuple[str, ...]) -> Prediction:
         output = output.float()
         if not self.classes:
             values = output.flatten().tolist()

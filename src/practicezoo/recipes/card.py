@@ -1,5 +1,6 @@
 """Model cards, written from a record and one run over the test data."""
 
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -42,7 +43,7 @@ def write_card(
         _purpose(recipe, predictor, name),
         _data(source, facts["data"]),
         _training(facts, cost),
-        _figures(facts["metrics"]),
+        _figures(facts["metrics"], facts["seeds"]),
         _each_class(facts["metrics"]["per_class"]),
         _calibration(facts["calibration"], facts["metrics"]),
         _limits(predictor, facts["metrics"]),
@@ -95,7 +96,7 @@ def _training(facts: Mapping[str, Any], cost: Mapping[str, int]) -> list[str]:
     return _table(("", ""), rows.items())
 
 
-def _figures(metrics: Mapping[str, Any]) -> list[str]:
+def _figures(metrics: Mapping[str, Any], seeds: Mapping[str, Mapping[str, float]]) -> list[str]:
     rows = [
         (
             "accuracy on the test data",
@@ -119,7 +120,19 @@ def _figures(metrics: Mapping[str, Any]) -> list[str]:
     ):
         if key in metrics:
             rows.append((words, f"{metrics[key]:.2%}", f"{metrics['num_samples']:,}", ""))
-    return _table(("figure", "value", "samples", "95 % interval (Wilson)"), rows)
+    lines = _table(("figure", "value", "samples", "95 % interval (Wilson)"), rows)
+    for name, values in seeds.items():
+        if len(values) > 1:
+            words = name.removeprefix("test_").replace("_", " ")
+            mean, spread = statistics.mean(values.values()), statistics.stdev(values.values())
+            lines += [
+                "",
+                (
+                    f"The command with the seeds {', '.join(values)}: {words} {mean:.2%} on average, "
+                    f"standard deviation {100 * spread:.2f} points."
+                ),
+            ]
+    return lines
 
 
 def _each_class(per_class: Mapping[str, Mapping[str, int]]) -> list[str]:
@@ -145,7 +158,7 @@ def _calibration(calibration: Mapping[str, float] | None, metrics: Mapping[str, 
         error,
         (
             f"Logits are divided by a temperature of {calibration['temperature']:.3f}, chosen on every "
-            "second test sample and changes no label. On the others the error is "
+            "second test sample; no label changes by that. On the others the error is "
             f"{calibration['error_with']:.4f} with it and {calibration['error_without']:.4f} without."
         ),
     ]

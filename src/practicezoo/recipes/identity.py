@@ -12,7 +12,7 @@ from practicezoo.recipes.experiment import Experiment
 from practicezoo.runtime.processes import world_size
 from practicezoo.sequences import PaddedSequence
 
-__all__ = ["RunIdentity"]
+__all__ = ["RunIdentity", "fingerprint"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class RunIdentity:
             recipe=experiment.recipe.name,
             setting=experiment.setting_name,
             data=experiment.splits.source,
-            data_digest=_fingerprint(experiment.splits.train),
+            data_digest=fingerprint(experiment.splits.train),
             seed=experiment.seed,
             epochs=experiment.setting.epochs,
             refit=experiment.setting.refit,
@@ -76,7 +76,8 @@ class RunIdentity:
                 )
 
 
-def _fingerprint(data: tuple[Tensor | PaddedSequence, Tensor]) -> str:
+def fingerprint(data: tuple[Tensor | PaddedSequence, Tensor]) -> str:
+    """A digest of inputs and targets: other data of the same name has another one."""
     inputs, targets = data
     parts = [*inputs, targets] if isinstance(inputs, PaddedSequence) else [inputs, targets]
     whole = hashlib.sha256()

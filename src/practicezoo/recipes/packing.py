@@ -3,7 +3,7 @@
 import contextlib
 import io
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from practicezoo.models import model_summary
 from practicezoo.predictors import Predictor, load, save
 from practicezoo.predictors.saving import serialised
 from practicezoo.recipes.card import write_card
+from practicezoo.recipes.identity import fingerprint
 from practicezoo.recipes.recipe import DataOptions, Recipe, Splits
 from practicezoo.recipes.registry import get_recipe
 from practicezoo.recipes.run_folder import RunFolder
@@ -40,6 +41,7 @@ def pack(
     default: bool = False,
     root: Path | None = None,
     command: str | None = None,
+    others: Sequence[str | Path] = (),
 ) -> None:
     """Write a finished run's weights, measured on the test data, with record and card.
 
@@ -53,18 +55,21 @@ def pack(
         default: whether they are the model's default weights.
         root: the data root.
         command: what trains them again; default: from the run's record.
+        others: folders of finished runs of the same command with other seeds, for the spread.
 
     Raises:
-        ValueError: if the run is not finished, or is another recipe's.
+        ValueError: if a run is not finished, is another recipe's or another command's.
         OSError: if the data is missing, or ``folder`` cannot be written.
     """
-    run_folder = RunFolder(run)
-    if run_folder.stage != "finished":
-        raise ValueError(f"run must be the folder of a finished run, got {run}, which is {run_folder.stage}")
-    figures = run_folder.figures
-    predictor, state = load_predictor(recipe, run_folder.checkpoint, device="cpu")
+    figures = _finished(run)
+    seeds = _over_seeds(figures, [_finished(other) for other in others])
+    predictor, state = load_predictor(recipe, RunFolder(run).checkpoint, device="cpu")
     splits = read_splits(recipe, figures["data"], figures["seed"], root)
     recipe.check_data(splits, state)
+    if fingerprint(splits.train) != figures["data_digest"]:
+        raise ValueError(
+            f"data must be what {run} was trained on ({figures['data']}), got another of that name"
+        )
     half = _halve_if_harmless(predictor, splits)
     calibration = fit_temperature(*logits_of(predictor, splits))
     if calibration is not None:
@@ -75,6 +80,7 @@ def pack(
         "default": default,
         "metrics": score(recipe, predictor, splits),
         "calibration": calibration,
+        "seeds": seeds,
         "data": {
             "name": figures["data"],
             "seed": figures["seed"],
@@ -142,6 +148,31 @@ def read_splits(recipe: Recipe, data: str, seed: int, root: Path | None) -> Spli
     """A record's data: what it is called, and the seed of its split."""
     dataset = data if data in recipe.datasets else None
     return recipe.load(DataOptions(root=root, dataset=dataset), seed=seed)
+
+
+def _finished(run: str | Path) -> Mapping[str, Any]:
+    """The record of a finished run."""
+    folder = RunFolder(run)
+    if folder.stage != "finished":
+        raise ValueError(f"run must be the folder of a finished run, got {run}, which is {folder.stage}")
+    return folder.figures
+
+
+def _over_seeds(
+    figures: Mapping[str, Any], others: Sequence[Mapping[str, Any]]
+) -> dict[str, dict[str, float]]:
+    """What each figure was with each seed, by the figure's name."""
+    for other in others:
+        for key in ("recipe", "setting", "data", "epochs"):
+            if other[key] != figures[key]:
+                raise ValueError(f"{key} of the other runs must be {figures[key]!r}, got {other[key]!r}")
+    runs = {str(run["seed"]): run for run in (figures, *others)}
+    if len(runs) <= len(others):
+        raise ValueError(
+            f"seed must be another for each run, got {[run['seed'] for run in (figures, *others)]}"
+        )
+    names = [name for name in figures if name.startswith("test_") and isinstance(figures[name], float)]
+    return {name: {seed: run[name] for seed, run in runs.items()} for name in names}
 
 
 def _halve_if_harmless(predictor: Predictor, splits: Splits) -> bool:
