@@ -25,7 +25,8 @@ def is_exporting() -> bool:
 def mask_padding(sequences: PaddedSequence) -> Tensor:
     """The data with zeros behind each sequence's end."""
     data, lengths = sequences.data, sequences.lengths.to(sequences.data.device)
-    behind = torch.arange(data.shape[1], device=data.device) >= lengths.unsqueeze(1)  # (N, T)
+    steps = torch.arange(data.shape[1], dtype=lengths.dtype, device=data.device)
+    behind = steps >= lengths.unsqueeze(1)  # (N, T)
     return data.masked_fill(behind.reshape(*behind.shape, *[1] * (data.ndim - 2)), 0)
 
 

@@ -80,9 +80,8 @@ def export_onnx(
 
 def _without_norms(program: torch.export.ExportedProgram) -> torch.export.ExportedProgram:
     """The program with batch norms as products and sums: torch 2.6 cannot read the current translation."""
-    table = torch.export.default_decompositions()
-    table[torch.ops.aten._native_batch_norm_legit_no_training.default] = _normalize  # noqa: SLF001
-    return program.run_decompositions(table)
+    norm = torch.ops.aten._native_batch_norm_legit_no_training.default  # noqa: SLF001
+    return program.run_decompositions({norm: _normalize})
 
 
 def _normalize(
