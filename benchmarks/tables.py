@@ -3,7 +3,10 @@
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
+import numpy as np
+
 __all__ = [
+    "accuracies_table",
     "aligned",
     "cells_table",
     "comparison_table",
@@ -23,6 +26,10 @@ QUICK = "quick run: a check that everything works; the numbers mean little"
 def payload_text(payload: Mapping) -> str:
     """Render everything that a script has measured."""
     parts = [f"{title}\n{comparison_table(found)}" for title, found in payload["comparisons"].items()]
+    parts += [
+        accuracies_table(title, found, quick=payload["quick"])
+        for title, found in payload.get("accuracies", {}).items()
+    ]
     if "grid" in payload:
         cells = groupby(payload["grid"]["cells"], key=lambda cell: cell["model"])
         parts += [grid_heading(payload["grid"]), *(cells_table(list(of_model)) for _, of_model in cells)]
@@ -47,6 +54,18 @@ def comparison_table(comparison: Mapping) -> str:
             "run again on a quieter machine"
         )
     return "\n".join(lines)
+
+
+def accuracies_table(title: str, found: Mapping[str, Sequence[float]], *, quick: bool) -> str:
+    """Render each arm's accuracies over seeds, and how much better the last arm is than the first."""
+    lines = [title]
+    lines += [
+        f"  {arm}: {np.mean(values):.1%} (standard deviation {np.std(values):.1%}, {len(values)} seeds)"
+        for arm, values in found.items()
+    ]
+    first, *_, last = found.values()
+    lines.append(f"  {100 * np.subtract(last, first).mean():+.1f} points")
+    return "\n".join([*lines, *([QUICK] if quick else [])])
 
 
 def grid_heading(grid: Mapping) -> str:

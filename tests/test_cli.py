@@ -4,17 +4,22 @@ import dataclasses
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from importlib.resources import as_file
 
 import pytest
+from PIL import Image
 from torch.optim import SGD
 
+from practicezoo import list_weights, load
 from practicezoo.cli import main
 from practicezoo.recipes.systems.names_gru import NamesGRU
 from practicezoo.training import load_checkpoint, save_checkpoint
+from practicezoo.weights.records import asset_folder
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +66,13 @@ def test_check_prints_a_line_for_each_finding_and_exits_with_1(capsys, monkeypat
     [
         (["names_gur"], "got 'names_gur'; near: names_gru"),
         (
-            ["names_gru", "--setting", "best"],
-            "setting must be one of course, tuned for names_gru, got 'best'",
+            ["names_gru", "--setting", "finest"],
+            "setting must be one of course, tuned, best for names_gru, got 'finest'",
         ),
-        (["names_gru", "--dataset", "mnist"], "dataset must be left out for names_gru, got 'mnist'"),
+        (
+            ["names_gru", "--dataset", "mnist"],
+            "dataset must be one of course names, mini names for names_gru, got 'mnist'",
+        ),
         (["names_gru", "--device", "cude:0"], "got 'cude:0'; meant 'cuda:0'?"),
         (["names_gru", "--seed", "-1"], "seed must lie between 0 and 2**32 - 1, got -1"),
     ],
@@ -269,7 +277,7 @@ def test_train_answers_bad_input_with_one_line_and_leaves_nothing(
 def test_an_out_folder_that_cannot_be_written(tmp_path, capsys):
     (tmp_path / "file").touch()
     assert main(["train", "names_gru", "--out", str(tmp_path / "file" / "run")]) == 2
-    assert "Not a directory" in error_line(capsys)
+    assert error_line(capsys).endswith(f"folder must be a folder's path, got the file {tmp_path / 'file'}")
 
 
 @pytest.mark.parametrize("content", ["empty", "text", "truncated", "foreign"])
@@ -291,16 +299,18 @@ def test_a_damaged_or_foreign_checkpoint(content, checkpoint, tmp_path, capsys):
 def test_a_checkpoint_that_lacks_a_part(spoil, checkpoint, tmp_path, capsys):
     state = load_checkpoint(checkpoint)
     if spoil == "classes":
-        state["classes"].pop()
+        state["predictor"]["classes"].pop()
     elif spoil == "model":
         del state["model"]["head.weight"]
     else:
-        state["config"]["hidden_size"] = 7
+        state["predictor"]["config"]["hidden_size"] = 7
     save_checkpoint(tmp_path / "bad.pt", state)
     assert main(["predict", "names_gru", "--checkpoint", str(tmp_path / "bad.pt"), "Abe"]) == 2
-    expected = (
-        "must name as many classes" if spoil == "classes" else "does not hold a whole model of names_gru"
-    )
+    expected = {
+        "classes": "classes must be as many as the network's 18 outputs, got 17",
+        "model": "bad.pt must fit the network, but has no tensor head.weight",
+        "config": "bad.pt must fit the network, but encoder.rnn.weight_ih_l0 has the shape (300, 100) there",
+    }[spoil]
     assert expected in error_line(capsys)
 
 
@@ -395,3 +405,115 @@ def test_ctrl_c_says_how_to_resume_and_exits_with_130(tmp_path):
     assert "Traceback" not in errors
     assert len((tmp_path / "history.csv").read_text().splitlines()) >= 3
     assert main(["predict", "names_gru", "--checkpoint", str(tmp_path / "best.pt"), "Abe"]) == 0
+
+
+def test_predict_needs_no_checkpoint(capsys):
+    assert main(["predict", "names_gru", "Álvarez", "Yamamoto"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("Álvarez   Spanish ")
+    assert second.startswith("Yamamoto  Japanese ")
+    assert main(["predict", "names_gru/mini-names-2026.11", "Yamamoto", "--top", "1"]) == 0
+    assert "Japanese" in capsys.readouterr().out
+
+
+def test_predict_prints_json(capsys):
+    assert main(["predict", "names_gru", "--json", "Yamamoto", "Иванов"]) == 1
+    good, bad = json.loads(capsys.readouterr().out)
+    assert (good["sample"], good["label"], len(good["ranking"])) == ("Yamamoto", "Japanese", 3)
+    assert bad["error"].startswith("text must consist of the vocabulary's characters, got 'И'")
+
+
+def test_predict_tells_what_it_did_to_a_picture(tmp_path, capsys):
+    paper = Image.new("L", (56, 56), 255)
+    paper.paste(0, (26, 10, 30, 46))
+    paper.save(tmp_path / "one.png")
+    assert main(["predict", "mnist_fast", str(tmp_path / "one.png"), "--top", "1"]) == 0
+    line = capsys.readouterr().out
+    assert line.startswith(f"{tmp_path / 'one.png'}  1 ")
+    assert line.endswith("(inverted, resized from 56x56)\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["predict", "names_gur", "Abe"],
+            "model must be one with trained weights, got 'names_gur'; near: names_g",
+        ),
+        (["predict", "linear_regression", "4"], "linear_regression has no trained weights: its line is one"),
+        (["card", "names_gru/1998"], "weights of names_gru must be 'default' or a tag, got '1998'"),
+        (["verify", "names_gur"], "got 'names_gur'; near: names_gru"),
+        (
+            ["train", "names_gru", "--init", "1998"],
+            "weights of names_gru must be 'default' or a tag, got '1998'",
+        ),
+        (
+            ["train", "names_gru", "--init", "./absent.pt"],
+            "source must be a folder that save wrote or a run's",
+        ),
+    ],
+)
+def test_weights_that_are_not_there(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    assert message in error_line(capsys)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_list_and_card_and_verify_show_the_weights(capsys):
+    assert main(["list", "--weights"]) == 0
+    listed = capsys.readouterr().out
+    assert "\nnames_gru/mini-names-2026.11 " in listed
+    assert "of 6,700 test samples, 318,818 parameters" in listed
+    assert main(["card", "names_gru/mini-names-2026.11"]) == 0
+    assert capsys.readouterr().out.startswith("# names_gru/mini-names-2026.11\n")
+    assert main(["verify", "names_gru/mini-names-2026.11"]) == 0
+    assert ": holds: the hash is right; " in capsys.readouterr().out
+
+
+def test_verify_names_a_file_that_was_changed(tmp_path, monkeypatch, capsys):
+    (weights,) = list_weights("names_gru/mini-*")
+    with as_file(asset_folder(weights)) as folder:
+        shutil.copytree(folder, tmp_path / "copy")
+    content = bytearray((tmp_path / "copy" / "model.safetensors").read_bytes())
+    content[-1] ^= 1
+    (tmp_path / "copy" / "model.safetensors").write_bytes(content)
+    monkeypatch.setattr("practicezoo.recipes.packing.asset_folder", lambda _: tmp_path / "copy")
+    assert main(["verify", str(weights)]) == 1
+    assert f"{weights}: DIFFERS: " in capsys.readouterr().out
+
+
+def test_a_run_is_packed_with_record_and_card(checkpoint, tmp_path, capsys):
+    run = ["--run", str(checkpoint.parent), "--tag", "mine-1", "--out", str(tmp_path / "packed")]
+    assert main(["pack", "names_gru", *run]) == 0
+    reported = json.loads((checkpoint.parent / "result.json").read_text())
+    record = json.loads((tmp_path / "packed" / "config.json").read_text())
+    assert record["metrics"]["test_accuracy"] == pytest.approx(reported["test_accuracy"], abs=0.01)
+    assert record["command"] == (
+        "python -m practicezoo train names_gru --setting tuned --dataset 'mini names' --seed 0 --device cpu"
+    )
+    assert len(load(tmp_path / "packed")("Abe").ranking) == 3
+    assert main(["pack", "names_gru", "--run", str(tmp_path / "packed"), *run[2:]]) == 2
+    assert "run must be the folder of a finished run, got" in capsys.readouterr().err
+
+
+def test_training_starts_from_trained_weights(tmp_path, capsys):
+    arguments = ["train", "names_gru", "--epochs", "1", "--device", "cpu", "--init", "mini-names-2026.11"]
+    assert main([*arguments, "--out", str(tmp_path / "run")]) == 0
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["test_accuracy"] > 0.5  # from a random start an epoch gives a quarter
+    assert result["init"].startswith("mini-names-2026.11 (")
+    assert main([*arguments[:-2], "--out", str(tmp_path / "run"), "--resume"]) == 2
+    assert "init must be 'mini-names-2026.11 (" in error_line(capsys)
+
+
+def test_training_starts_from_a_checkpoint_and_says_that_the_head_is_fresh(checkpoint, tmp_path, caplog):
+    rows = [
+        ("Ab", "X"),
+        ("Po", "Y"),
+        *[(name + end, label) for label in "XY" for name in ("Ab", "Po", "Ki") for end in "aeiou"],
+    ]
+    table = write_table(tmp_path / "names.csv", "name,label", rows)
+    arguments = ["train", "names_gru", "--train-csv", table, "--test-csv", table, "--epochs", "1"]
+    assert main([*arguments, "--init", str(checkpoint), "--out", str(tmp_path / "run")]) == 0
+    assert "head has other classes and starts afresh: train it" in caplog.text

@@ -14,6 +14,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = (
     "blocks",
     "models",
+    "weights",
+    "predictors",
     "data",
     "metrics",
     "training",

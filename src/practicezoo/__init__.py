@@ -43,6 +43,11 @@ _HOMES = {
     "History": "training",
     "TrainStep": "training",
     "evaluate": "training",
+    "Prediction": "predictors",
+    "Predictor": "predictors",
+    "load": "predictors",
+    "save": "predictors",
+    "list_weights": "weights",
     "find_learning_rate": "training",
     "freeze": "training",
     "unfreeze": "training",
@@ -98,6 +103,7 @@ if TYPE_CHECKING:
         list_models,
         model_summary,
     )
+    from practicezoo.predictors import Prediction, Predictor, load, save
     from practicezoo.sequences import PaddedSequence
     from practicezoo.training import (
         Callback,
@@ -117,6 +123,7 @@ if TYPE_CHECKING:
         train_epoch,
         unfreeze,
     )
+    from practicezoo.weights import list_weights
 
 __all__ = [
     "CNN",
@@ -140,6 +147,8 @@ __all__ = [
     "LogisticRegression",
     "NameDataset",
     "PaddedSequence",
+    "Prediction",
+    "Predictor",
     "ResidualBlock",
     "ResidualNet",
     "SequenceEncoder",
@@ -156,6 +165,8 @@ __all__ = [
     "fit",
     "freeze",
     "list_models",
+    "list_weights",
+    "load",
     "load_checkpoint",
     "load_images",
     "model_summary",
@@ -163,6 +174,7 @@ __all__ = [
     "pad_collate",
     "pick_device",
     "predict",
+    "save",
     "save_checkpoint",
     "seed_everything",
     "synthetic_digits",

@@ -1,11 +1,14 @@
 """Checks of arguments, and how their errors are worded: the argument, the rule, the value."""
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from numbers import Integral
+from pathlib import Path
 from typing import Any, TypeVar
 
 __all__ = [
     "as_list",
+    "as_path",
     "check_choice",
     "check_count",
     "check_counts",
@@ -19,6 +22,7 @@ __all__ = [
 _T = TypeVar("_T")
 
 NUM_NAMED = 3
+PATH_STARTS = ("./", "../", "/")
 LONGEST = 80  # characters of a value in a message
 
 
@@ -90,3 +94,26 @@ def shorten(value: object) -> str:
     """How a message shows a value: its repr, cut in the middle if it is long."""
     shown = repr(value)
     return shown if len(shown) <= LONGEST else f"{shown[:50]}...{shown[-20:]}"
+
+
+def as_path(source: str | Path) -> Path | None:
+    """The path that a source is, where names may stand too; None for a name.
+
+    A ``Path`` is one, and a string that begins with ``./``, ``../`` or ``/`` or ends in a file's suffix; what
+    lies in the current folder makes no difference.
+
+    Example:
+        >>> as_path("names_gru"), as_path("names_gru/names-2026.11")
+        (None, None)
+        >>> as_path("./names_gru").name, as_path("run.pt").name
+        ('names_gru', 'run.pt')
+    """
+    if isinstance(source, Path):
+        return source
+    if not isinstance(source, str):
+        raise TypeError(f"source must be a name or a path, got {source!r}")
+    # a suffix begins with a letter: the tag names-2026.11 has none
+    is_path = (
+        source.startswith(PATH_STARTS) or re.search(r"\.[A-Za-z]\w*$", source) or Path(source).is_absolute()
+    )
+    return Path(source) if is_path else None

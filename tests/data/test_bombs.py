@@ -7,7 +7,7 @@ import tracemalloc
 
 import pytest
 
-from practicezoo import NameDataset
+from practicezoo import DiabetesDataset, NameDataset
 from practicezoo.data import CSVDataset
 from practicezoo.data.idx import read_idx
 
@@ -49,6 +49,14 @@ def test_many_short_rows_reach_the_limit_before_they_fill_the_memory(read, row, 
     path.write_bytes(gzip.compress(row * (limit // 4 + 1), compresslevel=1))
     with pytest.raises(ValueError, match=f"must unpack to at most {limit} bytes, got more"):
         read(path)
+
+
+def test_a_table_of_diabetes_has_the_limit_of_tables(tmp_path):
+    path = tmp_path / "diabetes.csv.gz"
+    path.write_bytes(gzip.compress(b"0,0,0,0,0,0,0,0,1\n" * 10))
+    with pytest.raises(ValueError, match=r"at most 179 bytes, got more \(raise max_bytes, or unpack"):
+        DiabetesDataset(path, max_bytes=179)
+    assert len(DiabetesDataset(path, max_bytes=180)) == 10
 
 
 def test_the_limit_itself_is_allowed(tmp_path):

@@ -4,6 +4,7 @@ import gzip
 import multiprocessing
 import os
 import pickle
+import re
 import shutil
 import struct
 from collections import Counter
@@ -232,6 +233,29 @@ class TestDownload:
             load_images("mnist", "train", root=root)
         assert "train-images-idx3-ubyte and" not in str(caught.value)
         assert images_path.exists()
+
+    @pytest.mark.parametrize("below", ["MNIST/raw", "MNIST"])
+    def test_a_root_below_the_data_root_is_told_the_right_one(self, mnist, offline, below):
+        root, *_ = mnist
+        message = (
+            f"the data root must be the folder that holds MNIST/raw, got {root / below}, and "
+            f"{root}/MNIST/raw has the files: give {root}"
+        )
+        with pytest.raises(FileNotFoundError, match=f"^{re.escape(message)}$"):
+            load_images("mnist", "train", root=root / below)
+        assert offline == []
+
+    def test_files_that_lie_at_the_data_root_itself(self, mnist, offline):
+        root, *_ = mnist
+        (root / "MNIST" / "raw").rename(root / "digits")
+        message = rf"and {root}/digits has the files: move them to {root}/digits/MNIST/raw$"
+        with pytest.raises(FileNotFoundError, match=message):
+            load_images("mnist", "train", root=root / "digits")
+
+    def test_max_bytes(self, mnist):
+        message = r"must unpack to at most 100 bytes, got .* \(if that is right, raise max_bytes, or unpack"
+        with pytest.raises(ValueError, match=message):
+            load_images("mnist", "train", root=mnist[0], max_bytes=100)
 
     def test_downloading_is_switched_off(self, tmp_path, offline):
         with pytest.raises(FileNotFoundError, match="they are not there and downloading is switched off"):

@@ -474,3 +474,50 @@ class TestHeaders:
         pandas = pytest.importorskip("pandas")
         with pytest.raises(TypeError, match=r"got a DataFrame: give zip\(table\['name'\]"):
             NameDataset(pandas.DataFrame({"name": ["Kim"], "label": ["Korean"]}))
+
+
+class TestPairs:
+    """Pairs are read by the rules of files."""
+
+    PAIRS = (("Kim", "Korean"), ("Novak", "Czech"))
+
+    @pytest.mark.parametrize("header", [("name", "country"), ["Surname", " Nationality"]])
+    def test_a_header_is_never_a_sample(self, header):
+        names = NameDataset([header, *self.PAIRS])
+        assert (names.names, names.classes) == (["Kim", "Novak"], ["Czech", "Korean"])
+
+    def test_what_may_be_a_header_or_a_sample_is_refused(self):
+        pairs = [("Name", "Korean"), *self.PAIRS]
+        with pytest.raises(
+            ValueError, match=r"^row 1: \['Name', 'Korean'\] may be a header or a sample: say"
+        ):
+            NameDataset(pairs)
+        assert len(NameDataset(pairs, header=True)) == 2
+        assert len(NameDataset(pairs, header=False)) == 3
+
+    def test_a_first_label_that_occurs_once_while_all_others_recur_is_refused(self):
+        pairs = [("Nachname", "Land"), *self.PAIRS, *self.PAIRS]
+        with pytest.raises(ValueError, match="may be a header or a sample"):
+            NameDataset(pairs)
+        assert len(NameDataset(pairs, classes=["Czech", "Korean", "Land"])) == 5
+
+    def test_swapped_columns_are_refused(self):
+        with pytest.raises(ValueError, match=r"^row 1: names must stand before labels, got the header"):
+            NameDataset([("country", "name"), ("Korean", "Kim")])
+
+    def test_columns_are_chosen_by_number_or_name(self):
+        rows = [("id", "country", "name"), ("1", "Korean", "Kim"), ("2", "Czech", "Novak")]
+        for columns in ((2, 1), ("name", "country")):
+            names = NameDataset(rows, name_column=columns[0], label_column=columns[1])
+            assert list(zip(names.names, names.labels, strict=True)) == list(self.PAIRS)
+        with pytest.raises(ValueError, match=r"^name_column must be named in the header, .* got 'surname'"):
+            NameDataset(rows, name_column="surname", label_column="country")
+
+    @pytest.mark.parametrize("row", [(), 3, {"name": "Kim", "country": "Korean"}])
+    def test_a_first_row_that_is_no_pair(self, row):
+        with pytest.raises(ValueError, match=r"^row 1: a row must be a name and a label, got "):
+            NameDataset([row, *self.PAIRS])
+
+    def test_a_first_row_that_is_not_text(self):
+        with pytest.raises(TypeError, match=r"^row 1: name and label must be text, got"):
+            NameDataset([(3, None), *self.PAIRS, *self.PAIRS], classes=["Korean", "Czech", "None"])

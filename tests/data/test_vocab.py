@@ -150,3 +150,22 @@ def test_characters_may_not_repeat_nor_hold_nul():
 def test_ids_outside_the_vocabulary(wrong):
     with pytest.raises(ValueError, match=rf"ids must lie in \[0, 4\), got {wrong}"):
         CharVocab("abc").decode([1, wrong])
+
+
+@pytest.mark.parametrize("characters", [["good", "bad"], ["a", "b"], b"ab", 3])
+def test_characters_must_be_one_string(characters):
+    kind = type(characters).__name__
+    message = (
+        rf"characters must be one string, got a {kind}: CharVocab\.from_texts\(\.\.\.\) collects those of"
+    )
+    with pytest.raises(TypeError, match=message):
+        CharVocab(characters)
+
+
+@pytest.mark.parametrize("text", [3, None, b"ab", ["ab"]])
+def test_a_text_must_be_a_string(text):
+    message = f"text must be a string, got a {type(text).__name__}"
+    with pytest.raises(TypeError, match=message):
+        CharVocab().encode(text)
+    with pytest.raises(TypeError, match=message):
+        CharVocab.from_texts(["ab", text])

@@ -8,7 +8,15 @@ from torch.testing import assert_close
 
 from practicezoo import feature_maps
 from practicezoo.blocks import ConvNormAct, InceptionA, ResidualBlock
-from practicezoo.models import CNN, ImageClassifier, InceptionNet, ResidualNet, lecture_stage, notes_stage
+from practicezoo.models import (
+    CNN,
+    ImageClassifier,
+    InceptionNet,
+    ResidualNet,
+    create_model,
+    lecture_stage,
+    notes_stage,
+)
 
 NETS = [CNN, InceptionNet, ResidualNet]
 
@@ -209,3 +217,14 @@ def test_feature_info_of_features_that_are_one_module_or_take_one_size():
             return self.norm(self.conv(images))
 
     assert ImageClassifier(Own(), image_size=16).feature_info == [("features", 4, 2)]
+
+
+def test_the_tiny_networks_features_are_a_mean_over_pixels():
+    model = create_model("mnist_tiny", channels=(4, 6, 8), image_size=32)
+    assert model.forward_features(torch.zeros(2, 1, 32, 32)).shape == (2, 8, 1, 1)
+    assert model.head.in_features == 8
+
+
+def test_the_tiny_network_has_three_widths():
+    with pytest.raises(ValueError, match=r"channels must be 3 integers of at least 1, got \(8, 16\)"):
+        create_model("mnist_tiny", channels=(8, 16))

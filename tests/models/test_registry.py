@@ -28,6 +28,7 @@ COURSE = {
     "logistic_regression": (LogisticRegression, 2),
     "mnist_cnn": (CNN, 8_490),
     "mnist_fast": (ImageClassifier, 36_794),
+    "mnist_tiny": (ImageClassifier, 6_866),
     "mnist_inception": (InceptionNet, 97_298),
     "mnist_mlp": (MLP, 575_050),
     "mnist_resnet": (ResidualNet, 41_514),

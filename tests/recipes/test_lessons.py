@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from practicezoo.cli import main
+from practicezoo.predictors import load
 from practicezoo.recipes import (
     DataOptions,
     get_recipe,
@@ -100,8 +101,8 @@ def test_the_courses_own_training_spells_ohlol(name, tmp_path, capsys):
     [
         ("hello_rnn", "help", "letters e, h, l, o, got 'p' at position 3 of 'help'"),
         ("hello_rnn", "", "word must not be empty"),
-        ("linear_regression", "four", "hours must be a number, got 'four'"),
-        ("logistic_regression", "nan", "hours must be a number, got 'nan'"),
+        ("linear_regression", "four", "a value of a row must be a number, got 'four'"),
+        ("logistic_regression", "nan", "a value of a row must be a number, got 'nan'"),
         ("diabetes_mlp", "1,2", "must be 8 numbers with commas between them, got 2 in '1,2'"),
         ("diabetes_mlp", "1,2,3,4,5,6,7,x", "a value of a row must be a number, got 'x'"),
     ],
@@ -121,8 +122,8 @@ def test_predictions_of_numbers_and_chances(tmp_path, capsys):
     assert capsys.readouterr().out.split() == ["4", "8.0000"]
     train("logistic_regression", tmp_path / "curve")
     recipe = get_recipe("logistic_regression")
-    model, state = load_trained(recipe, tmp_path / "curve" / "checkpoint.pt", device="cpu")
-    (prediction,) = recipe.predict(model, state, ["4"])
+    model, _ = load_trained(recipe, tmp_path / "curve" / "checkpoint.pt", device="cpu")
+    (prediction,) = load(tmp_path / "curve" / "checkpoint.pt")(["4"])
     assert prediction.ranking[0][0] == "pass"
     assert dict(prediction.ranking)["pass"] == pytest.approx(
         model.predict_proba(torch.tensor([[4.0]])).item()

@@ -11,7 +11,7 @@ import torch
 from torch.optim import SGD
 from torch.optim.lr_scheduler import LambdaLR
 
-from practicezoo import NameDataset, PaddedSequence
+from practicezoo import NameDataset, PaddedSequence, load
 from practicezoo.recipes import DataOptions, get_recipe, load_trained, train_recipe
 from practicezoo.recipes.holdout import hold_out
 from practicezoo.recipes.systems.names_gru import NamesGRU, drop_characters
@@ -72,11 +72,11 @@ def test_the_same_seed_gives_the_same_run(trained, tmp_path):
 
 
 def test_a_prediction_ranks_all_countries_and_ignores_the_company(trained):
-    recipe = get_recipe("names_gru")
-    model, state = load_trained(recipe, trained[0] / "checkpoint.pt", device="cpu")
-    alone = recipe.predict(model, state, ["Álvarez"])[0]
-    together = recipe.predict(model, state, ["Yamamoto-Vandenberghe", "Álvarez"])[1]
-    assert alone == together
+    predictor = load(trained[0] / "checkpoint.pt")
+    alone = predictor("Álvarez", top=18)
+    together = predictor(["Yamamoto-Vandenberghe", "Álvarez"], top=18)[1]
+    assert [label for label, _ in alone.ranking] == [label for label, _ in together.ranking]
+    assert dict(alone.ranking) == pytest.approx(dict(together.ranking), abs=1e-6)
     shares = [share for _, share in alone.ranking]
     assert len(shares) == 18
     assert shares == sorted(shares, reverse=True)
@@ -210,6 +210,24 @@ def test_another_recipes_checkpoint_is_refused(tmp_path):
         load_trained(get_recipe("names_gru"), tmp_path / "other.pt")
 
 
+def test_dropped_characters_train_the_unknown_id(tmp_path):
+    for split in ("train", "test"):
+        (tmp_path / f"{split}.csv").write_text("Müller,DE\nNuñez,ES\n" * 20, encoding="utf-8")
+    options = DataOptions(train_csv=tmp_path / "train.csv", test_csv=tmp_path / "test.csv")
+    splits = NamesGRU().load(options, seed=0)
+    names, _ = splits.train
+    assert isinstance(names, PaddedSequence)
+    assert splits.transform is not None
+    torch.manual_seed(0)
+    dropped = splits.transform(drop_characters(names))
+    unknown = len(splits.saved["characters"]) + 1
+    changed = dropped.data != names.data
+    assert 0 < changed.sum() < 40
+    assert (dropped.data[changed] == unknown).all()
+    assert torch.equal(dropped.data == 0, names.data == 0)  # padding stays
+    assert torch.equal(splits.transform(names).data, names.data)
+
+
 def test_an_unknown_recipe_lists_near_ones():
     with pytest.raises(ValueError, match=r"got 'names_gur'; near: names_gru"):
         get_recipe("names_gur")
@@ -235,3 +253,15 @@ def test_training_on_the_courses_names_learns(tmp_path, data_root):
     assert result.figures["data"] == "course names"
     assert result.figures["test_accuracy"] > 0.72  # 46.8 % are Russian; a careful loop has 75 to 78 %
     assert result.figures["test_accuracy_unseen"] > 0.72
+
+
+def test_the_embedded_names_are_asked_for_by_name(tmp_path):
+    recipe = get_recipe("names_gru")
+    assert recipe.load(DataOptions(dataset="mini names"), seed=0).source == "mini names"
+    with pytest.raises(FileNotFoundError, match=r"names_train.csv.gz"):
+        recipe.load(DataOptions(root=tmp_path, dataset="course names"), seed=0)
+    files_given = DataOptions(train_csv=tmp_path / "a.csv", test_csv=tmp_path / "b.csv", dataset="mini names")
+    with pytest.raises(
+        ValueError, match="dataset must be left out beside train_csv and test_csv, got 'mini names'"
+    ):
+        recipe.load(files_given, seed=0)

@@ -90,6 +90,23 @@ def test_interrupted_and_resumed(name, settings, moments, tmp_path, interrupt):
         assert same(tmp_path / str(update), tmp_path / "whole")
 
 
+@pytest.mark.parametrize(("call", "update"), [(1, 1), (2, 20), (3, 30)])  # two teachers, then their pupil
+def test_interrupted_and_resumed_where_teachers_train_first(call, update, two_teachers, tmp_path, interrupt):
+    best = {"setting": "best", "epochs": 2}
+    train("names_gru", tmp_path / "whole", **best)
+    interrupt(48 + update, call=call)  # in the second epoch
+    with pytest.raises(InterruptionError):
+        train("names_gru", tmp_path / "parts", **best)
+    interrupt(None)
+    with pytest.raises(FileExistsError, match="must not hold a run already: resume it"):
+        train("names_gru", tmp_path / "parts", **best)
+    with pytest.raises(ValueError, match=r"seed must be 0 to resume the run in .*, got 1"):
+        train("names_gru", tmp_path / "parts", **best, seed=1, resume=True)
+    train("names_gru", tmp_path / "parts", **best, resume=True)
+    assert same(tmp_path / "parts", tmp_path / "whole")
+    assert not list((tmp_path / "parts").glob("teacher-*"))
+
+
 def test_a_finished_run_leaves_its_own_files_alone_and_is_not_trained_again(tmp_path, capsys, interrupt):
     first = train("names_gru", tmp_path, resume=True, epochs=1)  # nothing to resume from: it starts
     files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
@@ -328,3 +345,11 @@ def test_a_best_epoch_that_cannot_be_had_is_told_at_the_start(damage, tmp_path, 
     monkeypatch.setattr("practicezoo.recipes.experiment.fit", None)  # nothing is trained
     with pytest.raises(ValueError, match=r"best\.pt must (hold the best epoch so far|be of the run)"):
         train("names_gru", tmp_path, setting="course", resume=True)
+
+
+@pytest.mark.parametrize("name", ["history.csv", "curve.png"])
+def test_a_folder_in_the_place_of_an_own_file_is_told_at_the_start(name, tmp_path):
+    (tmp_path / name).mkdir()
+    with pytest.raises(IsADirectoryError, match=f"path must be a file's, got the folder .*{name}$"):
+        train("linear_regression", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [name]

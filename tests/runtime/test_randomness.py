@@ -67,7 +67,7 @@ def test_the_state_of_an_order_puts_every_kind_of_generator_back():
 
     first = draw()
     assert draw() != first
-    set_order_state(loader, state)
+    set_order_state(state, loader)
     assert draw() == first
 
 
@@ -89,7 +89,7 @@ def test_a_restored_order_repeats_itself():
     state = order_state(loader)
     (first,) = next(iter(loader))
     (second,) = next(iter(loader))
-    set_order_state(loader, state)
+    set_order_state(state, loader)
     (again,) = next(iter(loader))
     assert torch.equal(again, first)
     assert not torch.equal(again, second)
@@ -97,5 +97,5 @@ def test_a_restored_order_repeats_itself():
 
 def test_the_order_of_a_loader_with_other_generators_is_refused():
     state = order_state(with_generators())
-    with pytest.raises(ValueError, match=r"must shuffle with \d generators of its own as before, got 0"):
-        set_order_state([], state)
+    with pytest.raises(ValueError, match=r"must have 3 generators of their own as before, got 0"):
+        set_order_state(state, [])

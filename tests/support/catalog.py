@@ -242,6 +242,7 @@ MODELS = [
     _registered("hello_embedding_rnn", CharTagger, ids(4, 5), recurrent=True),
     _registered("mnist_mlp", MLP, _digits),
     _registered("mnist_fast", ImageClassifier, _digits),
+    _registered("mnist_tiny", ImageClassifier, _digits),
     _registered("mnist_cnn", CNN, _digits),
     _registered("mnist_inception", InceptionNet, _digits),
     _registered("mnist_resnet", ResidualNet, _digits),

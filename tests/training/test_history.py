@@ -169,3 +169,10 @@ def test_another_table_is_no_history(text, tmp_path):
     (tmp_path / "history.csv").write_text(text)
     with pytest.raises(ValueError, match=r"must be a history's table|must hold one run"):
         History.from_csv(tmp_path / "history.csv")
+
+
+def test_a_folder_in_the_place_of_the_table(tmp_path):
+    with pytest.raises(IsADirectoryError, match="path must be a file's, got the folder"):
+        History().to_csv(tmp_path)
+    with pytest.raises(IsADirectoryError, match="path must be a file's, got the folder"):
+        History.from_csv(tmp_path)

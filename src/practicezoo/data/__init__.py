@@ -1,6 +1,6 @@
 """Samples and batches: vocabularies, data sets, collate functions, samplers and loaders."""
 
-from practicezoo.data.augment import RandomShift
+from practicezoo.data.augment import RandomShift, RandomWarp
 from practicezoo.data.collate import pack_collate, pad_collate
 from practicezoo.data.diabetes import DiabetesDataset
 from practicezoo.data.images import ImageTensors, load_images
@@ -21,6 +21,7 @@ __all__ = [
     "NameDataset",
     "NormalizeImages",
     "RandomShift",
+    "RandomWarp",
     "TensorLoader",
     "load_images",
     "pack_collate",

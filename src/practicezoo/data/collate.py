@@ -14,7 +14,7 @@ __all__ = ["IGNORED", "pack_collate", "pad_collate"]
 IGNORED = -100  # torch's default for targets that do not count
 
 
-def pad_collate(batch: Sequence[tuple[Tensor, Any]]) -> tuple[PaddedSequence, Tensor]:
+def pad_collate(batch: Sequence[tuple[Any, Any]]) -> tuple[PaddedSequence, Tensor]:
     """Collate ``(sequence, target)`` samples into a padded batch, zeros behind each sequence.
 
     For ``DataLoader(collate_fn=pad_collate)``. The batch is as long as its longest sequence; targets
@@ -72,7 +72,7 @@ def _join(targets: list[Tensor], sequences: list[Tensor]) -> Tensor:
     return pad_sequence(targets, batch_first=True, padding_value=IGNORED)
 
 
-def pack_collate(batch: Sequence[tuple[Tensor, Any]]) -> tuple[PackedSequence, Tensor]:
+def pack_collate(batch: Sequence[tuple[Any, Any]]) -> tuple[PackedSequence, Tensor]:
     """Collate ``(sequence, target)`` samples into a packed batch: no padding at all.
 
     As :func:`pad_collate`, in the form that ``torch.nn``'s recurrent layers read. The samples need

@@ -1,4 +1,4 @@
-"""Columns of names and labels in the rows of a CSV file, with or without a header."""
+"""Columns of names and labels in the rows of a table, with or without a header."""
 
 import csv
 import io
@@ -32,7 +32,7 @@ FEWEST_ROWS = 4  # from which on labels that recur tell that the first row's doe
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a file hold names and labels, and whether its first row is a header.
+    """Which columns of a table hold names and labels, and whether its first row is a header.
 
     Attributes:
         header: True, False, or "auto" to decide by the first row.
@@ -53,24 +53,29 @@ class Columns:
     def read(
         self, path: Path, known_labels: frozenset[str] = frozenset(), max_bytes: int = MAX_NAME_BYTES
     ) -> Iterator[tuple[int, tuple[str, str]]]:
-        """Name and label of each row behind the header, with the row's number from 1."""
-        rows = list(_csv_rows(path, max_bytes))
+        """Name and label of each row of a file behind the header, with the row's number from 1."""
+        return self.pick(list(_csv_rows(path, max_bytes)), known_labels, f"{path}: ")
+
+    def pick(
+        self, rows: list[NumberedRow], known_labels: frozenset[str] = frozenset(), origin: str = ""
+    ) -> Iterator[tuple[int, tuple[str, str]]]:
+        """Name and label of each of these rows behind the header; messages begin with their origin."""
         if not rows:
             return
         number, first = rows[0]
-        where = f"{path}: row {number}: "
+        where = f"{origin}row {number}: "
         fields = [_word(field) for field in first]
         is_header = self._is_header(fields, rows, known_labels, where)
         if is_header and (self.name, self.label) == (0, 1):
             _refuse_swapped(first, fields, where)
-        name = _place("name_column", self.name, first, is_header=is_header, path=path)
-        label = _place("label_column", self.label, first, is_header=is_header, path=path)
+        name = _place("name_column", self.name, first, is_header=is_header, origin=origin)
+        label = _place("label_column", self.label, first, is_header=is_header, origin=origin)
         if name == label:
-            raise ValueError(f"{path}: name_column and label_column must differ, got {name} for both")
+            raise ValueError(f"{origin}name_column and label_column must differ, got {name} for both")
         asked = (self.name, self.label) != (0, 1)
         for number, row in islice(rows, int(is_header), None):
             if len(row) != (len(first) if asked else 2):
-                raise ValueError(f"{path}: row {number}: {_misfit(row, len(first), asked=asked)}")
+                raise ValueError(f"{origin}row {number}: {_misfit(row, len(first), asked=asked)}")
             yield number, (row[name], row[label])
 
     def _is_header(
@@ -87,13 +92,13 @@ class Columns:
                 f"{where}{shorten(rows[0][1])} may be a header or a sample: say which with header=True or "
                 "header=False"
             )
-        return all(known)
+        return all(known) and bool(known)
 
     def _stands_alone(self, rows: list[NumberedRow], known_labels: frozenset[str]) -> bool:
         """Whether the first row's label occurs once and all others again and again."""
         if not isinstance(self.label, int) or any(len(row) <= self.label for _, row in rows):
             return False
-        first, *others = [row[self.label].strip() for _, row in rows]
+        first, *others = [str(row[self.label]).strip() for _, row in rows]
         recur = len(others) >= FEWEST_ROWS and min(Counter(others).values()) > 1
         return recur and first not in others and first not in known_labels
 
@@ -110,26 +115,26 @@ def _misfit(row: list[str], num_columns: int, *, asked: bool) -> str:
     if asked:
         return f"a row must have {num_columns} columns as the first row has, got {shorten(row)}"
     hint = ": say which columns with name_column= and label_column=" if len(row) > 2 else ""
-    separators = [mark for mark in ";\t|" if len(row) == 1 and mark in row[0]]
+    separators = [mark for mark in ";\t|" if len(row) == 1 and mark in str(row[0])]
     if separators:
         hint = f": columns must be separated by commas, not by {separators[0]!r}"
     return f"a row must be a name and a label, got {shorten(row)}{hint}"
 
 
-def _place(argument: str, column: int | str, first: list[str], *, is_header: bool, path: Path) -> int:
+def _place(argument: str, column: int | str, first: list[str], *, is_header: bool, origin: str) -> int:
     if isinstance(column, int):
         if not 0 <= column < max(len(first), 2):
-            raise ValueError(f"{path}: {argument} must lie in [0, {len(first)}), got {column}")
+            raise ValueError(f"{origin}{argument} must lie in [0, {len(first)}), got {column}")
         return column
-    names = [" ".join(field.split()) for field in first]
+    names = [" ".join(str(field).split()) for field in first]
     if not is_header or names.count(column) != 1:
         rule = "named once in the header" if names.count(column) > 1 else "named in the header"
-        raise ValueError(f"{path}: {argument} must be {rule}, {shorten(names)}, got {column!r}")
+        raise ValueError(f"{origin}{argument} must be {rule}, {shorten(names)}, got {column!r}")
     return names.index(column)
 
 
-def _word(field: str) -> str:
-    return "_".join(field.casefold().replace("-", " ").split())
+def _word(field: object) -> str:
+    return "_".join(str(field).casefold().replace("-", " ").split())
 
 
 def _csv_rows(path: Path, max_bytes: int) -> Iterator[NumberedRow]:

@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from practicezoo.data.files import read_whole
+from practicezoo.data.files import MAX_BYTES, read_whole
 from practicezoo.data.tabular import CSVDataset
 
 __all__ = ["DiabetesDataset"]
@@ -33,6 +33,7 @@ class DiabetesDataset(CSVDataset):
         path: the file, ``diabetes.csv.gz`` or unpacked: rows of nine numbers without a header.
         repair: whether to undo the two faults.
         dtype: type of the items.
+        max_bytes: what a .gz archive may unpack to; default: 64 MiB.
 
     Attributes:
         feature_names: what was measured, column by column.
@@ -67,9 +68,16 @@ class DiabetesDataset(CSVDataset):
         "age",
     )
 
-    def __init__(self, path: str | Path, *, repair: bool = False, dtype: torch.dtype = torch.float32) -> None:
-        self._check_shape(Path(path))
-        super().__init__(path, dtype=dtype)
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        repair: bool = False,
+        dtype: torch.dtype = torch.float32,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
+        self._check_shape(Path(path), max_bytes)
+        super().__init__(path, dtype=dtype, max_bytes=max_bytes)
         self.repair = repair
         features, targets = self.tensors()
         self._check(features, targets)
@@ -80,9 +88,9 @@ class DiabetesDataset(CSVDataset):
                 )
             self._tensors = features.masked_fill(features == 0, -1), 1 - targets
 
-    def _check_shape(self, path: Path) -> None:
+    def _check_shape(self, path: Path, max_bytes: int) -> None:
         """Other tables of that name are told by their shape, whatever stands between their values."""
-        rows = [line for line in read_whole(path).splitlines() if line.strip()]
+        rows = [line for line in read_whole(path, max_bytes=max_bytes).splitlines() if line.strip()]
         num_features = len(self.feature_names)
         if rows and rows[0].count(b",") != num_features:
             num_columns = len(rows[0].replace(b",", b" ").split())

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from practicezoo.data.files import read_up_to
 
-__all__ = ["find_idx", "read_idx"]
+__all__ = ["MAX_BYTES", "find_idx", "read_idx"]
 
 MAX_BYTES = 2**30  # of an archive, unpacked; the largest of the family, EMNIST by class, has half of it
 UINT8 = 8  # the format's code for this type
 
 
-def find_idx(path: Path, *, num_dims: int) -> Tensor | None:
+def find_idx(path: Path, *, num_dims: int, max_bytes: int = MAX_BYTES) -> Tensor | None:
     """The tensor in ``path``, else in its archive ``path.gz``, else None.
 
     An archive is unpacked in memory, so the folder may be read-only.
@@ -25,6 +25,7 @@ def find_idx(path: Path, *, num_dims: int) -> Tensor | None:
     Args:
         path: where the unpacked file would be.
         num_dims: the number of dimensions that the tensor must have.
+        max_bytes: what an archive may unpack to.
 
     Raises:
         PermissionError: if a file may not be read; the message names it.
@@ -32,7 +33,7 @@ def find_idx(path: Path, *, num_dims: int) -> Tensor | None:
     """
     for candidate in (path, path.with_name(f"{path.name}.gz")):
         try:
-            return read_idx(candidate, num_dims=num_dims)
+            return read_idx(candidate, num_dims=num_dims, max_bytes=max_bytes)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             continue
         except PermissionError:
@@ -43,12 +44,13 @@ def find_idx(path: Path, *, num_dims: int) -> Tensor | None:
     return None
 
 
-def read_idx(path: Path, *, num_dims: int) -> Tensor:
+def read_idx(path: Path, *, num_dims: int, max_bytes: int = MAX_BYTES) -> Tensor:
     """The tensor of an IDX file of unsigned bytes, packed by gzip if its name ends in ``.gz``.
 
     Args:
         path: the file.
         num_dims: the number of dimensions that the tensor must have.
+        max_bytes: what an archive may unpack to.
 
     Raises:
         OSError: if the file cannot be opened.
@@ -59,7 +61,7 @@ def read_idx(path: Path, *, num_dims: int) -> Tensor:
     try:
         with gzip.open(path) if packed else path.open("rb") as file:
             start = read_up_to(file, 4 + 4 * num_dims)
-            shape = _shape(path, start, magic, largest=MAX_BYTES if packed else None)
+            shape = _shape(path, start, magic, largest=max_bytes if packed else None)
             promised = math.prod(shape)
             content = read_up_to(file, promised + 1)  # only its end compares an archive's checksum
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
@@ -88,7 +90,7 @@ def _shape(path: Path, start: bytearray, magic: bytes, *, largest: int | None) -
         raise _damaged(
             path,
             f"must unpack to at most {largest} bytes, got a header that promises {math.prod(shape)} "
-            "(unpack it first if that is right)",
+            "(if that is right, raise max_bytes, or unpack it first)",
         )
     return shape
 

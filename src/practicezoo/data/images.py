@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from torch import Tensor
 
 from practicezoo.arguments import check_choice
-from practicezoo.data.idx import find_idx
+from practicezoo.data.idx import MAX_BYTES, find_idx
 from practicezoo.data.normalize import NormalizeImages
 from practicezoo.data.root import data_root
 
@@ -84,6 +84,7 @@ def load_images(
     root: str | Path | None = None,
     download: bool = True,
     emnist_split: EMNISTSplit = "balanced",
+    max_bytes: int = MAX_BYTES,
 ) -> ImageTensors:
     """Load MNIST, Fashion-MNIST, KMNIST or EMNIST.
 
@@ -103,6 +104,7 @@ def load_images(
         download: whether missing files may be downloaded into the data root.
         emnist_split: which of EMNIST's six splits: "byclass", "bymerge", "balanced", "letters" (whose
             labels begin at 1), "digits" or "mnist".
+        max_bytes: what a .gz archive may unpack to; default: 1 GiB, twice the largest of the family.
 
     Raises:
         ValueError: if ``name``, ``split`` or ``emnist_split`` is unknown, or a file is cut short, damaged
@@ -129,7 +131,9 @@ def load_images(
     folder = data_root(root)
 
     def load(part: str) -> tuple[Tensor, Tensor]:
-        images, targets = _load_split(family, options, part, folder, len(classes), download=download)
+        images, targets = _load_split(
+            family, options, part, folder, len(classes), download=download, max_bytes=max_bytes
+        )
         return (images.mT if name == "emnist" else images).contiguous(), targets
 
     images, targets = load(split)
@@ -142,15 +146,26 @@ def load_images(
 
 
 def _load_split(
-    family: Any, options: Mapping[str, str], split: str, root: Path, num_classes: int, *, download: bool
+    family: Any,
+    options: Mapping[str, str],
+    split: str,
+    root: Path,
+    num_classes: int,
+    *,
+    download: bool,
+    max_bytes: int,
 ) -> tuple[Tensor, Tensor]:
     """Images ``(N, 1, 28, 28)`` and targets ``(N,)``, from files that are there or from torchvision."""
     prefix = f"emnist-{options['split']}-{split}" if options else {"train": "train", "test": "t10k"}[split]
     folder = root / family.__name__ / "raw"
     paths = folder / f"{prefix}-images-idx3-ubyte", folder / f"{prefix}-labels-idx1-ubyte"
-    images, targets = find_idx(paths[0], num_dims=3), find_idx(paths[1], num_dims=1)
+    images, targets = (
+        find_idx(path, num_dims=num_dims, max_bytes=max_bytes)
+        for path, num_dims in zip(paths, (3, 1), strict=True)
+    )
     if images is None or targets is None:
         missing = [path.name for path, found in zip(paths, (images, targets), strict=True) if found is None]
+        _check_root(root, folder, missing)
         if not download:
             raise _missing(folder, missing, "downloading is switched off")
         try:
@@ -160,6 +175,20 @@ def _load_split(
             raise _missing(folder, missing, f"the download failed: {reason}") from error
         images, targets = loaded.data, loaded.targets
     return _checked(images, targets, paths, num_classes)
+
+
+def _check_root(root: Path, folder: Path, missing: list[str]) -> None:
+    """Raise FileNotFoundError if the missing files lie at the root itself, or one folder below it."""
+    for place in (root, root / "raw"):
+        if not all((place / name).is_file() or (place / f"{name}.gz").is_file() for name in missing):
+            continue
+        parts = folder.relative_to(root)
+        is_named = place.resolve().parts[-2:] == parts.parts
+        advice = f"give {place.resolve().parents[1]}" if is_named else f"move them to {folder}"
+        raise FileNotFoundError(
+            f"the data root must be the folder that holds {parts}, got {root}, and {place} has the files: "
+            f"{advice}"
+        )
 
 
 def _missing(folder: Path, names: list[str], reason: str) -> FileNotFoundError:

@@ -3,7 +3,7 @@
 import csv
 import io
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -37,9 +37,10 @@ class NameDataset(Dataset[tuple[Tensor, int]]):
             Give the training set's ``classes`` to the test set, so that both mean the same by an index.
         vocab: turns characters into ids. Default: ASCII, accents reduced to plain letters.
         strip: whether to strip blanks around names and labels.
-        header: whether a file's first row holds the names of its columns. "auto" knows one by the usual words
-            (name, surname, label, country, ...) and by the names of columns that are asked for; a first row
-            that might be either is refused, as is one whose label occurs once while all others recur.
+        header: whether the first row, of a file or of pairs, holds the names of the columns. "auto" knows
+            one by the usual words (name, surname, label, country, ...) and by the names of columns that are
+            asked for; a first row that might be either is refused, as is one whose label occurs once while
+            all others recur.
         name_column: the column of the names, counted from 0 or by its name in the header.
         label_column: the column of the labels.
         max_bytes: what a .gz archive may unpack to; default: 8 MiB, some 400,000 names.
@@ -196,7 +197,11 @@ def _rows(
             f"source must be a path or pairs of name and label, got a {type(source).__name__}: give "
             "zip(table['name'], table['label'])"
         )
+    rows = []
     for number, row in enumerate(source, start=1):
-        if isinstance(row, str) or len(row) != 2:
-            raise ValueError(f"row {number}: a row must be a name and a label, got {shorten(row)}")
-        yield number, (row[0], row[1])
+        if isinstance(row, str | Mapping) or not isinstance(row, Iterable):
+            raise ValueError(  # noqa: TRY004  # as for a tuple of another length
+                f"row {number}: a row must be a name and a label, got {shorten(row)}"
+            )
+        rows.append((number, list(row)))
+    yield from columns.pick(rows, known_labels)

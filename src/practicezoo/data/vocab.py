@@ -44,6 +44,7 @@ class CharVocab:
 
     Raises:
         ValueError: if ``characters`` repeats one or has NUL.
+        TypeError: if ``characters`` is not a string, but a list of texts, say.
 
     Example:
         >>> vocab = CharVocab()
@@ -58,6 +59,11 @@ class CharVocab:
     padding_idx = 0
 
     def __init__(self, characters: str | None = None, *, unknown: bool = False) -> None:
+        if not isinstance(characters, str | None):
+            raise TypeError(
+                f"characters must be one string, got a {type(characters).__name__}: "
+                "CharVocab.from_texts(...) collects those of texts"
+            )
         self.characters = ASCII if characters is None else characters
         if PADDING in self.characters:
             raise ValueError(f"characters must not contain NUL, got {self.characters!r}: id 0 is for padding")
@@ -138,4 +144,6 @@ class CharVocab:
 
 
 def _composed(text: str) -> str:
+    if not isinstance(text, str):
+        raise TypeError(f"text must be a string, got a {type(text).__name__}")
     return text if text.isascii() else unicodedata.normalize("NFC", text)

@@ -1,7 +1,7 @@
 """The protocol of metrics, and what else can be measured like one."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,10 @@ from practicezoo.batches import move_to, num_items
 from practicezoo.metrics.loss import weighted
 from practicezoo.runtime.collectives import sum_over_ranks
 
-__all__ = ["Metric", "as_metrics", "check_reads_logits", "values_of"]
+__all__ = ["Function", "Metric", "as_metrics", "check_reads_logits", "values_of"]
+
+
+Function: TypeAlias = Callable[[Any, Any], Any]  # of outputs and targets, averaged over items
 
 
 @runtime_checkable
@@ -31,7 +34,7 @@ class Metric(Protocol):
 class _MeanOf:
     """A function of outputs and targets, averaged over items."""
 
-    def __init__(self, function: Callable[[Any, Any], Any]) -> None:
+    def __init__(self, function: Function) -> None:
         self.function = function
         self.reset()
 

@@ -14,6 +14,7 @@ from practicezoo.models.residual import ResidualNet, lecture_stage, notes_stage
 from practicezoo.models.stepwise import StepwiseTagger
 from practicezoo.models.summary import LayerSummary, ModelSummary, model_summary
 from practicezoo.models.tagger import CharTagger
+from practicezoo.models.tiny import mnist_tiny
 
 __all__ = [
     "CNN",
@@ -36,6 +37,7 @@ __all__ = [
     "list_models",
     "mnist_fast",
     "mnist_mlp",
+    "mnist_tiny",
     "model_summary",
     "notes_stage",
     "register_model",

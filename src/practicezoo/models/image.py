@@ -37,8 +37,8 @@ class FeatureInfo(NamedTuple):
 class ImageClassifier(Classifier):
     """Feature extractor, flattening, linear head; takes images of one size only.
 
-    The size of the head's input is derived by running ``features`` once without data (on the meta
-    device). Compose a network of your own from any blocks, or subclass it as
+    The size of the head's input is derived by running a copy of ``features`` once, on one image of
+    zeros. Compose a network of your own from any blocks, or subclass it as
     :class:`~practicezoo.CNN` does.
 
     Args:
@@ -145,9 +145,16 @@ class ImageClassifier(Classifier):
         return features, torch.empty(shape, dtype=dtype, device="meta")
 
     def _count_features(self) -> int:
-        features, images = self._on_meta(self.image_size)
+        parameter = next(self.features.parameters(), None)
+        dtype = None if parameter is None else parameter.dtype
+        # one image on the CPU takes a millisecond; what torch imports for the meta device takes seconds
+        on_cpu = parameter is not None and parameter.device.type == "cpu" and dtype != torch.float16
+        device = "cpu" if on_cpu else "meta"
+        features = copy.deepcopy(self.features).to(device).eval()
+        shape = (1, self.in_channels, self.image_size, self.image_size)
         try:
-            return features(images).numel()
+            with torch.no_grad():
+                return features(torch.zeros(shape, dtype=dtype, device=device)).numel()
         except RuntimeError as error:
             raise ValueError(
                 f"in_channels and image_size must suit {type(self).__name__}'s layers, "

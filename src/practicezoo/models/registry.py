@@ -4,15 +4,24 @@ import difflib
 import fnmatch
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from torch import nn
 
-__all__ = ["create_model", "list_models", "register_model"]
+from practicezoo.arguments import as_path
+from practicezoo.models.pretrained import load_weights
+from practicezoo.weights import Weights
+from practicezoo.weights.reading import Folder, read_config, read_state
+from practicezoo.weights.records import asset_folder, find_weights
+
+__all__ = ["create_model", "list_models", "origin_of", "register_model"]
 
 Builder = TypeVar("Builder", bound=Callable[..., nn.Module])
 
 BUILDERS: dict[str, Callable[..., nn.Module]] = {}
+ORIGINS: WeakKeyDictionary[nn.Module, tuple[str, dict[str, Any]]] = WeakKeyDictionary()
 
 
 def register_model(name: str) -> Callable[[Builder], Builder]:
@@ -44,15 +53,22 @@ def register_model(name: str) -> Callable[[Builder], Builder]:
     return register
 
 
-def create_model(name: str, **overrides: Any) -> nn.Module:
-    """Build the model registered under ``name``.
+def create_model(name: str, *, weights: str | Path | Weights | None = None, **overrides: Any) -> nn.Module:
+    """Build the model registered under ``name``, with a random start or with trained weights.
+
+    Trained weights bring the keywords that they were trained with. Another ``num_classes`` gives a fresh last
+    layer, another ``in_channels`` adapts the first convolution; both are said through ``logging``.
+    Everything else must fit.
 
     Args:
         name: one of :func:`list_models`.
+        weights: None for a random start; "default" or a tag of :func:`~practicezoo.list_weights`, one of its
+            records, or the path of a folder that :func:`~practicezoo.save` wrote.
         **overrides: keywords of the model's constructor, in place of the registered numbers.
 
     Raises:
-        ValueError: if there is no such model; the message lists near matches.
+        ValueError: if there is no such model or there are no such weights (the message lists near matches),
+            or the weights do not fit (it names the tensor).
         TypeError: if the model has no such keyword.
 
     Example:
@@ -60,17 +76,59 @@ def create_model(name: str, **overrides: Any) -> nn.Module:
         Linear(in_features=320, out_features=47, bias=True)
         >>> create_model("mnist_cn")
         Traceback (most recent call last):
-        ValueError: name must be a registered model, got 'mnist_cn'; near: mnist_cnn, mnist_mlp, mnist_resnet
+        ValueError: name must be a registered model, got 'mnist_cn'; near: mnist_cnn, mnist_tiny, mnist_mlp
+        >>> create_model("mnist_cnn", weights="default").num_classes
+        10
     """
     if name not in BUILDERS:
         near = difflib.get_close_matches(str(name), BUILDERS, n=3, cutoff=0.5)
         hint = f"; near: {', '.join(near)}" if near else f"; there are: {', '.join(list_models())}"
         raise ValueError(f"name must be a registered model, got {name!r}{hint}")
-    keywords = list(inspect.signature(BUILDERS[name]).parameters)
+    keywords = inspect.signature(BUILDERS[name]).parameters
     for override in overrides:
         if override not in keywords:
             raise TypeError(f"{name} has no keyword {override!r}; its keywords are {', '.join(keywords)}")
-    return BUILDERS[name](**overrides)
+    if weights is None:
+        model = BUILDERS[name](**overrides)
+        ORIGINS[model] = name, overrides
+        return model
+    folder, config = _find(name, weights)
+    trained = {key: parameter.default for key, parameter in keywords.items()} | config["config"]
+    model = create_model(name, **{**config["config"], **overrides})
+    changed = {key for key in overrides if overrides[key] != trained[key]}
+    load_weights(
+        model,
+        read_state(folder, config),
+        name=str(weights) if isinstance(weights, Path) else f"{name}/{config.get('tag', weights)}",
+        fresh_head="num_classes" in changed,
+        adapt_channels="in_channels" in changed,
+    )
+    return model
+
+
+def origin_of(model: nn.Module) -> tuple[str, dict[str, Any]] | None:
+    """The name and the keywords with which :func:`create_model` built a model; None if it did not."""
+    return ORIGINS.get(model)
+
+
+def _find(name: str, weights: str | Path | Weights) -> tuple[Folder, dict[str, Any]]:
+    """The folder of a model's weights, and its configuration."""
+    folder: Folder
+    if isinstance(weights, Weights):
+        folder = asset_folder(weights)
+    elif (path := as_path(weights)) is None:
+        folder = asset_folder(find_weights(name, str(weights), given=str(weights)))
+    elif not path.is_dir():
+        raise ValueError(
+            f"weights must be a folder that practicezoo.save wrote, got {path}: practicezoo.load reads a "
+            "run's checkpoint"
+        )
+    else:
+        folder = path
+    config = read_config(folder)
+    if config["model"] != name:
+        raise ValueError(f"weights must be of {name}, got those of {config['model']} in {weights}")
+    return folder, config
 
 
 def list_models(pattern: str = "*") -> list[str]:

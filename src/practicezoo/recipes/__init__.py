@@ -1,7 +1,8 @@
 """Recipes: every system of the course, with its data, network, training and reference result."""
 
+from practicezoo.predictors import Prediction
 from practicezoo.recipes.preflight import check_recipe
-from practicezoo.recipes.recipe import DataOptions, Prediction, Recipe, Setting, Splits
+from practicezoo.recipes.recipe import DataOptions, Distillation, Recipe, Setting, Splits
 from practicezoo.recipes.registry import get_recipe, list_recipes
 from practicezoo.recipes.reproduce import Reproduced, reproduce
 from practicezoo.recipes.systems.regression import regress_by_hand
@@ -10,6 +11,7 @@ from practicezoo.recipes.trained import load_trained
 
 __all__ = [
     "DataOptions",
+    "Distillation",
     "Prediction",
     "Recipe",
     "Reproduced",

@@ -1,6 +1,7 @@
 """A recipe made ready: its network, its data, and how it trains, alone or among several processes."""
 
 import dataclasses
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,15 +12,26 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from practicezoo.arguments import check_choice, check_count
+from practicezoo.arguments import as_path, check_choice, check_count
 from practicezoo.data import TensorLoader
+from practicezoo.models.pretrained import load_weights
+from practicezoo.predictors import Predictor, load
 from practicezoo.recipes.holdout import hold_out
-from practicezoo.recipes.recipe import DataOptions, Recipe, Setting, Splits
+from practicezoo.recipes.recipe import DataOptions, Recipe, Setting, Splits, changed
 from practicezoo.runtime.collectives import main_process_first
 from practicezoo.runtime.processes import rank, world_size
 from practicezoo.sequences import PaddedSequence
-from practicezoo.training import Accuracy, Callback, Checkpointer, History, fit, seed_everything
+from practicezoo.training import (
+    Accuracy,
+    Callback,
+    Checkpointer,
+    History,
+    WeightAveraging,
+    fit,
+    seed_everything,
+)
 from practicezoo.training.checkpoints.folder import CheckpointFolder
+from practicezoo.weights.records import find_weights
 
 __all__ = ["CHOSEN_BY", "Experiment", "prepare"]
 
@@ -38,6 +50,8 @@ class Experiment:
     held_out: Tensor
     device: torch.device
     seed: int
+    start: Predictor | None = None
+    start_name: str | None = None
 
     def train(
         self,
@@ -61,13 +75,18 @@ class Experiment:
             progress=progress,
         )
 
-    def refit(self, epochs: int, checkpoints: CheckpointFolder) -> nn.Module:
-        """Train from the seed on, or from the newest of the checkpoints, on all training data."""
+    def refit(
+        self, epochs: int, checkpoints: CheckpointFolder, *, extra: Mapping[str, Any] | None = None
+    ) -> nn.Module:
+        """Train from the seed on, or from the newest of the checkpoints, on all training data.
+
+        The checkpoints have ``extra`` in them.
+        """
         model, _ = self._fit(
             self.splits.train,
             dataclasses.replace(self.setting, epochs=epochs),
             val_loader=None,
-            callbacks=[self._checkpointer(checkpoints)],
+            callbacks=[self._checkpointer(checkpoints, extra=extra)],
             resume_from=checkpoints.path,
             progress=False,
         )
@@ -83,6 +102,7 @@ class Experiment:
             "config": dict(self.config),
             "classes": list(self.splits.classes),
             "saved": dict(self.splits.saved),
+            "predictor": self.recipe.describe(self.splits, self.config),
         }
 
     def val_loader(self) -> TensorLoader | None:
@@ -104,6 +124,13 @@ class Experiment:
         """The network as it starts from the seed, the loader of ``data``, and the optimizer."""
         seed_everything(self.seed)
         model = self.build()
+        if self.start is not None:
+            load_weights(
+                model,
+                self.start.model.state_dict(),
+                name=str(self.start_name),
+                fresh_head=[*self.start.classes] != [*self.splits.classes],
+            )
         processes = world_size()
         train_loader = TensorLoader(
             *data,
@@ -148,6 +175,8 @@ class Experiment:
         lr_scheduler = None
         if setting.lr_scheduler is not None:
             lr_scheduler = setting.lr_scheduler(optimizer, len(train_loader) * setting.epochs)
+        if setting.averaging is not None:
+            callbacks = [WeightAveraging(model, decay=setting.averaging, copy_back=True), *callbacks]
         with _threads(setting.num_threads):
             history = fit(
                 model,
@@ -175,6 +204,7 @@ def prepare(
     data: DataOptions | None = None,
     device: torch.device,
     seed: int,
+    init: str | Path | None = None,
 ) -> Experiment:
     """Read the data and settle how to train on it.
 
@@ -193,7 +223,7 @@ def prepare(
         splits = recipe.load(data, seed=seed)
     setting = recipe.setting_for(splits, setting_name)
     if epochs is not None:
-        setting = dataclasses.replace(setting, epochs=epochs)
+        setting = changed(setting, epochs=epochs)
     targets = splits.train[1]
     held_out = torch.zeros(len(targets), dtype=torch.bool)
     if setting.held_out:
@@ -204,7 +234,24 @@ def prepare(
                 f"got {len(targets)} of {len(splits.classes)} classes"
             )
     config = {**recipe.model_config(splits), **setting.model_overrides}
-    return Experiment(recipe, setting, setting_name, splits, config, held_out, device, seed)
+    start = None if init is None else _trained(recipe, init)
+    name = None if start is None else f"{init} ({_fingerprint(start)})"
+    return Experiment(recipe, setting, setting_name, splits, config, held_out, device, seed, start, name)
+
+
+def _trained(recipe: Recipe, init: str | Path) -> Predictor:
+    """The predictor whose weights a run starts from."""
+    if as_path(init) is not None:
+        return load(init)
+    tag = "default" if init == "weights" else str(init)
+    return load(find_weights(recipe.name, tag, given=str(init)))
+
+
+def _fingerprint(start: Predictor) -> str:
+    digest = hashlib.sha256()
+    for tensor in start.model.state_dict().values():
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _rows_per_process(batch_size: int, num_samples: int, processes: int) -> int:

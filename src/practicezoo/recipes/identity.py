@@ -29,6 +29,7 @@ class RunIdentity:
         refit: whether the network is retrained on all training data.
         device: the kind of device.
         processes: how many processes train together.
+        init: the trained weights that it started from, with their fingerprint; None for a random start.
     """
 
     recipe: str
@@ -40,6 +41,7 @@ class RunIdentity:
     refit: bool
     device: str
     processes: int
+    init: str | None
 
     @classmethod
     def of(cls, experiment: Experiment) -> Self:
@@ -54,6 +56,7 @@ class RunIdentity:
             refit=experiment.setting.refit,
             device=experiment.device.type,
             processes=world_size(),
+            init=experiment.start_name,
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -65,7 +68,7 @@ class RunIdentity:
 
         Device and number of processes are left to ``fit``: a finished run may be read anywhere.
         """
-        for name in ("recipe", "setting", "data", "data_digest", "seed", "epochs"):
+        for name in ("recipe", "setting", "data", "data_digest", "seed", "epochs", "init"):
             if earlier.get(name) != getattr(self, name):
                 raise ValueError(
                     f"{name} must be {earlier.get(name)!r} to resume the run in {folder}, "

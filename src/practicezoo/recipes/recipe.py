@@ -2,20 +2,22 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
 from practicezoo.metrics.loss import Criterion
-from practicezoo.models import create_model
+from practicezoo.models import create_model, list_models
+from practicezoo.predictors.predictor import describe
+from practicezoo.predictors.preprocessing import Preprocessing
 from practicezoo.runtime.precision import Precision
 from practicezoo.sequences import PaddedSequence
 
-__all__ = ["DataOptions", "Prediction", "Recipe", "Setting", "Splits", "one_cycle"]
+__all__ = ["DataOptions", "Distillation", "Recipe", "Setting", "Splits", "changed", "one_cycle"]
 
 SchedulerFactory = Callable[[Optimizer, int], LRScheduler]
 
@@ -41,6 +43,12 @@ class Setting:
         dataset: which of the recipe's data sets it is meant for; None for the first.
         refit: whether to retrain on all training data, validation part included, for as many epochs
             as validation chose.
+        averaging: the decay of a :class:`~practicezoo.training.WeightAveraging` whose weights the run ends
+            with; None for the last update's.
+        distillation: the networks whose answers are learnt in place of the labels; None for the labels.
+
+    Raises:
+        ValueError: if ``held_out`` comes with averaging or distillation, which know no best epoch.
     """
 
     epochs: int
@@ -57,6 +65,33 @@ class Setting:
     report_every: int = 1
     dataset: str | None = None
     refit: bool = False
+    averaging: float | None = None
+    distillation: "Distillation | None" = None
+
+    def __post_init__(self) -> None:
+        if self.held_out and (self.averaging is not None or self.distillation is not None):
+            raise ValueError(
+                "held_out must be 0 with averaging or distillation, which know no best epoch, got "
+                f"{self.held_out}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distillation:
+    """Several networks of the recipe's, the teachers, whose mean answer one network then learns.
+
+    Attributes:
+        teacher: how each teacher is trained, on all training data, each from a seed of its own.
+        num_teachers: how many.
+        lowered: how much less the frequent classes get: this fraction of each class's log frequency is taken
+            from its log probability.
+
+    Source: Hinton, Vinyals and Dean (arXiv:1503.02531); Menon et al. (arXiv:2007.07314) for ``lowered``.
+    """
+
+    teacher: Setting
+    num_teachers: int
+    lowered: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +128,7 @@ class Splits:
         classes: the labels, in the order of their indices.
         transform: turns each batch of inputs into what the network takes, in training and measuring.
         extra: what else :meth:`Recipe.measure` needs.
-        saved: what checkpoints keep of the data, for :meth:`Recipe.predict` and a later measurement.
+        saved: what checkpoints keep of the data, for a later measurement.
         test_source: the file of the test data, where there is one.
     """
 
@@ -113,26 +148,6 @@ class Splits:
         return (inputs.rows(rows) if isinstance(inputs, PaddedSequence) else inputs[rows]), targets[rows]
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """What a model says of one sample.
-
-    Attributes:
-        sample: what was asked about.
-        ranking: answers with their probabilities, the likeliest first; None for an answer that has none.
-    """
-
-    sample: str
-    ranking: Sequence[tuple[str, float | None]]
-
-    @classmethod
-    def from_logits(cls, sample: str, logits: Tensor, classes: Sequence[str]) -> Self:
-        """The ranking of one row of logits ``(num_classes,)``."""
-        ranked = logits.softmax(dim=0).sort(descending=True)
-        pairs = zip(ranked.indices.tolist(), ranked.values.tolist(), strict=True)
-        return cls(sample, [(classes[index], probability) for index, probability in pairs])
-
-
 class Recipe(ABC):
     """A system of the course that trains, measures and predicts by name.
 
@@ -140,7 +155,7 @@ class Recipe(ABC):
         name: as on the command line.
         summary: what it is, in a line.
         data: what it trains on, in a line.
-        sample: what :meth:`predict` is asked about.
+        sample: what its network is asked about.
         reference: the course's own result.
         expected: where the figures of a "course" run must lie to agree with it, ends included.
         course_data: the data set that these figures are for; None for the only one.
@@ -206,8 +221,17 @@ class Recipe(ABC):
         """The figures on the test data: numbers or texts, None for what it cannot tell."""
 
     @abstractmethod
-    def predict(self, model: nn.Module, state: Mapping[str, Any], samples: Sequence[str]) -> list[Prediction]:
-        """What the model of a checkpoint's ``state`` says of samples given on the command line."""
+    def preprocessing(self, splits: Splits) -> Preprocessing:
+        """How samples given by hand become the network's input."""
+
+    def describe(self, splits: Splits, config: Mapping[str, Any]) -> dict[str, Any]:
+        """What a checkpoint keeps, beside the weights, for :func:`~practicezoo.load`."""
+        return describe(
+            self.name if self.name in list_models() else None,
+            config,
+            preprocess=self.preprocessing(splits),
+            classes=splits.classes,
+        )
 
     def check_data(self, splits: Splits, state: Mapping[str, Any]) -> None:
         """Raise ValueError unless the model of a checkpoint's ``state`` can be measured on this data."""
@@ -220,6 +244,14 @@ class Recipe(ABC):
     def setting_for(self, splits: Splits, name: str) -> Setting:
         """The setting for this data: a recipe may train longer on less of it."""
         return self.settings[name]
+
+
+def changed(setting: Setting, **changes: Any) -> Setting:
+    """The setting with other values, its teachers' too."""
+    distillation = setting.distillation
+    if distillation is not None:
+        distillation = replace(distillation, teacher=changed(distillation.teacher, **changes))
+    return replace(setting, **changes, distillation=distillation)
 
 
 def listed(classes: Sequence[str]) -> str:

@@ -18,6 +18,7 @@ HOMES = {
     "mnist_resnet": ("mnist", "MnistResNet"),
     "mnist_resnet_notes": ("mnist", "MnistResNetNotes"),
     "mnist_fast": ("mnist", "MnistFast"),
+    "mnist_tiny": ("mnist", "MnistTiny"),
     "hello_rnn_cell": ("hello", "HelloRNNCell"),
     "hello_rnn": ("hello", "HelloRNN"),
     "hello_embedding_rnn": ("hello", "HelloEmbeddingRNN"),

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from practicezoo.recipes.identity import RunIdentity
-from practicezoo.runtime.files import leftovers, write_whole
+from practicezoo.runtime.files import check_no_folder, leftovers, make_folder, write_whole
 from practicezoo.training import load_checkpoint, save_checkpoint
 from practicezoo.training.checkpoints.folder import CheckpointFolder
 
 __all__ = ["RunFolder", "Stage"]
+
+TEACHER = "teacher-"
 
 Stage = Literal["unused", "unfinished", "trained", "finished"]
 
@@ -32,6 +34,8 @@ class RunFolder:
         result: ``result.json``: that it is there says that the run is finished.
         checkpoints: the checkpoints to resume from, and the best epoch's.
         refit: those of the second training, on all data.
+
+    The checkpoints of networks that teach, :meth:`teacher`, lie in folders of their own.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -50,7 +54,8 @@ class RunFolder:
             return "finished"
         if self.checkpoint.exists():
             return "trained"
-        return "unused" if self.checkpoints.is_empty else "unfinished"
+        started = [self.checkpoints, *self._teachers]
+        return "unused" if all(folder.is_empty for folder in started) else "unfinished"
 
     @property
     def files(self) -> list[Path]:
@@ -67,6 +72,10 @@ class RunFolder:
         """What ``result.json`` holds; it is read once."""
         figures: dict[str, Any] = json.loads(self.result.read_text(encoding="utf-8"))
         return figures
+
+    def teacher(self, number: int) -> CheckpointFolder:
+        """The checkpoints of one of the networks that teach this run's, from 1."""
+        return CheckpointFolder(self.path / f"{TEACHER}{number}")
 
     def open(self, identity: RunIdentity, *, resume: bool) -> Path | None:
         """Make the folder ready for a run, and see at once that it can be written.
@@ -90,10 +99,14 @@ class RunFolder:
         if self.stage == "finished":
             self.clear()  # it may have been killed before it did
             return file
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path)
+        for path in self._own_files:
+            check_no_folder(path)
         with tempfile.NamedTemporaryFile(dir=self.path):
             pass
-        if file is None:  # of a run that was killed before its first checkpoint
+        if (
+            self.stage != "trained" and self.checkpoints.newest() is None
+        ):  # killed before its first checkpoint
             self.history.unlink(missing_ok=True)
         return file
 
@@ -132,13 +145,15 @@ class RunFolder:
 
     def clear(self) -> None:
         """Remove the checkpoints to resume from, and what killed processes have left."""
-        for folder in (self.checkpoints, self.refit):
+        inner = [self.refit, *self._teachers]
+        for folder in (self.checkpoints, *inner):
             folder.clear()
         for path in self._own_files:
             for leftover in leftovers(self.path, path.name):
                 leftover.unlink(missing_ok=True)
-        with suppress(OSError):  # not there, or not only ours
-            self.refit.path.rmdir()
+        for folder in inner:
+            with suppress(OSError):  # not there, or not only ours
+                folder.path.rmdir()
 
     def _record(self) -> tuple[Path | None, Mapping[str, Any] | None]:
         """The file that tells how far the run has come, and what it says of the run; None if it starts."""
@@ -146,8 +161,18 @@ class RunFolder:
             return self.result, self.figures
         if self.stage == "trained":
             return self.checkpoint, self.trained
-        newest = self.checkpoints.newest()
-        return (None, None) if newest is None else (newest.path, newest.state.get("extra", {}))
+        for folder in (self.checkpoints, *self._teachers):
+            if (newest := folder.newest()) is not None:
+                return newest.path, newest.state.get("extra", {})
+        return None, None
+
+    @property
+    def _teachers(self) -> list[CheckpointFolder]:
+        """Those that have begun, the latest first."""
+        numbers = (path.name.removeprefix(TEACHER) for path in self.path.glob(f"{TEACHER}*"))
+        return [
+            self.teacher(number) for number in sorted(map(int, filter(str.isdecimal, numbers)), reverse=True)
+        ]
 
     @property
     def _own_files(self) -> list[Path]:

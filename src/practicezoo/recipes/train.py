@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 import practicezoo
+from practicezoo.recipes.distillation import distilled
 from practicezoo.recipes.experiment import CHOSEN_BY, Experiment, prepare
 from practicezoo.recipes.identity import RunIdentity
 from practicezoo.recipes.recipe import DataOptions, Recipe
@@ -25,7 +26,12 @@ from practicezoo.training.progress import epoch_line, is_interactive
 
 __all__ = ["TrainResult", "Trained", "measure_trained", "train_experiment", "train_recipe"]
 
-NOT_MEASURED = {"training_seconds", "seconds", "versions"}  # in result.json, beside the run's identity
+NOT_MEASURED = {
+    "training_seconds",
+    "seconds",
+    "versions",
+    "machine",
+}  # in result.json, beside the run's identity
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,7 @@ def train_recipe(
     seed: int = 0,
     progress: bool = True,
     resume: bool = False,
+    init: str | Path | None = None,
 ) -> TrainResult:
     """Train a recipe and write history, checkpoint, result and curve into ``folder``.
 
@@ -91,6 +98,9 @@ def train_recipe(
         progress: whether to print what happens.
         resume: resume from the newest good checkpoint in ``folder``, or start if there is none. Everything
             else must be as before. A run that is finished is read, not trained again.
+        init: trained weights to start from: "weights" for those that come with the library, one of their
+            tags, or the path of a checkpoint or of a folder that :func:`~practicezoo.save` wrote. Where the
+            classes are others, the last layer starts afresh.
 
     Returns:
         What the run left behind; on a rank other than 0 the history alone.
@@ -108,7 +118,9 @@ def train_recipe(
         )
     with ExitStack() as locks:
         with distributed_context(device) as context:
-            experiment = prepare(recipe, setting, epochs=epochs, data=data, device=context.device, seed=seed)
+            experiment = prepare(
+                recipe, setting, epochs=epochs, data=data, device=context.device, seed=seed, init=init
+            )
             run_folder = RunFolder(broadcast_object(str(folder)))
             # from before anything in the folder is looked at until the result is there
             run_on_main(lambda: locks.enter_context(run_folder.checkpoints.lock()))
@@ -169,6 +181,7 @@ def measure_trained(trained: Trained, *, started: float) -> TrainResult:
         "training_seconds": round(trained.seconds, 2),
         "seconds": round(time.perf_counter() - started, 2),
         "versions": versions(),
+        "machine": _machine(),
     }
     folder.finish(figures)
     title = f"{identity.recipe} ({identity.setting}) on {identity.data}"
@@ -187,6 +200,16 @@ def versions() -> dict[str, str]:
         "torch": torch.__version__,
         "python": platform.python_version(),
     }
+
+
+def _machine() -> str:
+    """The kind of machine, as far as it tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        model = next(line.partition(": ")[2] for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        model = platform.processor() or platform.machine()
+    return f"{platform.system()}, {model}, {torch.get_num_threads()} threads"
 
 
 class _EpochLines(Callback):
@@ -214,10 +237,15 @@ def _train(
     shows_bars = progress and every == 1
     # on a terminal fit itself leaves a line for each epoch
     lines = _EpochLines(every=every, shown=progress and not (shows_bars and is_interactive()))
+    extra = {**identity.as_dict(), **experiment.about()}
+    if experiment.setting.distillation is not None:
+        experiment = distilled(
+            experiment, experiment.setting.distillation, folder, extra=extra, progress=progress
+        )
     model, history = experiment.train(
         folder.checkpoints,
         [CSVLogger(folder.history, every=every), lines, *callbacks],
-        extra={**identity.as_dict(), **experiment.about()},
+        extra=extra,
         progress=shows_bars,
     )
     chosen = _chosen(history)

@@ -1,14 +1,16 @@
-"""The model of a checkpoint that a recipe's run wrote."""
+"""The predictor of a checkpoint that a recipe's run wrote."""
 
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
+from practicezoo.predictors import Predictor
+from practicezoo.predictors.loading import predictor_of_run, read_run
 from practicezoo.recipes.recipe import Recipe
-from practicezoo.training import load_checkpoint, pick_device
+from practicezoo.training import pick_device
 
-__all__ = ["load_trained"]
+__all__ = ["load_predictor", "load_trained"]
 
 
 def load_trained(
@@ -22,23 +24,25 @@ def load_trained(
         device: see :func:`~practicezoo.pick_device`.
 
     Raises:
-        ValueError: if the file is damaged, no checkpoint, or another recipe's.
+        ValueError: if the file is damaged, no checkpoint, another recipe's, or of a run that still trains.
     """
+    predictor, state = load_predictor(recipe, checkpoint, device=device)
+    return predictor.model, state
+
+
+def load_predictor(
+    recipe: Recipe, checkpoint: str | Path, *, device: str = "auto"
+) -> tuple[Predictor, dict[str, Any]]:
+    """As :func:`load_trained`, but the model with its preprocessing and classes."""
     target = pick_device(device)
     if not Path(checkpoint).is_file():
         raise FileNotFoundError(f"checkpoint must be a file that train wrote, got {checkpoint}")
-    state = load_checkpoint(checkpoint)
-    state = {**state.get("extra", {}), **state}  # a run's own checkpoints name the recipe there
+    state = read_run(Path(checkpoint))
     if state.get("recipe") != recipe.name:
         raise ValueError(
             f"{checkpoint} must be a checkpoint of {recipe.name}, got one of {state.get('recipe')}"
         )
-    try:
-        model = recipe.build(state["config"])
-        model.load_state_dict(state["model"])
-        complete = len(state["classes"]) == state["config"].get("num_classes", len(state["classes"]))
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise ValueError(f"{checkpoint} does not hold a whole model of {recipe.name}") from error
-    if not complete:
-        raise ValueError(f"{checkpoint} must name as many classes as its model has outputs")
-    return model.to(target).eval(), state
+    predictor = predictor_of_run(
+        state, name=str(checkpoint), device=target, builder=lambda **config: recipe.build(config)
+    )
+    return predictor, state

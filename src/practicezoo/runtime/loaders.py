@@ -5,7 +5,7 @@ from typing import Any
 
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-__all__ = ["loader_parts", "start_workers"]
+__all__ = ["has_persistent_workers", "loader_parts", "start_workers"]
 
 PARTS = frozenset(
     {"batch_sampler", "collate_fn", "dataset", "datasets", "loader", "sampler"}
@@ -14,11 +14,14 @@ PARTS = frozenset(
 KINDS = DataLoader, Dataset, Sampler
 
 
-def loader_parts(loader: Any) -> list[Any]:
-    """The loader itself, and the samplers, data sets, transforms and so on that it uses, each once."""
-    # by name: a loader around another one may pass its samplers on
-    pending = [loader, getattr(loader, "sampler", None), getattr(loader, "batch_sampler", None)]
-    pending.append(getattr(pending[-1], "sampler", None))
+def loader_parts(*loaders: Any) -> list[Any]:
+    """The loaders, and the samplers, data sets, transforms and so on that they use, each once."""
+    pending: list[Any] = []
+    for loader in loaders:
+        # by name: a loader around another one may pass its samplers on
+        batch_sampler = getattr(loader, "batch_sampler", None)
+        pending += [loader, getattr(loader, "sampler", None), batch_sampler]
+        pending.append(getattr(batch_sampler, "sampler", None))
     found: dict[int, Any] = {}
     while pending:
         part = pending.pop(0)
@@ -34,6 +37,14 @@ def loader_parts(loader: Any) -> list[Any]:
     return list(found.values())
 
 
+def has_persistent_workers(loader: Any) -> bool:
+    """Whether the loader, or one inside it, has worker processes that live as long as it does."""
+    return any(
+        isinstance(part, DataLoader) and part.num_workers > 0 and part.persistent_workers
+        for part in loader_parts(loader)
+    )
+
+
 def start_workers(loader: Any) -> None:
     """Start worker processes that live as long as their loader, as its first epoch did.
 
@@ -41,5 +52,5 @@ def start_workers(loader: Any) -> None:
     back, so that no later sample is another one.
     """
     for part in loader_parts(loader):
-        if isinstance(part, DataLoader) and part.num_workers > 0 and part.persistent_workers:
+        if isinstance(part, DataLoader) and has_persistent_workers(part):
             iter(part)

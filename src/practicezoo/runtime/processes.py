@@ -4,6 +4,7 @@ Everything here is a no-op in a single process: without a group there is nothing
 """
 
 import gc
+import itertools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from practicezoo.runtime.device import pick_device
 
 __all__ = ["DistributedContext", "distributed_context", "is_main", "launched_rank", "rank", "world_size"]
 
+GROUPS = itertools.count()  # that this process has joined: every rank joins all of them
 LAUNCHED = ("RANK", "WORLD_SIZE", "LOCAL_RANK")  # what torchrun sets
 
 
@@ -121,19 +123,22 @@ def is_main() -> bool:
 
 
 def _meeting_place(timeout: float) -> dict[str, Any]:
-    """Where the processes of one machine find each other: after a restart not what the dead ones left there.
+    """Where torchrun's processes find each other: not what an earlier group, or dead processes, left there.
 
-    torchrun keeps its store over restarts, and with it the addresses of processes that are gone.
+    torchrun keeps its store over restarts and from one group to the next, and with it the addresses of
+    processes that are gone and of connections that are closed.
     """
-    if os.environ.get("GROUP_WORLD_SIZE") != "1":
-        return {}  # restarts are not counted alike on all machines
+    machines = os.environ.get("GROUP_WORLD_SIZE")
+    if machines is None:
+        return {}  # not torchrun: rank 0 opens a store for each group
     from torch.distributed.distributed_c10d import PrefixStore  # not in builds without it
     from torch.distributed.rendezvous import rendezvous
 
-    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    # restarts are not counted alike on all machines
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") if machines == "1" else "any"
     store, own_rank, processes = next(rendezvous("env://", timeout=timedelta(seconds=timeout)))
     return {
-        "store": PrefixStore(f"attempt-{attempt}", store),
+        "store": PrefixStore(f"attempt-{attempt}/group-{next(GROUPS)}", store),
         "rank": own_rank,
         "world_size": processes,
     }

@@ -47,29 +47,29 @@ def set_random_state(state: Mapping[str, Any]) -> None:
         torch.mps.set_rng_state(state["mps"])
 
 
-def order_state(loader: Any) -> dict[str, Any]:
-    """All that the order of the loader's next epoch depends on, in plain values.
+def order_state(*loaders: Any) -> dict[str, Any]:
+    """All that the next epoch of the loaders depends on, in plain values.
 
-    That is the global states, those of the generators that the loader and its parts own, and the
-    ``state_dict`` of parts that have one.
+    That is the global states, those of the generators that the loaders and their parts own, and the
+    ``state_dict`` of parts that have one. Modules may stand among the loaders, for their generators.
     """
     return {
         "random": random_state(),
-        "generators": [_as_plain(generator_state(generator)) for generator in generators_of(loader)],
-        "parts": [_as_plain(part.state_dict()) for part in _stateful_parts(loader)],
+        "generators": [_as_plain(generator_state(generator)) for generator in generators_of(*loaders)],
+        "parts": [_as_plain(part.state_dict()) for part in _stateful_parts(*loaders)],
     }
 
 
-def set_order_state(loader: Any, state: Mapping[str, Any], *, parts: bool = True) -> None:
+def set_order_state(state: Mapping[str, Any], *loaders: Any, parts: bool = True) -> None:
     """Put back what :func:`order_state` returned; ``parts`` that have given batches since keep their own.
 
     Raises:
-        ValueError: if this loader has more or fewer generators of its own, or generators of other kinds.
+        ValueError: if these have more or fewer generators of their own, or generators of other kinds.
     """
-    generators = generators_of(loader)
+    generators = generators_of(*loaders)
     if len(generators) != len(state["generators"]):
         raise ValueError(
-            f"train_loader must shuffle with {len(state['generators'])} generators of its own as before, "
+            f"loaders and model must have {len(state['generators'])} generators of their own as before, "
             f"got {len(generators)}"
         )
     set_random_state(state["random"])
@@ -78,19 +78,19 @@ def set_order_state(loader: Any, state: Mapping[str, Any], *, parts: bool = True
             set_generator_state(generator, _from_plain(saved))
         except (TypeError, ValueError, RuntimeError, KeyError) as error:
             raise ValueError(
-                f"train_loader must shuffle with generators of the same kinds as before, got a "
+                f"loaders and model must have generators of the same kinds as before, got a "
                 f"{type(generator).__name__}: {error}"
             ) from error
     if parts:
-        for part, saved in zip(_stateful_parts(loader), state["parts"], strict=False):
+        for part, saved in zip(_stateful_parts(*loaders), state["parts"], strict=False):
             part.load_state_dict(_from_plain(saved))
 
 
-def _stateful_parts(loader: Any) -> list[Any]:
-    """The parts of a loader that can say where they are; modules have no place in an order."""
+def _stateful_parts(*loaders: Any) -> list[Any]:
+    """The parts of loaders that can say where they are; modules have no place in an order."""
     return [
         part
-        for part in loader_parts(loader)
+        for part in loader_parts(*loaders)
         if not isinstance(part, torch.nn.Module)
         and callable(getattr(type(part), "state_dict", None))
         and callable(getattr(type(part), "load_state_dict", None))
@@ -116,11 +116,11 @@ def _from_plain(value: Any) -> Any:
     return tuple(_from_plain(each) for each in value) if isinstance(value, tuple) else value
 
 
-def generators_of(loader: Any) -> list[Any]:
-    """The generators of torch, Python and NumPy that a loader and its parts own, each once."""
-    # the loader's by name too: one around another loader may pass it on
-    values = [getattr(loader, "generator", None)]
-    for part in loader_parts(loader):
+def generators_of(*loaders: Any) -> list[Any]:
+    """The generators of torch, Python and NumPy that loaders and their parts own, each once."""
+    # the loaders' by name too: one around another loader may pass it on
+    values = [getattr(loader, "generator", None) for loader in loaders]
+    for part in loader_parts(*loaders):
         values += getattr(part, "__dict__", {}).values()
     kinds = torch.Generator, random.Random, np.random.Generator, np.random.RandomState
     found = {id(value): value for value in values if isinstance(value, kinds)}

@@ -19,6 +19,7 @@ from practicezoo.training.checkpoints.checkpointer import Checkpointer
 from practicezoo.training.checkpoints.file import load_checkpoint, save_checkpoint
 from practicezoo.training.compare import compare_activations, compare_optimizers
 from practicezoo.training.evaluation import evaluate
+from practicezoo.training.fine_tuning import parameter_groups
 from practicezoo.training.history import History
 from practicezoo.training.interruption import TrainingInterrupted
 from practicezoo.training.learning_rate import LearningRateCurve, find_learning_rate
@@ -55,6 +56,7 @@ __all__ = [
     "load_checkpoint",
     "loss_weight",
     "move_to",
+    "parameter_groups",
     "pick_device",
     "predict",
     "save_checkpoint",

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from practicezoo.arguments import check_restartable
 from practicezoo.metrics.loss import Criterion
-from practicezoo.metrics.metric import Metric
+from practicezoo.metrics.metric import Function, Metric
 from practicezoo.runtime.randomness import generator_state, generators_of, set_generator_state
 from practicezoo.training.callbacks.callback import Callback
 from practicezoo.training.history import History
@@ -31,7 +31,7 @@ def compare_optimizers(
     criterion: Criterion,
     epochs: int,
     val_loader: Iterable[Any] | None = None,
-    metrics: Mapping[str, Metric] | None = None,
+    metrics: Mapping[str, Metric | Function] | None = None,
     seed: int = 0,
 ) -> dict[str, History]:
     """Train the same network from the same start on the same batches, once with each optimizer.
@@ -86,7 +86,7 @@ def compare_activations(
     criterion: Criterion,
     epochs: int,
     val_loader: Iterable[Any] | None = None,
-    metrics: Mapping[str, Metric] | None = None,
+    metrics: Mapping[str, Metric | Function] | None = None,
     seed: int = 0,
 ) -> dict[str, History]:
     """Train a network from the same start on the same batches, once with each activation.
@@ -143,7 +143,7 @@ def _compare(
     criterion: Criterion,
     epochs: int,
     val_loader: Iterable[Any] | None,
-    metrics: Mapping[str, Metric] | None,
+    metrics: Mapping[str, Metric | Function] | None,
 ) -> dict[str, History]:
     check_restartable(data=data)
     generators = generators_of(data)

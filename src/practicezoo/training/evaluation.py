@@ -11,7 +11,7 @@ from torch.utils.data import DistributedSampler
 from practicezoo.arguments import check_instances
 from practicezoo.batches import ModelCall, check_loaders, check_model, move_to, no_batch, split_batch
 from practicezoo.metrics.loss import Criterion, WeightedLoss, nothing_counted
-from practicezoo.metrics.metric import Metric, as_metrics, check_reads_logits, values_of
+from practicezoo.metrics.metric import Function, Metric, as_metrics, check_reads_logits, values_of
 from practicezoo.runtime.collectives import sum_over_ranks
 from practicezoo.runtime.device import device_of
 from practicezoo.runtime.loaders import loader_parts
@@ -27,7 +27,7 @@ def evaluate(
     loader: Iterable[Any],
     *,
     criterion: Criterion | None = None,
-    metrics: Mapping[str, Metric] | None = None,
+    metrics: Mapping[str, Metric | Function] | None = None,
     precision: Precision = "fp32",
 ) -> dict[str, float]:
     """Measure loss and metrics over all batches: exact for every batch size.

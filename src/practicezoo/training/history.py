@@ -1,12 +1,14 @@
 """What a run measured, epoch by epoch."""
 
 import csv
+import io
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from practicezoo.metrics.direction import Direction, Mode, better, direction_of
+from practicezoo.runtime.files import check_no_folder, write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -121,11 +123,20 @@ class History:
         return direction_of(name, mode=mode, known=self.directions)
 
     def to_csv(self, path: str | Path) -> None:
-        """Write a table with a row for each epoch; values keep all their digits."""
-        with Path(path).open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["epoch", *self._columns])
-            writer.writerows(zip(self.epochs, *self._columns.values(), strict=True))
+        """Write a table with a row for each epoch; values keep all their digits.
+
+        Args:
+            path: the file; its folder must exist.
+
+        Raises:
+            IsADirectoryError: if ``path`` is a folder.
+        """
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["epoch", *self._columns])
+        writer.writerows(zip(self.epochs, *self._columns.values(), strict=True))
+        with write_whole(path) as file:
+            file.write(text.getvalue().encode())
 
     @classmethod
     def from_csv(cls, path: str | Path) -> "History":
@@ -135,8 +146,10 @@ class History:
             path: the file.
 
         Raises:
+            IsADirectoryError: if ``path`` is a folder.
             ValueError: if the file is no such table, or holds several runs.
         """
+        check_no_folder(Path(path))
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
             rows = [row for row in csv.reader(file) if row]
         if not rows or rows[0][:1] != ["epoch"] or any(len(row) != len(rows[0]) for row in rows):

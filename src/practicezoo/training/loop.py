@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from practicezoo.arguments import check_count, listed
 from practicezoo.batches import check_loaders, no_batch
 from practicezoo.metrics.loss import Criterion, nothing_counted
-from practicezoo.metrics.metric import Metric
+from practicezoo.metrics.metric import Function, Metric
 from practicezoo.runtime.collectives import (
     any_rank,
     broadcast_tensors,
@@ -96,7 +96,7 @@ def fit(
     optimizer: Optimizer | Sequence[Optimizer],
     epochs: int,
     val_loader: Iterable[Any] | None = None,
-    metrics: Mapping[str, Metric] | None = None,
+    metrics: Mapping[str, Metric | Function] | None = None,
     lr_scheduler: LRScheduler | Sequence[LRScheduler] | None = None,
     lr_scheduler_interval: Interval = "auto",
     lr_scheduler_monitor: str | None = None,
@@ -191,6 +191,7 @@ def fit(
         step,
         epochs,
         train_loader=train_loader,
+        val_loader=val_loader,
         accumulate=accumulate,
         lr_schedulers=schedules.all,
         lr_scheduler_interval=lr_scheduler_interval,
@@ -200,7 +201,7 @@ def fit(
     schedules.check_length(run.num_updates_in_all())
     _warn_of_missed_parameters(step)
     if resume_from is not None:
-        resume(run, resume_from, val_loader)
+        resume(run, resume_from)
     with interruptions(run), run.resources:
         watchers.call("on_run_start", run)
         _warn_of_early_stop(run)

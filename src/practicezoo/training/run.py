@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from practicezoo.metrics.running_mean import RunningMean
 from practicezoo.runtime.collectives import all_gather_objects, any_rank
+from practicezoo.runtime.loaders import has_persistent_workers
 from practicezoo.runtime.processes import rank, world_size
 from practicezoo.runtime.randomness import order_state, set_order_state
 from practicezoo.training.history import History
@@ -34,6 +35,7 @@ class Run:
         history: the values of the finished epochs, the one that just ended included.
         should_stop: set it to end the run after this epoch.
         train_loader: gives the batches.
+        val_loader: gives those that the run is measured on, or None.
         accumulate: batches in an update.
         lr_schedulers: all schedulers, those of updates and those of epochs.
         lr_scheduler_interval: when they step.
@@ -54,6 +56,7 @@ class Run:
     history: History = field(default_factory=History)
     should_stop: bool = False
     train_loader: Iterable[Any] = ()
+    val_loader: Iterable[Any] | None = None
     accumulate: int = 1
     lr_schedulers: Sequence[LRScheduler] = ()
     lr_scheduler_interval: str = "auto"
@@ -118,11 +121,11 @@ class Run:
         return self._batches_left()
 
     def _batches_left(self) -> Iterator[Any]:
-        set_order_state(self.train_loader, self._epoch_start)
+        set_order_state(self._epoch_start, self.train_loader)
         batches = iter(self.train_loader)
         for _ in zip(range(self.epoch_updates * self.accumulate), batches, strict=False):
             pass  # trained on before
-        set_order_state(self.train_loader, self._resumed_at, parts=False)
+        set_order_state(self._resumed_at, *self._samplers(), parts=False)
         yield from batches
 
     def state_dict(self) -> dict[str, Any]:
@@ -145,6 +148,7 @@ class Run:
                 "lr_scheduler_interval": self.lr_scheduler_interval,
                 "should_stop": any_rank(self.should_stop),
                 "stopped_by": self.stopped_by,
+                "persistent_workers": self._persistent_workers(),
             },
             "ranks": all_gather_objects(
                 {
@@ -152,7 +156,7 @@ class Run:
                     "grad_norms": list(self.grad_norms.totals()),
                     "seconds": self.seconds,
                     "epoch_start": self._epoch_start,
-                    "now": order_state(self.train_loader),
+                    "now": order_state(*self._samplers()),
                 }
             ),
         }
@@ -195,7 +199,16 @@ class Run:
         self.losses, self.grad_norms = RunningMean(*own["losses"]), RunningMean(*own["grad_norms"])
         self._seconds_before = own["seconds"]
         self._epoch_start, self._resumed_at = own["epoch_start"], own["now"]
-        set_order_state(self.train_loader, self._resumed_at)
+        set_order_state(self._resumed_at, *self._samplers())
+
+    def _samplers(self) -> list[Any]:
+        """What may sample with generators of its own."""
+        return [self.train_loader, self.val_loader, self.step.criterion, *self.model.modules()]
+
+    def _persistent_workers(self) -> dict[str, bool]:
+        """Whether the loaders' workers, and their seeds, live for the whole run, by the loaders' names."""
+        loaders = {"train_loader": self.train_loader, "val_loader": self.val_loader}
+        return {name: has_persistent_workers(loader) for name, loader in loaders.items()}
 
     def _lists(self) -> dict[str, Sequence[Any]]:
         """Optimizers and schedulers, by the name in the state."""
@@ -217,6 +230,12 @@ class Run:
             raise ValueError(
                 f"epochs must be at least {progress['finished_epochs']}, which are done, got {self.epochs}"
             )
+        persistent = self._persistent_workers()
+        for name, was in progress.get("persistent_workers", persistent).items():
+            if was != persistent[name]:
+                raise ValueError(
+                    f"{name} must have persistent_workers={was} as before, got {persistent[name]}"
+                )
         for name, parts in self._lists().items():
             before, now = [kind for kind, _ in state[name]], [type(part).__name__ for part in parts]
             if before != now:

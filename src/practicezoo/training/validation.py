@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from practicezoo.metrics.direction import Direction, Measures
-from practicezoo.metrics.metric import Metric, as_metrics, check_reads_logits
+from practicezoo.metrics.metric import Function, Metric, as_metrics, check_reads_logits
 from practicezoo.training.evaluation import evaluate
 from practicezoo.training.run import Run
 
@@ -29,7 +29,7 @@ class Validation:
     """
 
     def __init__(
-        self, loader: Iterable[Any] | None, metrics: Mapping[str, Metric] | None, criterion: object
+        self, loader: Iterable[Any] | None, metrics: Mapping[str, Metric | Function] | None, criterion: object
     ) -> None:
         check_reads_logits(criterion, as_metrics(metrics))
         if metrics and loader is None:

@@ -72,6 +72,11 @@ def path(tmp_path):
 
 
 class TestCSVLogger:
+    def test_a_folder_in_the_place_of_the_table(self, path):
+        path.mkdir()
+        with pytest.raises(IsADirectoryError, match=r"path must be a file's, got the folder .*history\.csv$"):
+            CSVLogger(path)
+
     def test_writes_what_the_history_writes(self, path, tmp_path):
         model = mlp()
         history = fit(

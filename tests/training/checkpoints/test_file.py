@@ -167,8 +167,12 @@ def test_missing_file(path):
 
 
 def test_a_folder_is_no_checkpoint(path):
-    with pytest.raises(IsADirectoryError):
-        load_checkpoint(path.parent)
+    path.mkdir()
+    message = f"^path must be a file's, got the folder {re.escape(str(path))}$"
+    with pytest.raises(IsADirectoryError, match=message):
+        load_checkpoint(path)
+    with pytest.raises(IsADirectoryError, match=message):
+        save_checkpoint(path, {"step": 1})
 
 
 @pytest.mark.parametrize(

@@ -270,6 +270,35 @@ def test_several_optimizers_schedules_and_a_criterion_with_weights_of_its_own(tm
     assert whole[1] != 1
 
 
+def unwrapped(model):
+    return model
+
+
+@pytest.mark.parametrize("before", [nn.DataParallel, unwrapped])
+@pytest.mark.parametrize("after", [nn.DataParallel, unwrapped])
+def test_a_model_in_dataparallel_or_not_is_resumed_in_it_or_not(before, after, tmp_path):
+    def run(folder, wrap, *interrupts):
+        seed_everything(5)
+        model = Noisy()
+        wrapped = wrap(model)
+        optimizer = AdamW(wrapped.parameters(), lr=0.05)
+        fit(
+            wrapped,
+            LOADERS["tensors"](),
+            criterion=nn.CrossEntropyLoss(),
+            optimizer=optimizer,
+            epochs=2,
+            callbacks=[Checkpointer(folder, every=2), *interrupts],
+            resume_from=folder,
+        )
+        return digest(model.state_dict())
+
+    whole = run(tmp_path / "whole", unwrapped)
+    with pytest.raises(InterruptionError):
+        run(tmp_path / "parts", before, Interrupt(9))
+    assert run(tmp_path / "parts", after) == whole
+
+
 def test_a_finished_run_is_not_trained_again(tmp_path):
     whole = train(tmp_path)
     updates = []
@@ -293,7 +322,7 @@ def test_a_run_that_was_stopped_in_an_epoch_finishes_the_epoch(tmp_path):
         def on_step_end(self, run, result):
             run.should_stop = run.should_stop or run.num_updates == 9
 
-    whole = train(tmp_path / "whole", callbacks=[Stop()])
+    whole = train(tmp_path / "whole", callbacks=[Stop()], resume_from=None)
     with pytest.raises(InterruptionError):
         train(
             tmp_path / "parts", callbacks=[Stop(), Checkpointer(tmp_path / "parts", every=1), Interrupt(11)]
@@ -431,6 +460,20 @@ class TestCheckpointer:
             train(theirs, resume_from=theirs / "update-00000026.pt")
         assert names(theirs) == [f"update-{number:08d}.pt" for number in (24, 26, 28)]
 
+    def test_checkpoints_that_came_between_reading_and_locking_are_not_removed(self, tmp_path):
+        class OtherRunTrainsOn(Callback):
+            def on_run_start(self, run):
+                later.rename(tmp_path / "run" / later.name)
+
+        folder = tmp_path / "run"
+        with pytest.raises(InterruptionError):
+            train(folder, Interrupt(13))
+        later = (folder / "update-00000012.pt").rename(tmp_path / "update-00000012.pt")
+        message = r"must not hold later checkpoints of this run, found update-00000012\.pt"
+        with pytest.raises(FileExistsError, match=message):
+            train(folder, callbacks=[OtherRunTrainsOn(), Checkpointer(folder, every=2)])
+        assert later.name in names(folder)
+
     def test_two_folders_of_one_run(self, tmp_path):
         def both():
             return [Checkpointer(tmp_path / "often", every=2), Checkpointer(tmp_path / "rarely")]
@@ -526,7 +569,7 @@ class TestWhatDoesNotFit:
 
     def test_a_loader_that_shuffles_in_another_way(self, folder):
         with pytest.raises(
-            ValueError, match="train_loader must shuffle with 0 generators of its own as before, g"
+            ValueError, match="loaders and model must have 0 generators of their own as before, got 1"
         ):
             train(folder, loader="tensors, generator")
 
@@ -570,6 +613,13 @@ class TestWhatDoesNotFit:
         message = "nothing to resume from in .*typo, so the run starts at the first epoch; its .* go to .*new"
         with pytest.warns(UserWarning, match=message):
             train(folder, callbacks=[Checkpointer(folder / "new")], resume_from=folder / "typo")
+        with pytest.warns(UserWarning, match=r"the first epoch; no Checkpointer writes its checkpoints$"):
+            train(folder, callbacks=[], resume_from=folder / "typo")
+
+    def test_a_file_in_the_place_of_the_folder(self, tmp_path):
+        (tmp_path / "notes").touch()
+        with pytest.raises(NotADirectoryError, match=r"must be a folder's path, got the file .*notes\n"):
+            train(tmp_path / "notes", resume_from=None)
 
     def test_any_other_file_is_no_checkpoint(self, folder):
         (folder / "notes.txt").write_text("mine")

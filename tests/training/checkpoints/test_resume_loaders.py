@@ -10,6 +10,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, RandomSampler, Sampler, TensorDataset
 
 from practicezoo import Callback, Checkpointer, TensorLoader, fit
+from practicezoo.runtime.lost import samples_in_workers
 
 NUM_ITEMS, BATCH_SIZE, EPOCHS = 12, 4, 4
 VALUES = torch.arange(float(NUM_ITEMS))[:, None]
@@ -17,7 +18,6 @@ SAMPLES = TensorDataset(VALUES, VALUES)
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.* multi-threaded:DeprecationWarning",  # a DataLoader's own, as it forks
-    "ignore:random numbers that persistent workers:UserWarning",
 )
 
 
@@ -199,6 +199,62 @@ def test_generators_and_states_of_samplers_and_data_sets_are_put_back(loaders, i
     assert resumed == weights
 
 
+@pytest.mark.parametrize("interrupt", [2, 3, 5, 7, 10])
+@pytest.mark.parametrize("shared", [False, True])
+def test_generators_and_states_of_the_validation_loader_are_put_back(shared, interrupt, tmp_path):
+    class Losses(Callback):
+        def on_run_end(self, run):
+            self.values = run.history["val_loss"]
+
+    def loaders():
+        noisy = Noisy(np.random.default_rng(1))
+        train_loader = DataLoader(noisy if shared else SAMPLES, BATCH_SIZE, shuffle=True)
+        return [train_loader, DataLoader(noisy, BATCH_SIZE, sampler=Counting())]
+
+    def losses(folder):
+        losses = Losses()
+        train(folder, loaders, callbacks=[losses])
+        return losses.values
+
+    whole = losses(tmp_path / "whole")
+    train(tmp_path / "parts", loaders, interrupt=interrupt)
+    assert losses(tmp_path / "parts") == whole
+
+
+class OwnDropout(nn.Module):
+    """Samples what it drops from a generator of its own, a module or a criterion."""
+
+    def __init__(self):
+        super().__init__()
+        self.generator = torch.Generator().manual_seed(4)
+
+    def forward(self, inputs, targets=None):
+        kept = torch.rand(inputs.shape, generator=self.generator) > 0.5
+        return inputs * kept if targets is None else ((inputs - targets) * kept).square().mean()
+
+
+@pytest.mark.parametrize("interrupt", [2, 3, 5, 7, 10])
+def test_generators_of_the_model_and_the_criterion_are_put_back(interrupt, tmp_path):
+    def weights(folder, *callbacks):
+        torch.manual_seed(0)
+        model = nn.Sequential(OwnDropout(), nn.Linear(1, 1))
+        fit(
+            model,
+            DataLoader(SAMPLES, BATCH_SIZE, shuffle=True),
+            criterion=OwnDropout(),
+            optimizer=torch.optim.SGD(model.parameters(), lr=1e-3),
+            epochs=EPOCHS,
+            callbacks=[Checkpointer(folder, every=2), *callbacks],
+            resume_from=folder,
+        )
+        return [parameter.tolist() for parameter in model.parameters()]
+
+    whole = weights(tmp_path / "whole")
+    with pytest.raises(InterruptionError):
+        weights(tmp_path / "parts", Interrupt(interrupt))
+    assert weights(tmp_path / "parts") == whole
+
+
 WORKERS = {
     "train": lambda: [persistent()],
     "generator": lambda: [persistent(generator=torch.Generator().manual_seed(3))],
@@ -236,18 +292,97 @@ class Drawn(Dataset):
         return value, value
 
 
-class Told(Sampler):
-    def __init__(self):
-        self.order = (index for index in range(10**6))
-        self.dice = random.SystemRandom()
+LOST = {
+    "global": lambda: [persistent(Drawn())],
+    "own": lambda: [persistent(Noisy(np.random.default_rng(0)))],
+    "collate": lambda: [persistent(collate_fn=Shift())],
+    "validation": lambda: [
+        TensorLoader(VALUES, VALUES, batch_size=BATCH_SIZE),
+        persistent(Drawn(), shuffle=False),
+    ],
+}
 
-    def __len__(self):
-        return NUM_ITEMS
 
-    def __iter__(self):
-        return iter([next(self.order) % NUM_ITEMS for _ in range(NUM_ITEMS)])
+class TestWhatCannotBePutBackIsSaid:
+    @pytest.mark.parametrize("loaders", LOST)
+    def test_random_numbers_of_persistent_workers(self, loaders, tmp_path):
+        train(tmp_path, LOST[loaders], interrupt=5)
+        name = "val_loader" if loaders == "validation" else "train_loader"
+        message = (
+            f"random numbers that the persistent workers of {name} have sampled in earlier epochs cannot be "
+            "put back, so its next samples are other ones than without the interruption: use persistent_"
+        )
+        with pytest.warns(UserWarning, match=f"^{message}") as caught:
+            train(tmp_path, LOST[loaders], interrupt=7)
+        assert len(caught) == 1
+
+    @pytest.mark.parametrize("loaders", LOST)
+    def test_not_in_the_first_epoch_which_is_exact(self, loaders, tmp_path):
+        train(tmp_path, LOST[loaders], interrupt=3)
+        train(tmp_path, LOST[loaders], interrupt=5)
+
+    @pytest.mark.parametrize("loaders", [*WORKERS])
+    def test_not_of_workers_that_sample_none(self, loaders, tmp_path):
+        train(tmp_path, WORKERS[loaders], interrupt=5)
+        train(tmp_path, WORKERS[loaders], interrupt=7)
+
+    @pytest.mark.parametrize(
+        "samples", [Dataset(), range(0), {"a": 1}], ids=["no index", "empty", "other keys"]
+    )
+    def test_a_data_set_that_cannot_be_tried_is_passed_over(self, samples):
+        assert not samples_in_workers(persistent(samples, shuffle=False))
+
+    def test_trying_a_sample_changes_nothing(self):
+        loader = persistent(Noisy(np.random.default_rng(0)))
+
+        rng = loader.dataset.rng
+
+        def states():
+            return random.getstate(), torch.get_rng_state().tolist(), str(rng.bit_generator.state)
+
+        before = states()
+        assert samples_in_workers(loader)
+        assert states() == before
+
+    @pytest.mark.parametrize("interrupt", [2, 5])
+    def test_samplers_without_a_state(self, interrupt, tmp_path):
+        class Dice(Counting):
+            def __init__(self):
+                super().__init__()
+                self.dice = random.SystemRandom()
+
+        def loaders():
+            return [DataLoader(SAMPLES, BATCH_SIZE, sampler=Dice())]
+
+        train(tmp_path, loaders, interrupt=interrupt)
+        message = r"numbers that Dice has sampled by random\.SystemRandom cannot be put back: use random\.R"
+        with pytest.warns(UserWarning, match=message) as caught:
+            train(tmp_path, loaders, interrupt=7)
+        assert len(caught) == 1
 
 
-class Opaque(Counting):
-    def state_dict(self):
-        return {"lock": object()}
+@pytest.mark.parametrize("before", [False, True])
+@pytest.mark.parametrize("name", ["train_loader", "val_loader"])
+def test_persistent_workers_must_be_as_before(name, before, tmp_path):
+    def loaders(persistent_workers):
+        loader = persistent(shuffle=False, persistent_workers=persistent_workers)
+        plain = TensorLoader(VALUES, VALUES, batch_size=BATCH_SIZE)
+        return [loader, plain] if name == "train_loader" else [plain, loader]
+
+    train(tmp_path, lambda: loaders(before), interrupt=2)
+    message = (
+        f"cannot resume from .*: {name} must have persistent_workers={before} as before, got {not before}"
+    )
+    with pytest.raises(ValueError, match=message):
+        train(tmp_path, lambda: loaders(not before))
+
+
+def test_a_state_that_no_checkpoint_holds_is_refused(tmp_path):
+    class Opaque(Counting):
+        def state_dict(self):
+            return {"lock": object()}
+
+    with pytest.raises(
+        TypeError, match=r"\['parts'\]\[0\]\['lock'\] must be a tensor, number or string, got obj"
+    ):
+        train(tmp_path, lambda: [DataLoader(SAMPLES, BATCH_SIZE, sampler=Opaque())])

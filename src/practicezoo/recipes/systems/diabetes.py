@@ -1,21 +1,20 @@
 """The course's table: eight measurements, and whether someone has diabetes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW
 
 from practicezoo.data import DiabetesDataset, synthetic_table
 from practicezoo.data.root import data_root, find_file
+from practicezoo.predictors import RowInput
 from practicezoo.recipes.holdout import hold_out
-from practicezoo.recipes.recipe import DataOptions, Prediction, Recipe, Setting, Splits
-from practicezoo.recipes.systems.regression import parse_number
+from practicezoo.recipes.recipe import DataOptions, Recipe, Setting, Splits
 from practicezoo.runtime.device import device_of
-from practicezoo.training import Accuracy, evaluate, predict
+from practicezoo.training import Accuracy, evaluate
 
 __all__ = ["DiabetesMLP"]
 
@@ -60,6 +59,15 @@ class DiabetesMLP(Recipe):
             report_every=20,
             num_threads=1,
         ),
+        "best": Setting(
+            epochs=400,
+            batch_size=128,
+            optimizer=partial(AdamW, lr=0.01, weight_decay=0.1),
+            criterion=nn.BCEWithLogitsLoss,
+            report_every=20,
+            num_threads=1,
+            averaging=0.99,
+        ),
     }
 
     def read(self, options: DataOptions, *, seed: int) -> Splits:
@@ -88,15 +96,9 @@ class DiabetesMLP(Recipe):
             "test_majority": max(fraction, 1 - fraction),
         }
 
-    def predict(self, model: nn.Module, state: Mapping[str, Any], samples: Sequence[str]) -> list[Prediction]:
-        """The chances of both labels for rows of numbers with commas between them."""
-        num_features = state["config"]["in_features"]
-        rows = torch.tensor([_parse_row(sample, num_features) for sample in samples])
-        logits = predict(model, [(rows, None)])
-        return [
-            Prediction.from_logits(sample, torch.cat([torch.zeros(1), logit]), state["classes"])
-            for sample, logit in zip(samples, logits, strict=True)
-        ]
+    def preprocessing(self, splits: Splits) -> RowInput:
+        """Rows of as many numbers as the table has features."""
+        return RowInput(splits.extra["num_features"])
 
 
 def _table(name: str, root: Path | None) -> tuple[Tensor, Tensor]:
@@ -110,12 +112,3 @@ def _table(name: str, root: Path | None) -> tuple[Tensor, Tensor]:
             "(--dataset synthetic)"
         ) from error
     return DiabetesDataset(path, repair=name == REPAIRED).tensors()
-
-
-def _parse_row(text: str, num_features: int) -> list[float]:
-    fields = text.split(",")
-    if len(fields) != num_features:
-        raise ValueError(
-            f"a row must be {num_features} numbers with commas between them, got {len(fields)} in {text!r}"
-        )
-    return [parse_number("a value of a row", field) for field in fields]

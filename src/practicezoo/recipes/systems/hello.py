@@ -1,16 +1,15 @@
 """hello to ohlol: a network that learns to spell one word, character by character."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam
 
-from practicezoo.recipes.recipe import DataOptions, Prediction, Recipe, Setting, Splits
-from practicezoo.training import predict
+from practicezoo.predictors import LetterInput, Predictor
+from practicezoo.recipes.recipe import DataOptions, Recipe, Setting, Splits
 
 __all__ = ["HelloEmbeddingRNN", "HelloRNN", "HelloRNNCell"]
 
@@ -46,7 +45,8 @@ class _HelloRecipe(Recipe):
 
     def read(self, options: DataOptions, *, seed: int) -> Splits:  # nothing to choose
         """The word as ids, and what to answer."""
-        word = encode(WORD).unsqueeze(0), encode(ANSWER).unsqueeze(0)
+        encode = LetterInput(ALPHABET)
+        word = encode(WORD).data, encode(ANSWER).data
         return Splits(source=WORD, train=word, test=word, classes=list(ALPHABET))
 
     def model_config(self, splits: Splits) -> dict[str, Any]:
@@ -55,13 +55,13 @@ class _HelloRecipe(Recipe):
 
     def measure(self, model: nn.Module, splits: Splits) -> dict[str, Any]:
         """What the network answers, and the fraction of its characters that are right."""
-        answer = respell(model, WORD)
+        answer = Predictor(model, preprocess=self.preprocessing(splits), classes=splits.classes)(WORD).label
         right = [ours == theirs for ours, theirs in zip(answer, ANSWER, strict=True)]
         return {"prediction": answer, "accuracy": sum(right) / len(right)}
 
-    def predict(self, model: nn.Module, state: Mapping[str, Any], samples: Sequence[str]) -> list[Prediction]:
-        """The likeliest answer to each word."""
-        return [Prediction(sample, [(respell(model, sample), None)]) for sample in samples]
+    def preprocessing(self, splits: Splits) -> LetterInput:
+        """A word as its letters' places in the alphabet."""
+        return LetterInput(ALPHABET)
 
 
 class HelloRNNCell(_HelloRecipe):
@@ -92,26 +92,3 @@ class HelloEmbeddingRNN(_HelloRecipe):
         "notes": adam(0.01),
         "tuned": adam(0.05),
     }
-
-
-def encode(word: str) -> Tensor:
-    """The letters' places in the alphabet ``(T,)``.
-
-    Raises:
-        ValueError: if the word is empty or has other letters.
-    """
-    if not word:
-        raise ValueError("word must not be empty, got ''")
-    for position, letter in enumerate(word):
-        if letter not in ALPHABET:
-            raise ValueError(
-                f"word must consist of the letters {', '.join(ALPHABET)}, "
-                f"got {letter!r} at position {position} of {word!r}"
-            )
-    return torch.tensor([ALPHABET.index(letter) for letter in word])
-
-
-def respell(model: nn.Module, word: str) -> str:
-    """The network's letter for each letter of the word."""
-    ids = predict(model, [(encode(word).unsqueeze(0), None)]).argmax(dim=1)[0]
-    return "".join(ALPHABET[index] for index in ids.tolist())

@@ -1,7 +1,7 @@
 """Names to countries: the course's name classification with a bidirectional GRU."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,15 +11,23 @@ from torch.optim import Adam, AdamW
 
 from practicezoo.data import CharVocab, NameDataset, TensorLoader
 from practicezoo.data.columns import Columns
-from practicezoo.data.names import encode_name
 from practicezoo.data.root import data_root, find_file
-from practicezoo.recipes.recipe import DataOptions, Prediction, Recipe, Setting, Splits, one_cycle
+from practicezoo.predictors import TextInput
+from practicezoo.recipes.recipe import (
+    DataOptions,
+    Distillation,
+    Recipe,
+    Setting,
+    Splits,
+    changed,
+    one_cycle,
+)
 from practicezoo.sequences import PaddedSequence
 from practicezoo.training import predict
 
 __all__ = ["NamesGRU"]
 
-MINI = "mini names"
+COURSE, MINI = "course names", "mini names"
 MAX_LR = 4e-3
 VALIDATION_FRACTION = 0.1
 
@@ -28,6 +36,18 @@ def drop_characters(names: PaddedSequence) -> PaddedSequence:
     """Put padding in the place of every tenth character, at random: its embedding is zero."""
     dropped = torch.rand(names.data.shape, device=names.data.device) < 0.1
     return names._replace(data=names.data.masked_fill(dropped, CharVocab.padding_idx))
+
+
+TUNED = Setting(
+    epochs=20,
+    batch_size=128,
+    optimizer=lambda p: AdamW(p, lr=MAX_LR),
+    lr_scheduler=one_cycle(MAX_LR),
+    criterion=lambda: nn.CrossEntropyLoss(label_smoothing=0.1),
+    model_overrides={"dropout": 0.3},
+    transform=drop_characters,
+    num_threads=1,  # a step's matrices are so small that more threads only wait for each other
+)
 
 
 class NamesGRU(Recipe):
@@ -39,10 +59,10 @@ class NamesGRU(Recipe):
     sample = "names"
     reference = "peak about 85.2 % on the course's test names, plateau 84 %"
     expected: ClassVar[Mapping[str, tuple[float, float]]] = {"test_accuracy": (0.83, 1)}
-    course_data = "course names"
+    datasets = (COURSE, MINI)
+    course_data = COURSE
     takes_csv = True
     settings: ClassVar[Mapping[str, Setting]] = {
-        # one thread: a step's matrices are so small that more threads only wait for each other
         "course": Setting(
             epochs=30,
             batch_size=256,
@@ -50,17 +70,12 @@ class NamesGRU(Recipe):
             num_threads=1,
             held_out=VALIDATION_FRACTION,
         ),
-        "tuned": Setting(
-            epochs=20,
-            batch_size=128,
-            optimizer=lambda p: AdamW(p, lr=MAX_LR),
-            lr_scheduler=one_cycle(MAX_LR),
-            criterion=lambda: nn.CrossEntropyLoss(label_smoothing=0.1),
-            model_overrides={"dropout": 0.3},
-            transform=drop_characters,
-            num_threads=1,
-            held_out=VALIDATION_FRACTION,
-            refit=True,
+        "tuned": dataclasses.replace(TUNED, held_out=VALIDATION_FRACTION, refit=True),
+        "best": dataclasses.replace(
+            TUNED,
+            epochs=30,
+            criterion=nn.CrossEntropyLoss,
+            distillation=Distillation(teacher=TUNED, num_teachers=6, lowered=0.3),
         ),
     }
 
@@ -74,6 +89,7 @@ class NamesGRU(Recipe):
             train=(names, targets),
             test=test.tensors(),
             classes=train.classes,
+            transform=_as_unknown(train.vocab),
             extra={"unseen": torch.tensor([name not in seen for name in test.names])},
             saved=_saved(train.vocab),
             test_source=test_source,
@@ -82,7 +98,7 @@ class NamesGRU(Recipe):
     def setting_for(self, splits: Splits, name: str) -> Setting:
         """Smaller batches for the names that come along: there are a tenth as many."""
         setting = self.settings[name]
-        return dataclasses.replace(setting, batch_size=32) if splits.source == MINI else setting
+        return changed(setting, batch_size=32) if splits.source == MINI else setting
 
     def model_config(self, splits: Splits) -> dict[str, Any]:
         """As many character ids and classes as the data has."""
@@ -112,16 +128,23 @@ class NamesGRU(Recipe):
                 "was trained on"
             )
 
-    def predict(self, model: nn.Module, state: Mapping[str, Any], samples: Sequence[str]) -> list[Prediction]:
-        """The likeliest countries of each name."""
-        vocab = _vocab(state["saved"])
-        ids = [encode_name(name.strip(), vocab) for name in samples]
-        batches = [(PaddedSequence(name[None], torch.tensor([len(name)])), None) for name in ids]
-        logits = predict(model, batches)
-        return [
-            Prediction.from_logits(name, row, state["classes"])
-            for name, row in zip(samples, logits, strict=True)
-        ]
+    def preprocessing(self, splits: Splits) -> TextInput:
+        """Names as the ids of the training data's characters."""
+        return TextInput(**splits.saved)
+
+
+def _as_unknown(vocab: CharVocab) -> Callable[[PaddedSequence], PaddedSequence] | None:
+    """Make dropped characters unknown ones, if there is an id for those, so that it is trained."""
+    if vocab.unknown_idx is None:
+        return None
+    unknown = vocab.unknown_idx
+
+    def transform(names: PaddedSequence) -> PaddedSequence:
+        places = torch.arange(names.data.shape[1]) < names.lengths[:, None]
+        dropped = places.to(names.data.device) & (names.data == CharVocab.padding_idx)
+        return names._replace(data=names.data.masked_fill(dropped, unknown))
+
+    return transform
 
 
 def _saved(vocab: CharVocab) -> dict[str, Any]:
@@ -136,12 +159,16 @@ def _read(options: DataOptions) -> tuple[str, str, NameDataset, NameDataset]:
     """What the data is, the test file, the training names and the test names."""
     if (options.train_csv is None) != (options.test_csv is None):
         raise ValueError("train_csv and test_csv must be given together, got only one of them")
+    if options.train_csv is not None and options.dataset is not None:
+        raise ValueError(f"dataset must be left out beside train_csv and test_csv, got {options.dataset!r}")
     columns = Columns(options.header, options.name_column, options.label_column)
     if options.train_csv is not None and options.test_csv is not None:
         vocab = _vocab_of(columns, options.train_csv)
         return _read_pair(options.train_csv.name, options.train_csv, options.test_csv, columns, vocab)
     if columns != Columns("auto", 0, 1):
         raise ValueError("train_csv and test_csv must be given where columns are named, got neither")
+    if options.dataset == MINI:
+        return MINI, "", NameDataset.mini("train"), NameDataset.mini("test")
     try:
         root = data_root(options.root)
         train_path, test_path = (
@@ -149,10 +176,10 @@ def _read(options: DataOptions) -> tuple[str, str, NameDataset, NameDataset]:
             for split in ("train", "test")
         )
     except FileNotFoundError:
-        if options.root is not None:
+        if options.root is not None or options.dataset == COURSE:
             raise
         return MINI, "", NameDataset.mini("train"), NameDataset.mini("test")
-    return _read_pair("course names", train_path, test_path, columns, None)
+    return _read_pair(COURSE, train_path, test_path, columns, None)
 
 
 def _read_pair(

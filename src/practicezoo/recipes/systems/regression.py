@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import LBFGS, SGD, Adam
 
-from practicezoo.recipes.recipe import DataOptions, Prediction, Recipe, Setting, Splits
+from practicezoo.predictors import RowInput
+from practicezoo.recipes.recipe import DataOptions, Recipe, Setting, Splits
 from practicezoo.training import predict
 
-__all__ = ["LinearRegressionRecipe", "LogisticRegressionRecipe", "parse_number", "regress_by_hand"]
+__all__ = ["LinearRegressionRecipe", "LogisticRegressionRecipe", "regress_by_hand"]
 
 HOURS = (1.0, 2.0, 3.0)
 POINTS = (2.0, 4.0, 6.0)  # two points an hour
@@ -57,15 +58,20 @@ class _HoursRecipe(Recipe):
     sample = "hours"
     quick = True
     targets: ClassVar[Sequence[float]]
+    labels: ClassVar[Sequence[str]] = ()
 
     def read(self, options: DataOptions, *, seed: int) -> Splits:  # nothing to choose
         """The three points, to train and to measure on."""
         points = _column(HOURS), _column(self.targets)
-        return Splits(source="three points", train=points, test=points, classes=[])
+        return Splits(source="three points", train=points, test=points, classes=list(self.labels))
 
     def model_config(self, splits: Splits) -> dict[str, Any]:  # always the same
         """Nothing to set."""
         return {}
+
+    def preprocessing(self, splits: Splits) -> RowInput:
+        """A row of one number, the hours."""
+        return RowInput(1)
 
     def outputs(self, model: nn.Module, hours: Sequence[float]) -> list[float]:
         """What the model says of so many hours."""
@@ -115,14 +121,6 @@ class LinearRegressionRecipe(_HoursRecipe):
         assert abs(one - bias - weight) < 1e-3 * max(1, abs(one))  # noqa: S101  # it is a line
         return {"weight": weight, "bias": bias, "prediction_at_4": four}
 
-    def predict(self, model: nn.Module, state: Mapping[str, Any], samples: Sequence[str]) -> list[Prediction]:
-        """The points for so many hours."""
-        outputs = self.outputs(model, [parse_number("hours", sample) for sample in samples])
-        return [
-            Prediction(sample, [(f"{output:.4f}", None)])
-            for sample, output in zip(samples, outputs, strict=True)
-        ]
-
 
 class LogisticRegressionRecipe(_HoursRecipe):
     """Pass or fail by hours."""
@@ -132,6 +130,7 @@ class LogisticRegressionRecipe(_HoursRecipe):
     reference = "an S-shaped curve that crosses 0.5 between 2 and 3 hours"
     expected: ClassVar[Mapping[str, tuple[float, float]]] = {"crosses_half_at": (2, 3)}
     targets = PASSED
+    labels = ("fail", "pass")
     settings: ClassVar[Mapping[str, Setting]] = {
         "course": Setting(
             epochs=1000,
@@ -158,29 +157,6 @@ class LogisticRegressionRecipe(_HoursRecipe):
             "crosses_half_at": -at_zero / slope if slope else None,
             **{f"chance_at_{hours:g}": chance for hours, chance in zip(HOURS, chances, strict=True)},
         }
-
-    def predict(self, model: nn.Module, state: Mapping[str, Any], samples: Sequence[str]) -> list[Prediction]:
-        """The chances to pass and to fail after so many hours."""
-        logits = self.outputs(model, [parse_number("hours", sample) for sample in samples])
-        return [
-            Prediction.from_logits(sample, torch.tensor([0.0, logit]), ["fail", "pass"])
-            for sample, logit in zip(samples, logits, strict=True)
-        ]
-
-
-def parse_number(name: str, text: str) -> float:
-    """The finite number that ``text`` is.
-
-    Raises:
-        ValueError: if it is none.
-    """
-    try:
-        number = float(text)
-    except ValueError:
-        number = float("nan")
-    if not abs(number) < float("inf"):
-        raise ValueError(f"{name} must be a number, got {text!r}")
-    return number
 
 
 def _column(values: Sequence[float]) -> Tensor:

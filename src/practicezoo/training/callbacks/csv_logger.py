@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from practicezoo.arguments import check_count
-from practicezoo.runtime.files import write_whole
+from practicezoo.runtime.files import check_no_folder, write_whole
 from practicezoo.runtime.processes import is_main
 from practicezoo.training.callbacks.callback import Callback
 from practicezoo.training.callbacks.rows import (
@@ -39,6 +39,7 @@ class CSVLogger(Callback):
 
     Raises:
         FileNotFoundError: if there is no such folder.
+        IsADirectoryError: if ``path`` is a folder.
         ValueError: if ``every`` is below 1; when an epoch ends, if the file's earlier runs have other columns
             than this one.
 
@@ -53,6 +54,7 @@ class CSVLogger(Callback):
         self.every = every
         if is_main() and not self.path.parent.is_dir():
             raise FileNotFoundError(f"the log's folder must exist, got {self.path.parent}")
+        check_no_folder(self.path)
         self._history: History | None = None  # of the run that is being written
         self._columns: Row = []  # of the file, once this run is in it
         self._num_written = 0  # of this run's epochs; at first, how many it was resumed with

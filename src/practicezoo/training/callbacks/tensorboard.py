@@ -7,6 +7,7 @@ from torch import Tensor
 
 from practicezoo.arguments import check_count
 from practicezoo.runtime.collectives import sum_over_ranks
+from practicezoo.runtime.files import make_folder
 from practicezoo.runtime.processes import is_main
 from practicezoo.training.callbacks.callback import Callback
 from practicezoo.training.history import History
@@ -79,6 +80,7 @@ class TensorBoardLogger(Callback):
             if self._writer is not None:
                 self._writer.close()
             self._history = run.history
+            make_folder(self.folder)
             self._writer = self._make_writer(str(self.folder), purge_step=run.num_updates)
         return self._writer
 

@@ -12,6 +12,7 @@ import torch
 from practicezoo.arguments import check_count
 from practicezoo.metrics.direction import Mode, check_mode
 from practicezoo.runtime.collectives import any_rank, broadcast_object, run_on_main
+from practicezoo.runtime.files import make_folder
 from practicezoo.runtime.processes import is_main
 from practicezoo.training.callbacks.callback import Callback
 from practicezoo.training.checkpoints.file import save_checkpoint
@@ -32,7 +33,8 @@ class Checkpointer(Callback):
     gradients in an order of their own after a resume, so their weights agree up to rounding.)
 
     What cannot be put back: random numbers that a loader's own worker processes have sampled in earlier
-    epochs (``persistent_workers=True``), and samplers that sample an epoch's order batch by batch from the
+    epochs (``persistent_workers=True``; a warning says so at a resume), those of the operating system
+    (``random.SystemRandom``; likewise), and samplers that sample an epoch's order batch by batch from the
     same generator as the model.
 
     It saves in :meth:`on_checkpoint`, after the other hooks of all callbacks, so that their state is that of
@@ -165,7 +167,7 @@ class Checkpointer(Callback):
             return  # the next look at the loss ends the run, and what was good stays
         state = run.state_dict()
         if is_main():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             save_checkpoint(path, {**state, "extra": self.extra})
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from practicezoo.runtime.files import write_whole
+from practicezoo.runtime.files import check_no_folder, write_whole
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
 
@@ -77,6 +77,7 @@ def load_checkpoint(path: str | Path, *, map_location: torch.device | str = "cpu
 
     Raises:
         FileNotFoundError: if there is no such file.
+        IsADirectoryError: if ``path`` is a folder.
         ValueError: if the file is damaged, be it by one bit, or is not a checkpoint of this library, or this
             machine has no such device.
     """
@@ -87,6 +88,7 @@ def load_checkpoint(path: str | Path, *, map_location: torch.device | str = "cpu
         raise ValueError(
             f"map_location must be a device of this machine, got {str(map_location)!r}"
         ) from error
+    check_no_folder(path)
     try:
         with path.open("rb") as file, warnings.catch_warnings(action="ignore"):
             _check_digest(file)

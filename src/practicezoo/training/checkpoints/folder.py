@@ -52,6 +52,7 @@ class CheckpointFolder:
         self.path = Path(path)
         self.best = self.path / BEST
         self._newest: Checkpoint | None = None
+        self._looked_at: list[Path] = []
         self._locks = 0
 
     @property
@@ -66,14 +67,15 @@ class CheckpointFolder:
     def newest(self) -> Checkpoint | None:
         """The newest checkpoint that can be read; None if there is none.
 
-        It is read once: whoever asks again, until :meth:`forget`, is given the same one. Damaged files are
-        passed over with a warning.
+        It is read once: whoever asks again, until :meth:`forget` or another file comes or goes, is given the
+        same one. Damaged files are passed over with a warning.
 
         Raises:
             ValueError: if every checkpoint is damaged.
         """
-        if self._newest is None:
-            self._newest = self._read_newest()
+        numbered = self._numbered()
+        if self._newest is None or numbered != self._looked_at:
+            self._newest, self._looked_at = self._read_newest(numbered), numbered
         return self._newest
 
     def forget(self) -> None:
@@ -104,8 +106,7 @@ class CheckpointFolder:
         """Remove all checkpoints; other files stay."""
         _remove({*self._numbered(), *self._leftovers(), self.best})
 
-    def _read_newest(self) -> Checkpoint | None:
-        numbered = self._numbered()
+    def _read_newest(self, numbered: list[Path]) -> Checkpoint | None:
         for path in reversed(numbered):
             try:
                 state = load_checkpoint(path)
@@ -114,7 +115,7 @@ class CheckpointFolder:
                 warnings.warn(f"{error}: passing over it", stacklevel=3)
             else:
                 newest = Checkpoint(path, state)
-                self._check_one_run(newest)
+                _check_one_run(newest, [other for other in numbered if _number_of(other) < _number_of(path)])
                 return newest
         if numbered:
             raise ValueError(
@@ -123,21 +124,6 @@ class CheckpointFolder:
             )
         return None
 
-    def _check_one_run(self, newest: Checkpoint) -> None:
-        """Raise ValueError if the checkpoint before the newest is another run's."""
-        before = [path for path in self._numbered() if _number_of(path) < _number_of(newest.path)]
-        for path in reversed(before):
-            try:
-                state = load_checkpoint(path)
-            except (ValueError, OSError):
-                continue
-            if state.get("run_id") != newest.state["run_id"]:
-                raise ValueError(
-                    f"{self.path} must hold one run's checkpoints, but {newest.path.name} and {path.name} "
-                    "are of two runs: move one of them away"
-                )
-            return
-
     def _numbered(self) -> list[Path]:
         """The checkpoints but for the best epoch's, oldest first."""
         found = self.path.glob(f"{PREFIX}*.pt")
@@ -145,6 +131,21 @@ class CheckpointFolder:
 
     def _leftovers(self) -> list[Path]:
         return [*leftovers(self.path, f"{PREFIX}*"), *leftovers(self.path, BEST)]
+
+
+def _check_one_run(newest: Checkpoint, before: list[Path]) -> None:
+    """Raise ValueError if the checkpoint before the newest is another run's."""
+    for path in reversed(before):
+        try:
+            state = load_checkpoint(path)
+        except (ValueError, OSError):
+            continue
+        if state.get("run_id") != newest.state["run_id"]:
+            raise ValueError(
+                f"{path.parent} must hold one run's checkpoints, but {newest.path.name} and {path.name} "
+                "are of two runs: move one of them away"
+            )
+        return
 
 
 def _check_named(path: Path, state: dict[str, Any]) -> None:

@@ -1,0 +1,86 @@
+"""How far probabilities and measured fractions can be trusted."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from practicezoo.arguments import check_count
+
+__all__ = ["best_temperature", "calibration_error", "wilson_interval"]
+
+NUM_BINS = 15
+Z = 1.959963984540054  # of a two-sided interval of 95 %
+TEMPERATURES = 0.05, 20.0
+GOLDEN = (math.sqrt(5) - 1) / 2
+
+
+def wilson_interval(right: int, count: int) -> tuple[float, float]:
+    """The interval of 95 % for the probability behind ``right`` of ``count``.
+
+    Args:
+        right: how many were right.
+        count: out of how many.
+
+    Example:
+        >>> low, high = wilson_interval(9, 10)
+        >>> round(low, 3), round(high, 3)
+        (0.596, 0.982)
+
+    Source: Wilson, 1927, Probable inference, the law of succession, and statistical inference.
+    """
+    check_count(count=count)
+    check_count(right=right, at_least=0)
+    if right > count:
+        raise ValueError(f"right must be at most count, got {right} of {count}")
+    fraction, weight = right / count, Z**2 / count
+    middle = (fraction + weight / 2) / (1 + weight)
+    half = Z / (1 + weight) * math.sqrt(fraction * (1 - fraction) / count + weight / (4 * count))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def calibration_error(logits: Tensor, targets: Tensor) -> float:
+    """The expected calibration error: how far confidence and accuracy differ, over 15 bins of equal width.
+
+    Shape:
+        - logits: ``(N, C)``
+        - targets: ``(N,)``, class indices
+
+    Example:
+        >>> calibration_error(torch.tensor([[0.0, 0.0], [0.0, 0.0]]), torch.tensor([0, 1]))
+        0.0
+
+    Source: Guo et al., On calibration of modern neural networks (arXiv:1706.04599).
+    """
+    probabilities = logits.double().softmax(dim=1)
+    confidence, predicted = probabilities.max(dim=1)
+    right = (predicted == targets).double()
+    bins = (confidence * NUM_BINS).long().clamp(max=NUM_BINS - 1)
+    gaps = torch.zeros(NUM_BINS, dtype=torch.float64).index_add(0, bins, confidence - right)
+    return gaps.abs().sum().item() / len(targets)
+
+
+def best_temperature(logits: Tensor, targets: Tensor) -> float:
+    """What to divide logits by, so that the cross entropy is least.
+
+    Shape:
+        - logits: ``(N, C)``
+        - targets: ``(N,)``, class indices
+
+    Example:
+        >>> logits = torch.tensor([[2.0, 0.0], [2.0, 0.0], [2.0, 0.0], [2.0, 0.0]])
+        >>> round(best_temperature(logits, torch.tensor([0, 0, 0, 1])), 2)  # three of four are right
+        1.82
+
+    Source: Guo et al., On calibration of modern neural networks (arXiv:1706.04599).
+    """
+
+    def loss(log_temperature: float) -> float:
+        return F.cross_entropy(logits.double() / math.exp(log_temperature), targets).item()
+
+    low, high = (math.log(temperature) for temperature in TEMPERATURES)
+    while high - low > 1e-4:  # golden section: the cross entropy has one valley
+        left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
+        low, high = (low, right) if loss(left) < loss(right) else (left, high)
+    return math.exp((low + high) / 2)
