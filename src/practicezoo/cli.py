@@ -9,6 +9,7 @@ from typing import Any
 
 import practicezoo
 from practicezoo.command_line.asking import add_predict_command
+from practicezoo.command_line.exporting import add_export_command
 from practicezoo.command_line.options import Options
 from practicezoo.command_line.recipes import add_recipe_commands
 from practicezoo.command_line.weights import add_weights_commands
@@ -65,5 +66,6 @@ def _parser() -> argparse.ArgumentParser:
     options = Options()
     add_recipe_commands(commands, options)
     add_predict_command(commands, options)
+    add_export_command(commands, options)
     add_weights_commands(commands, options)
     return parser

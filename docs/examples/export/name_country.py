@@ -1,5 +1,6 @@
 """Name the countries of surnames with onnxruntime and NumPy alone: no torch, no practicezoo.
 
+$ python -m practicezoo export names_gru --out names.onnx
 $ python name_country.py names.onnx Yamamoto Álvarez
 """
 
@@ -38,6 +39,7 @@ def main(path: str, *names: str) -> None:
         row[: len(text)] = text
     (logits,) = session.run(["outputs"], {"inputs": inputs, "lengths": lengths})
 
+    logits /= json.loads(metadata.get("temperature", "1"))  # so that probabilities can be trusted
     scores = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities = scores / scores.sum(axis=1, keepdims=True)
     for name, row in zip(names, probabilities, strict=True):
