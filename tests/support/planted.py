@@ -100,7 +100,7 @@ def sigmoid() -> Program:
 
 @plant("sigmoid-before-bce-with-logits")
 def sigmoid_then_squeezed() -> Program:
-    model = Net(lambda net, inputs: net.head(net.hidden(inputs)).sigmoid()[:, :1].squeeze(1).view(-1))
+    model = Net(lambda net, inputs: through(net, inputs).sigmoid()[:, :1].squeeze(1).view(-1))
     return decide(model, targets=labels(num_classes=2).float())
 
 
@@ -570,3 +570,135 @@ def a_batch_that_cannot_be_copied() -> Program:
 @plant("devices-differ")
 def a_criterion_left_behind() -> Program:
     return classify(criterion=nn.CrossEntropyLoss(weight=torch.ones(CLASSES, device="meta")))
+
+
+# --- behaviour in evaluation mode -------------------------------------------------------------------------
+
+
+class Recurrent(nn.Module):
+    """A recurrent classifier of sequences, with a forward of one's own."""
+
+    def __init__(self, forward: Callable[["Recurrent", Tensor], Tensor], *, batch_first: bool = True) -> None:
+        super().__init__()
+        self.lstm, self.head = nn.LSTM(FEATURES, 8, batch_first=batch_first), nn.Linear(8, CLASSES)
+        self.run = forward
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.run(self, inputs)
+
+
+def sequences(num_steps: int = 7) -> Tensor:
+    return torch.randn(N, num_steps, FEATURES)
+
+
+@plant("samples-mixed")
+def lstm_without_batch_first() -> Program:
+    model = Recurrent(lambda net, inputs: net.head(net.lstm(inputs)[0][:, -1]), batch_first=False)
+    return classify(model, inputs=sequences())
+
+
+@plant("samples-mixed")
+def attention_without_batch_first() -> Program:
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=False)
+    model = nn.Sequential(nn.Linear(FEATURES, 8), layer, nn.Flatten(), nn.Linear(8 * 7, CLASSES))
+    return classify(model, inputs=sequences())
+
+
+@plant("samples-mixed")
+def view_for_transpose() -> Program:
+    def forward(net: Recurrent, inputs: Tensor) -> Tensor:
+        steps_first = inputs.reshape(7, -1, FEATURES)
+        return net.head(net.lstm(steps_first)[1][0][-1])
+
+    return classify(Recurrent(forward, batch_first=False), inputs=sequences())
+
+
+@plant("samples-mixed")
+def softmax_over_the_batch() -> Program:
+    def forward(net: Net, inputs: Tensor) -> Tensor:
+        hidden = net.hidden(inputs).relu()
+        return net.head(hidden * net.spare(hidden).softmax(dim=0) * len(inputs))
+
+    return classify(Net(forward))
+
+
+@plant("samples-mixed")
+def scaled_by_the_batch() -> Program:
+    return classify(Net(lambda net, inputs: through(net, (inputs - inputs.mean(dim=0)) / inputs.std(dim=0))))
+
+
+@plant("samples-mixed")
+def a_norm_over_the_batch() -> Program:
+    def forward(net: Net, inputs: Tensor) -> Tensor:
+        hidden = net.hidden(inputs).relu()
+        return net.head(10 * hidden / hidden.norm())
+
+    return classify(Net(forward))
+
+
+@plant("evaluation-random")
+def functional_dropout() -> Program:
+    return classify(
+        Net(lambda net, inputs: net.head(nn.functional.dropout(net.hidden(inputs).relu(), p=0.3)))
+    )
+
+
+@plant("evaluation-random")
+def functional_dropout_of_channels() -> Program:
+    class Channels(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.head = nn.Conv2d(1, 8, 3), nn.LazyLinear(CLASSES)
+
+        def forward(self, images: Tensor) -> Tensor:
+            return self.head(nn.functional.dropout2d(self.conv(images).relu(), 0.3).flatten(1))
+
+    return classify(Channels(), inputs=torch.randn(N, 1, 8, 8))
+
+
+@plant("evaluation-random")
+def attention_that_drops() -> Program:
+    class Attention(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.project, self.head = nn.Linear(FEATURES, 24), nn.Linear(8, CLASSES)
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            query, key, value = self.project(inputs).chunk(3, dim=-1)
+            attended = nn.functional.scaled_dot_product_attention(query, key, value, dropout_p=0.3)
+            return self.head(attended.mean(dim=1))
+
+    return classify(Attention(), inputs=sequences())
+
+
+@plant("evaluation-random")
+def noise_that_never_ends() -> Program:
+    return classify(Net(lambda net, inputs: through(net, inputs + 0.2 * torch.randn_like(inputs))))
+
+
+@plant("no-nonlinearity")
+def linear_after_linear() -> Program:
+    return classify(nn.Sequential(nn.Linear(FEATURES, 16), nn.Linear(16, 16), nn.Linear(16, CLASSES)))
+
+
+@plant("no-nonlinearity")
+def convolutions_without_an_activation() -> Program:
+    convolutions = [nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 8, 3), nn.AvgPool2d(2)]
+    model = nn.Sequential(*convolutions, nn.Flatten(), nn.Linear(8 * 4, CLASSES))
+    return classify(model, inputs=torch.randn(N, 1, 8, 8))
+
+
+@plant("no-nonlinearity")
+def an_activation_at_the_end_only() -> Program:
+    model = nn.Sequential(nn.Linear(FEATURES, 16), nn.Dropout(0.2), nn.Linear(16, CLASSES))
+    return classify(model.append(nn.LogSoftmax(dim=1)), criterion=nn.NLLLoss())
+
+
+@plant("no-nonlinearity")
+def an_activation_whose_result_is_lost() -> Program:
+    def forward(net: Net, inputs: Tensor) -> Tensor:
+        hidden = net.hidden(inputs)
+        torch.relu(hidden)
+        return net.head(hidden)
+
+    return classify(Net(forward))

@@ -97,7 +97,166 @@ def regression(criterion=None, inputs=None, last=()):
     return Program(model, [(inputs, torch.rand(len(inputs), 1))], criterion or nn.MSELoss())
 
 
+class Forward(nn.Module):
+    """A module with layers and a forward of one's own."""
+
+    def __init__(self, forward, **parts):
+        super().__init__()
+        self.run = forward
+        for name, part in parts.items():
+            setattr(self, name, part)
+
+    def forward(self, *inputs):
+        return self.run(self, *inputs)
+
+
+def nodes_of_a_graph():
+    """All nodes are one batch, and each gets its neighbours' features."""
+    edges = (torch.rand(32, 32) < 0.2).float() + torch.eye(32)
+    model = Forward(
+        lambda net, nodes: net.head(net.edges @ net.hidden(nodes).relu()),
+        hidden=nn.Linear(FEATURES, 16),
+        head=nn.Linear(16, CLASSES),
+        edges=nn.Buffer(edges / edges.sum(dim=1, keepdim=True)),
+    )
+    return classify(model)
+
+
+def steps_first():
+    """Batches of shape (T, N): a step's outputs depend on the steps before."""
+    model = Forward(
+        lambda net, steps: net.head(net.gru(net.embedding(steps))[0]).movedim(-1, 1),
+        embedding=nn.Embedding(20, 8),
+        gru=nn.GRU(8, 8),
+        head=nn.Linear(8, 20),
+    )
+    ids = torch.randint(20, (9, 32))
+    return Program(model, [(ids[:-1], ids[1:])], nn.CrossEntropyLoss())
+
+
+def all_pairs():
+    """Each image with each text, as in contrastive training."""
+    model = Forward(
+        lambda net, images, texts: net.image(images).tanh() @ net.text(texts).tanh().T,
+        image=nn.Linear(FEATURES, 8),
+        text=nn.Linear(FEATURES, 8),
+    )
+    return Program(model, [((features(), features()), torch.arange(32))], nn.CrossEntropyLoss())
+
+
+def keeps_its_state():
+    """A recurrent network that goes on where the last batch ended."""
+
+    def forward(net, inputs):
+        outputs, state = net.gru(inputs, net.state)
+        net.state = state.detach()
+        return net.head(outputs[:, -1])
+
+    model = Forward(
+        forward, gru=nn.GRU(FEATURES, 8, batch_first=True), head=nn.Linear(8, CLASSES), state=None
+    )
+    return classify(model, inputs=torch.randn(32, 7, FEATURES))
+
+
+def statistics_of_the_batch():
+    norm = nn.BatchNorm1d(16, track_running_stats=False)
+    return classify(nn.Sequential(nn.Linear(FEATURES, 16), norm, nn.ReLU(), nn.Linear(16, CLASSES)))
+
+
+def a_loss_of_pairs():
+    def criterion(outputs, targets):
+        same = (targets[:, None] == targets).float()
+        return (same * torch.cdist(outputs, outputs)).mean() + outputs.norm(dim=1).sub(1).square().mean()
+
+    return classify(criterion=criterion)
+
+
+def variational():
+    def forward(net, inputs):
+        mean, logarithm = net.encode(inputs).chunk(2, dim=1)
+        return net.decode(mean + logarithm.exp() * torch.randn_like(mean)), mean, logarithm
+
+    decoder = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, FEATURES))
+    model = Forward(forward, encode=mlp(outputs=4), decode=decoder)
+
+    def criterion(outputs, targets):
+        decoded, mean, logarithm = outputs
+        return (decoded - targets).square().mean() + mean.square().mean() + logarithm.square().mean()
+
+    inputs = features()
+    return Program(model, [(inputs, inputs)], criterion)
+
+
+def random_weights():
+    """A Bayesian layer, which draws its weights also in evaluation mode."""
+
+    def forward(net, inputs):
+        noise = torch.randn_like(net.mean)
+        return net.head((inputs @ (net.mean + net.scale.exp() * noise)).relu())
+
+    return classify(
+        Forward(
+            forward,
+            mean=nn.Parameter(torch.randn(FEATURES, 8)),
+            scale=nn.Parameter(torch.full((FEATURES, 8), -2.0)),
+            head=nn.Linear(8, CLASSES),
+        )
+    )
+
+
+def noise_in_training():
+    def forward(net, inputs):
+        return net.inner(inputs + 0.1 * torch.randn_like(inputs) if net.training else inputs)
+
+    return classify(Forward(forward, inner=mlp()))
+
+
+def linear_autoencoder():
+    inputs = features()
+    return Program(
+        nn.Sequential(nn.Linear(FEATURES, 2), nn.Linear(2, FEATURES)), [(inputs, inputs)], nn.MSELoss()
+    )
+
+
+def branch_that_starts_at_zero():
+    model = Forward(
+        lambda net, inputs: net.head(net.first(inputs) + net.alpha * net.branch(inputs)),
+        first=nn.Linear(FEATURES, 16),
+        branch=mlp(outputs=16),
+        alpha=nn.Parameter(torch.zeros(1)),
+        head=nn.Linear(16, CLASSES),
+    )
+    return classify(model)
+
+
+def pooled():
+    convolutions = [nn.Conv2d(1, 4, 3), nn.MaxPool2d(2), nn.Flatten()]
+    return classify(nn.Sequential(*convolutions, nn.Linear(36, CLASSES)), inputs=torch.randn(32, 1, 8, 8))
+
+
+def two_linear_branches():
+    model = Forward(
+        lambda net, inputs: net.wide(inputs) + net.deep(inputs),
+        wide=nn.Linear(FEATURES, CLASSES),
+        deep=nn.Linear(FEATURES, CLASSES),
+    )
+    return classify(model)
+
+
 SOUND = {
+    "the nodes of a graph": nodes_of_a_graph,
+    "steps in the first dimension": steps_first,
+    "all pairs of a batch": all_pairs,
+    "a state from batch to batch": keeps_its_state,
+    "batch norm without running statistics": statistics_of_the_batch,
+    "a loss of pairs": a_loss_of_pairs,
+    "a variational autoencoder": variational,
+    "random weights": random_weights,
+    "noise in training": noise_in_training,
+    "a linear autoencoder": linear_autoencoder,
+    "a branch that starts at zero": branch_that_starts_at_zero,
+    "maxima between linear layers": pooled,
+    "two linear layers side by side": two_linear_branches,
     "a last layer that starts at zero": zero_head,
     "a low-rank correction": low_rank,
     "a scheduler that starts at zero": warm_up,

@@ -1,6 +1,7 @@
 """The examination: each probe in its turn, in the order in which training would meet the mistakes."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -18,8 +19,11 @@ from practicezoo.diagnostics.probes.forward import find_batch_of_one, find_in_fo
 from practicezoo.diagnostics.probes.gradients import find_in_gradients
 from practicezoo.diagnostics.probes.labels import find_shuffled_labels
 from practicezoo.diagnostics.probes.loaders import find_order, find_unpicklable
+from practicezoo.diagnostics.probes.mixing import find_mixed_samples
+from practicezoo.diagnostics.probes.nonlinearity import find_no_nonlinearity
 from practicezoo.diagnostics.probes.optimizers import find_in_optimizers
-from practicezoo.diagnostics.reading import all_targets, last_batch_size
+from practicezoo.diagnostics.probes.randomness import find_random_evaluation
+from practicezoo.diagnostics.reading import all_targets, last_batch_size, stacks_samples
 
 __all__ = ["examine"]
 
@@ -80,5 +84,13 @@ def examine(
     yield from find_in_criterion(dry_run, all_targets(loader))
     yield from run_probe(find_in_gradients, dry_run, optimizers, fails=BACKWARD_FAILS)
     yield from run_probe(find_in_evaluation, dry_run, fails=EVALUATION_FAILS)
+    yield from _tried(find_random_evaluation, dry_run, num_samples)
+    yield from _tried(partial(find_mixed_samples, stacked=stacks_samples(loader)), dry_run, num_samples)
+    yield from _tried(find_no_nonlinearity, dry_run, num_samples)
     if val_loader is not None:
         yield from run_probe(find_shuffled_labels, loader, val_loader, fails=COMPARING_FAILS)
+
+
+def _tried(probe: Callable[..., Iterator[Finding]], *args: Any) -> list[Finding]:
+    """The findings of a probe that tries more than training would: where that fails, it has none."""
+    return attempt(lambda: list(probe(*args))).result or []
