@@ -2,11 +2,18 @@
 
 import torch
 from torch import nn
-from torch.optim import SGD, Adam, SparseAdam
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim import LBFGS, SGD, Adam, AdamW, SparseAdam
+from torch.optim.lr_scheduler import (
+    CosineAnnealingLR,
+    CosineAnnealingWarmRestarts,
+    ExponentialLR,
+    LambdaLR,
+    OneCycleLR,
+    ReduceLROnPlateau,
+)
 from torch.utils.data import DataLoader, TensorDataset
 
-from practicezoo import PaddedSequence, SequenceEncoder
+from practicezoo import PaddedSequence, SequenceEncoder, TensorLoader, freeze
 from support.programs import CLASSES, FEATURES, Program, classify, features, labels, mlp
 
 
@@ -243,7 +250,99 @@ def two_linear_branches():
     return classify(model)
 
 
+def trained(optimizer=None, *, criterion=None, model=None, targets=None, inputs=None, **settings):
+    """A program with its optimizer, made from the model's parameters."""
+    model = model or mlp()
+    make = optimizer or (lambda parameters: SGD(parameters, lr=0.1))
+    program = classify(model, inputs=inputs, targets=targets, criterion=criterion)
+    program.optimizer = make(model.parameters())
+    if "scheduler" in settings:
+        program.lr_scheduler = settings["scheduler"](program.optimizer)
+        program.epochs = settings["epochs"]
+    return program
+
+
+def at_its_lowest():
+    """A regression that is solved already: no update lowers its loss."""
+    inputs, targets = features(), torch.randn(32, 1)
+    model = nn.Linear(FEATURES, 1)
+    solution = torch.linalg.lstsq(torch.cat([inputs, torch.ones(32, 1)], dim=1), targets).solution
+    with torch.no_grad():
+        model.weight.copy_(solution[:-1].T)
+        model.bias.copy_(solution[-1])
+    return Program(model, [(inputs, targets)], nn.MSELoss(), SGD(model.parameters(), lr=0.1))
+
+
+def a_little_beyond():
+    """Targets scaled to -1 to 1 by the training data, some of which are noise a little beyond."""
+    targets = (torch.rand(32, 1) * 2 - 1) * 1.05
+    return Program(mlp(nn.Tanh(), outputs=1), [(features(), targets)], nn.MSELoss())
+
+
+def names_that_occur_twice():
+    """Short words from a small alphabet stand in both splits."""
+    loaders = [
+        TensorLoader(torch.randint(3, (400, 4)).float(), labels(400), batch_size=50, shuffle=True)
+        for _ in range(2)
+    ]
+    return Program(
+        nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, CLASSES)),
+        loaders[0],
+        nn.CrossEntropyLoss(),
+        None,
+        loaders[1],
+    )
+
+
+def validated_on_itself():
+    loader = DataLoader(TensorDataset(features(), labels()), 8, shuffle=True)
+    return Program(mlp(), loader, nn.CrossEntropyLoss(), None, loader)
+
+
+def frozen_with_its_norm():
+    model = nn.Sequential(nn.Linear(FEATURES, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, CLASSES))
+    freeze(model[:2])
+    return classify(model, optimizer=Adam(model[3].parameters()))
+
+
+def rare_positives():
+    """A batch without a positive, of data that has some."""
+    targets = torch.zeros(400, 1)
+    targets[-3:] = 1
+    loader = TensorLoader(features(400), targets, batch_size=40, shuffle=True)
+    return Program(mlp(outputs=1), loader, nn.BCEWithLogitsLoss())
+
+
+def scaled_sigmoid():
+    model = Forward(lambda net, inputs: 5 * net.inner(inputs).sigmoid(), inner=mlp(outputs=1))
+    return Program(model, [(features(), 5 * torch.rand(32, 1))], nn.MSELoss())
+
+
+def warmed_up(optimizer):
+    return LambdaLR(optimizer, lambda epoch: min(1, (epoch + 1) / 1000))
+
+
 SOUND = {
+    "noise for labels": lambda: trained(targets=torch.randint(3, (32,))),
+    "a loss at its lowest": at_its_lowest,
+    "a small learning rate for fine-tuning": lambda: trained(lambda each: AdamW(each, lr=1e-5)),
+    "a smaller one for SGD": lambda: trained(lambda each: SGD(each, lr=1e-4)),
+    "a large one for Adam": lambda: trained(lambda each: Adam(each, lr=0.05)),
+    "momentum that overshoots": lambda: trained(lambda each: SGD(each, lr=0.5, momentum=0.9)),
+    "a closure for LBFGS": lambda: trained(LBFGS),
+    "a cosine to 0": lambda: trained(scheduler=lambda each: CosineAnnealingLR(each, 20), epochs=20),
+    "restarts": lambda: trained(scheduler=lambda each: CosineAnnealingWarmRestarts(each, 5), epochs=20),
+    "one cycle": lambda: trained(scheduler=lambda each: OneCycleLR(each, 0.1, total_steps=20), epochs=20),
+    "a slow decay": lambda: trained(scheduler=lambda each: ExponentialLR(each, 0.95), epochs=100),
+    "a scheduler that waits": lambda: trained(scheduler=ReduceLROnPlateau, epochs=100),
+    "a long warm-up": lambda: trained(scheduler=warmed_up, epochs=10),
+    "targets a little beyond tanh": a_little_beyond,
+    "samples that occur twice": names_that_occur_twice,
+    "validation on the training loader": validated_on_itself,
+    "a frozen part with its norm": frozen_with_its_norm,
+    "rare positives": rare_positives,
+    "a scaled sigmoid": scaled_sigmoid,
+    "counts and their logarithms": lambda: regression(nn.PoissonNLLLoss()),
     "the nodes of a graph": nodes_of_a_graph,
     "steps in the first dimension": steps_first,
     "all pairs of a batch": all_pairs,

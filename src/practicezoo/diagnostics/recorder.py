@@ -16,6 +16,7 @@ LOSSES = {
     "binary_cross_entropy": "bce",
     "binary_cross_entropy_with_logits": "bce-with-logits",
     **dict.fromkeys(("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "sub", "rsub"), "difference"),
+    "poisson_nll_loss": "poisson",
 }
 WEIGHED = {
     *("linear", "conv1d", "conv2d", "conv3d", "rnn_tanh", "rnn_relu", "gru", "lstm"),
