@@ -47,7 +47,7 @@ MAY_IMPORT = {
     "recipes": BASE
     | {"blocks", "data", "diagnostics", "graph", "metrics", "models", "plotting", "predictors", "runtime"}
     | {"training", "weights"},
-    "command_line": {"arguments", "export", "predictors", "recipes", "runtime", "weights"},
+    "command_line": {"arguments", "diagnostics", "export", "predictors", "recipes", "runtime", "weights"},
     "cli": {"command_line", "runtime"},
     "__main__": {"cli"},
 }

@@ -36,6 +36,21 @@ def error_line(capsys) -> str:
     return lines[0]
 
 
+def test_check_lists_and_explains_its_codes(capsys):
+    assert main(["check", "--list"]) == 0
+    assert "samples-mixed " in capsys.readouterr().out
+    assert main(["check", "--explain", "samples-mixed"]) == 0
+    assert "batch_first=True" in capsys.readouterr().out
+    assert main(["check", "--explain", "sample-mixed"]) == 2
+    assert error_line(capsys) == "practicezoo: code must be one that `check --list` shows, got 'sample-mixed'"
+
+
+@pytest.mark.parametrize("arguments", [[], ["names_gru", "--list"], ["--list", "--explain", "no-batch"]])
+def test_check_does_one_thing(arguments, capsys):
+    assert main(["check", *arguments]) == 2
+    assert error_line(capsys) == "practicezoo: check must get either NAME, --explain CODE or --list"
+
+
 def test_list_and_info_name_the_recipe(capsys):
     assert main(["list"]) == 0
     assert "names_gru" in capsys.readouterr().out
@@ -52,7 +67,10 @@ def test_check_says_that_all_is_well(capsys):
 
 def test_check_prints_a_line_for_each_finding_and_exits_with_1(capsys, monkeypatch):
     lazy = dataclasses.replace(
-        NamesGRU.settings["tuned"], optimizer=lambda p: SGD(p, lr=0), model_overrides={"num_classes": 12}
+        NamesGRU.settings["tuned"],
+        optimizer=lambda p: SGD(p, lr=0),
+        lr_scheduler=None,  # which would set the rate
+        model_overrides={"num_classes": 12},
     )
     monkeypatch.setattr(NamesGRU, "settings", {"tuned": lazy})
     assert main(["check", "names_gru", "--device", "cpu", "--seed", "1"]) == 1

@@ -5,8 +5,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, Adam
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.optim import SGD, Adam, AdamW
+from torch.optim.lr_scheduler import CosineAnnealingLR, ExponentialLR, LambdaLR, LRScheduler, StepLR
+from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 
 from practicezoo import CharGRUClassifier, NameDataset, PaddedSequence, TensorLoader, pad_collate
 from practicezoo.data import synthetic_digits
@@ -100,7 +101,7 @@ def sigmoid() -> Program:
 
 @plant("sigmoid-before-bce-with-logits")
 def sigmoid_then_squeezed() -> Program:
-    model = Net(lambda net, inputs: net.head(net.hidden(inputs)).sigmoid()[:, :1].squeeze(1).view(-1))
+    model = Net(lambda net, inputs: through(net, inputs).sigmoid()[:, :1].squeeze(1).view(-1))
     return decide(model, targets=labels(num_classes=2).float())
 
 
@@ -570,3 +571,312 @@ def a_batch_that_cannot_be_copied() -> Program:
 @plant("devices-differ")
 def a_criterion_left_behind() -> Program:
     return classify(criterion=nn.CrossEntropyLoss(weight=torch.ones(CLASSES, device="meta")))
+
+
+# --- behaviour in evaluation mode -------------------------------------------------------------------------
+
+
+class Recurrent(nn.Module):
+    """A recurrent classifier of sequences, with a forward of one's own."""
+
+    def __init__(self, forward: Callable[["Recurrent", Tensor], Tensor], *, batch_first: bool = True) -> None:
+        super().__init__()
+        self.lstm, self.head = nn.LSTM(FEATURES, 8, batch_first=batch_first), nn.Linear(8, CLASSES)
+        self.run = forward
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.run(self, inputs)
+
+
+def sequences(num_steps: int = 7) -> Tensor:
+    return torch.randn(N, num_steps, FEATURES)
+
+
+@plant("samples-mixed")
+def lstm_without_batch_first() -> Program:
+    model = Recurrent(lambda net, inputs: net.head(net.lstm(inputs)[0][:, -1]), batch_first=False)
+    return classify(model, inputs=sequences())
+
+
+@plant("samples-mixed")
+def attention_without_batch_first() -> Program:
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=False)
+    model = nn.Sequential(nn.Linear(FEATURES, 8), layer, nn.Flatten(), nn.Linear(8 * 7, CLASSES))
+    return classify(model, inputs=sequences())
+
+
+@plant("samples-mixed")
+def view_for_transpose() -> Program:
+    def forward(net: Recurrent, inputs: Tensor) -> Tensor:
+        steps_first = inputs.reshape(7, -1, FEATURES)
+        return net.head(net.lstm(steps_first)[1][0][-1])
+
+    return classify(Recurrent(forward, batch_first=False), inputs=sequences())
+
+
+@plant("samples-mixed")
+def softmax_over_the_batch() -> Program:
+    def forward(net: Net, inputs: Tensor) -> Tensor:
+        hidden = net.hidden(inputs).relu()
+        return net.head(hidden * net.spare(hidden).softmax(dim=0) * len(inputs))
+
+    return classify(Net(forward))
+
+
+@plant("samples-mixed")
+def scaled_by_the_batch() -> Program:
+    return classify(Net(lambda net, inputs: through(net, (inputs - inputs.mean(dim=0)) / inputs.std(dim=0))))
+
+
+@plant("samples-mixed")
+def a_norm_over_the_batch() -> Program:
+    def forward(net: Net, inputs: Tensor) -> Tensor:
+        hidden = net.hidden(inputs).relu()
+        return net.head(10 * hidden / hidden.norm())
+
+    return classify(Net(forward))
+
+
+@plant("evaluation-random")
+def functional_dropout() -> Program:
+    return classify(
+        Net(lambda net, inputs: net.head(nn.functional.dropout(net.hidden(inputs).relu(), p=0.3)))
+    )
+
+
+@plant("evaluation-random")
+def functional_dropout_of_channels() -> Program:
+    class Channels(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.head = nn.Conv2d(1, 8, 3), nn.LazyLinear(CLASSES)
+
+        def forward(self, images: Tensor) -> Tensor:
+            return self.head(nn.functional.dropout2d(self.conv(images).relu(), 0.3).flatten(1))
+
+    return classify(Channels(), inputs=torch.randn(N, 1, 8, 8))
+
+
+@plant("evaluation-random")
+def attention_that_drops() -> Program:
+    class Attention(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.project, self.head = nn.Linear(FEATURES, 24), nn.Linear(8, CLASSES)
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            query, key, value = self.project(inputs).chunk(3, dim=-1)
+            attended = nn.functional.scaled_dot_product_attention(query, key, value, dropout_p=0.3)
+            return self.head(attended.mean(dim=1))
+
+    return classify(Attention(), inputs=sequences())
+
+
+@plant("evaluation-random")
+def noise_that_never_ends() -> Program:
+    return classify(Net(lambda net, inputs: through(net, inputs + 0.2 * torch.randn_like(inputs))))
+
+
+@plant("no-nonlinearity")
+def linear_after_linear() -> Program:
+    return classify(nn.Sequential(nn.Linear(FEATURES, 16), nn.Linear(16, 16), nn.Linear(16, CLASSES)))
+
+
+@plant("no-nonlinearity")
+def convolutions_without_an_activation() -> Program:
+    convolutions = [nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 8, 3), nn.AvgPool2d(2)]
+    model = nn.Sequential(*convolutions, nn.Flatten(), nn.Linear(8 * 4, CLASSES))
+    return classify(model, inputs=torch.randn(N, 1, 8, 8))
+
+
+@plant("no-nonlinearity")
+def an_activation_at_the_end_only() -> Program:
+    model = nn.Sequential(nn.Linear(FEATURES, 16), nn.Dropout(0.2), nn.Linear(16, CLASSES))
+    return classify(model.append(nn.LogSoftmax(dim=1)), criterion=nn.NLLLoss())
+
+
+@plant("no-nonlinearity")
+def an_activation_whose_result_is_lost() -> Program:
+    def forward(net: Net, inputs: Tensor) -> Tensor:
+        hidden = net.hidden(inputs)
+        torch.relu(hidden)
+        return net.head(hidden)
+
+    return classify(Net(forward))
+
+
+# --- scales ------------------------------------------------------------------------------------------------
+
+
+@plant("output-out-of-reach")
+def tanh_for_any_number() -> Program:
+    return Program(mlp(nn.Tanh(), outputs=1), [(features(), 4 * torch.randn(N, 1))], nn.MSELoss())
+
+
+@plant("output-out-of-reach")
+def sigmoid_for_hours() -> Program:
+    hours = torch.rand(N, 1) * 10
+    return Program(mlp(nn.Sigmoid(), outputs=1), [(features(), hours)], nn.L1Loss())
+
+
+@plant("output-out-of-reach")
+def relu_for_either_sign() -> Program:
+    return Program(mlp(nn.ReLU(), outputs=1), [(features(), torch.randn(N, 1))], nn.SmoothL1Loss())
+
+
+@plant("output-out-of-reach")
+def softmax_for_counts() -> Program:
+    counts = torch.randint(9, (N, CLASSES)).float()
+    return Program(mlp(nn.Softmax(dim=1)), [(features(), counts)], nn.MSELoss())
+
+
+@plant("target-scale")
+def prices_and_small_steps() -> Program:
+    model = mlp(outputs=1)
+    prices = 2e5 + 1e5 * torch.randn(N, 1)
+    return Program(model, [(features(), prices)], nn.MSELoss(), Adam(model.parameters(), lr=1e-4))
+
+
+@plant("target-scale")
+def metres_for_nanometres() -> Program:
+    return regress(targets=1e-9 * torch.randn(N, 1))
+
+
+@plant("large-first-loss")
+def a_last_layer_of_standard_deviation_50() -> Program:
+    model = mlp()
+    nn.init.normal_(model[2].weight, std=50)
+    return classify(model)
+
+
+@plant("large-first-loss")
+def logits_times_100() -> Program:
+    return classify(Net(lambda net, inputs: 100 * through(net, inputs)))
+
+
+# --- schedulers --------------------------------------------------------------------------------------------
+
+
+def scheduled(make: Callable[[SGD], LRScheduler], epochs: int | None = None) -> Program:
+    program = classify()
+    program.optimizer = SGD(program.model.parameters(), lr=0.1)
+    program.lr_scheduler, program.epochs = make(program.optimizer), epochs
+    return program
+
+
+@plant("scheduler-too-fast")
+def a_tenth_each_epoch() -> Program:
+    return scheduled(lambda optimizer: ExponentialLR(optimizer, gamma=0.1), epochs=30)
+
+
+@plant("scheduler-too-fast")
+def a_step_each_epoch() -> Program:
+    return scheduled(lambda optimizer: StepLR(optimizer, step_size=1, gamma=0.2), epochs=20)
+
+
+@plant("scheduler-too-fast")
+def a_factor_that_ends_early() -> Program:
+    return scheduled(lambda optimizer: LambdaLR(optimizer, lambda epoch: max(0, 1 - epoch / 5)), epochs=50)
+
+
+@plant("foreign-scheduler")
+def the_scheduler_of_an_earlier_optimizer() -> Program:
+    earlier = SGD(mlp().parameters(), lr=0.1)
+    return scheduled(lambda _: CosineAnnealingLR(earlier, T_max=10))
+
+
+# --- splits ------------------------------------------------------------------------------------------------
+
+
+@plant("one-class")
+def the_first_file_only() -> Program:
+    loader = DataLoader(TensorDataset(features(80), torch.zeros(80).long()), 16, shuffle=True)
+    return Program(mlp(), loader, nn.CrossEntropyLoss())
+
+
+@plant("one-class")
+def nothing_but_negatives() -> Program:
+    return decide(targets=torch.zeros(N, 1))
+
+
+@plant("splits-overlap")
+def validation_on_the_training_data() -> Program:
+    data = TensorDataset(features(200), labels(200))
+    loaders = [DataLoader(data, 20, shuffle=shuffle) for shuffle in (True, False)]
+    return Program(mlp(), loaders[0], nn.CrossEntropyLoss(), None, loaders[1])
+
+
+@plant("splits-overlap")
+def split_twice() -> Program:
+    data = TensorDataset(features(200), labels(200))
+    parts = [Subset(data, torch.randperm(200)[:count].tolist()) for count in (150, 50)]
+    loaders = [DataLoader(part, 20, shuffle=True) for part in parts]
+    return Program(mlp(), loaders[0], nn.CrossEntropyLoss(), None, loaders[1])
+
+
+@plant("splits-overlap")
+def slices_with_a_slip() -> Program:
+    inputs, targets = features(300), labels(300)
+    loaders = [
+        TensorLoader(inputs[rows], targets[rows], batch_size=30, shuffle=True)
+        for rows in (slice(0, 250), slice(200, 300))
+    ]
+    return Program(mlp(), loaders[0], nn.CrossEntropyLoss(), None, loaders[1])
+
+
+# --- what moves and what does not -----------------------------------------------------------------------
+
+
+@plant("frozen-norm-moves")
+def gradients_switched_off_only() -> Program:
+    model = normed()
+    model[:2].requires_grad_(requires_grad=False)
+    return classify(model, optimizer=Adam(model[3].parameters()))
+
+
+@plant("frozen-norm-moves")
+def a_frozen_norm_between_convolutions() -> Program:
+    model = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, CLASSES)
+    )
+    model[1].requires_grad_(requires_grad=False)
+    return classify(model, inputs=torch.randn(N, 1, 8, 8))
+
+
+@plant("does-not-learn")
+def a_learning_rate_for_another_optimizer() -> Program:
+    model = mlp()
+    return classify(model, optimizer=SGD(model.parameters(), lr=1e-8))
+
+
+@plant("does-not-learn")
+def a_learning_rate_of_100() -> Program:
+    model = mlp()
+    return classify(model, optimizer=SGD(model.parameters(), lr=100))
+
+
+@plant("does-not-learn")
+def prices_and_large_steps() -> Program:
+    model = mlp(outputs=1)
+    prices = 2e5 + 1e5 * torch.randn(N, 1)
+    return Program(model, [(features(), prices)], nn.MSELoss(), SGD(model.parameters(), lr=0.1))
+
+
+@plant("does-not-learn")
+def uphill() -> Program:
+    model = mlp()
+    return classify(model, optimizer=SGD(model.parameters(), lr=0.1, maximize=True))
+
+
+@plant("does-not-learn")
+def weights_that_decay_at_once() -> Program:
+    model = mlp()
+    inputs = features()
+    targets = inputs[:, :CLASSES].argmax(dim=1)
+    optimizer = AdamW(model.parameters(), lr=0.05, weight_decay=20)
+    return classify(model, inputs=inputs, targets=targets, optimizer=optimizer)
+
+
+@plant("silent-broadcast")
+def a_row_of_counts() -> Program:
+    return regress(targets=torch.randint(5, (N,)).float(), criterion=nn.PoissonNLLLoss())

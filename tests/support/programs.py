@@ -21,6 +21,8 @@ class Program:
     criterion: Any
     optimizer: Any = None
     val_loader: Any = None
+    lr_scheduler: Any = None
+    epochs: int | None = None
 
     def check(self) -> list[Finding]:
         return check(
@@ -29,6 +31,8 @@ class Program:
             criterion=self.criterion,
             optimizer=self.optimizer,
             val_loader=self.val_loader,
+            lr_scheduler=self.lr_scheduler,
+            epochs=self.epochs,
         )
 
     def codes(self) -> list[str]:

@@ -2,11 +2,18 @@
 
 import torch
 from torch import nn
-from torch.optim import SGD, Adam, SparseAdam
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim import LBFGS, SGD, Adam, AdamW, SparseAdam
+from torch.optim.lr_scheduler import (
+    CosineAnnealingLR,
+    CosineAnnealingWarmRestarts,
+    ExponentialLR,
+    LambdaLR,
+    OneCycleLR,
+    ReduceLROnPlateau,
+)
 from torch.utils.data import DataLoader, TensorDataset
 
-from practicezoo import PaddedSequence, SequenceEncoder
+from practicezoo import PaddedSequence, SequenceEncoder, TensorLoader, freeze
 from support.programs import CLASSES, FEATURES, Program, classify, features, labels, mlp
 
 
@@ -97,7 +104,258 @@ def regression(criterion=None, inputs=None, last=()):
     return Program(model, [(inputs, torch.rand(len(inputs), 1))], criterion or nn.MSELoss())
 
 
+class Forward(nn.Module):
+    """A module with layers and a forward of one's own."""
+
+    def __init__(self, forward, **parts):
+        super().__init__()
+        self.run = forward
+        for name, part in parts.items():
+            setattr(self, name, part)
+
+    def forward(self, *inputs):
+        return self.run(self, *inputs)
+
+
+def nodes_of_a_graph():
+    """All nodes are one batch, and each gets its neighbours' features."""
+    edges = (torch.rand(32, 32) < 0.2).float() + torch.eye(32)
+    model = Forward(
+        lambda net, nodes: net.head(net.edges @ net.hidden(nodes).relu()),
+        hidden=nn.Linear(FEATURES, 16),
+        head=nn.Linear(16, CLASSES),
+        edges=nn.Buffer(edges / edges.sum(dim=1, keepdim=True)),
+    )
+    return classify(model)
+
+
+def steps_first():
+    """Batches of shape (T, N): a step's outputs depend on the steps before."""
+    model = Forward(
+        lambda net, steps: net.head(net.gru(net.embedding(steps))[0]).movedim(-1, 1),
+        embedding=nn.Embedding(20, 8),
+        gru=nn.GRU(8, 8),
+        head=nn.Linear(8, 20),
+    )
+    ids = torch.randint(20, (9, 32))
+    return Program(model, [(ids[:-1], ids[1:])], nn.CrossEntropyLoss())
+
+
+def all_pairs():
+    """Each image with each text, as in contrastive training."""
+    model = Forward(
+        lambda net, images, texts: net.image(images).tanh() @ net.text(texts).tanh().T,
+        image=nn.Linear(FEATURES, 8),
+        text=nn.Linear(FEATURES, 8),
+    )
+    return Program(model, [((features(), features()), torch.arange(32))], nn.CrossEntropyLoss())
+
+
+def keeps_its_state():
+    """A recurrent network that goes on where the last batch ended."""
+
+    def forward(net, inputs):
+        outputs, state = net.gru(inputs, net.state)
+        net.state = state.detach()
+        return net.head(outputs[:, -1])
+
+    model = Forward(
+        forward, gru=nn.GRU(FEATURES, 8, batch_first=True), head=nn.Linear(8, CLASSES), state=None
+    )
+    return classify(model, inputs=torch.randn(32, 7, FEATURES))
+
+
+def statistics_of_the_batch():
+    norm = nn.BatchNorm1d(16, track_running_stats=False)
+    return classify(nn.Sequential(nn.Linear(FEATURES, 16), norm, nn.ReLU(), nn.Linear(16, CLASSES)))
+
+
+def a_loss_of_pairs():
+    def criterion(outputs, targets):
+        same = (targets[:, None] == targets).float()
+        return (same * torch.cdist(outputs, outputs)).mean() + outputs.norm(dim=1).sub(1).square().mean()
+
+    return classify(criterion=criterion)
+
+
+def variational():
+    def forward(net, inputs):
+        mean, logarithm = net.encode(inputs).chunk(2, dim=1)
+        return net.decode(mean + logarithm.exp() * torch.randn_like(mean)), mean, logarithm
+
+    decoder = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, FEATURES))
+    model = Forward(forward, encode=mlp(outputs=4), decode=decoder)
+
+    def criterion(outputs, targets):
+        decoded, mean, logarithm = outputs
+        return (decoded - targets).square().mean() + mean.square().mean() + logarithm.square().mean()
+
+    inputs = features()
+    return Program(model, [(inputs, inputs)], criterion)
+
+
+def random_weights():
+    """A Bayesian layer, which draws its weights also in evaluation mode."""
+
+    def forward(net, inputs):
+        noise = torch.randn_like(net.mean)
+        return net.head((inputs @ (net.mean + net.scale.exp() * noise)).relu())
+
+    return classify(
+        Forward(
+            forward,
+            mean=nn.Parameter(torch.randn(FEATURES, 8)),
+            scale=nn.Parameter(torch.full((FEATURES, 8), -2.0)),
+            head=nn.Linear(8, CLASSES),
+        )
+    )
+
+
+def noise_in_training():
+    def forward(net, inputs):
+        return net.inner(inputs + 0.1 * torch.randn_like(inputs) if net.training else inputs)
+
+    return classify(Forward(forward, inner=mlp()))
+
+
+def linear_autoencoder():
+    inputs = features()
+    return Program(
+        nn.Sequential(nn.Linear(FEATURES, 2), nn.Linear(2, FEATURES)), [(inputs, inputs)], nn.MSELoss()
+    )
+
+
+def branch_that_starts_at_zero():
+    model = Forward(
+        lambda net, inputs: net.head(net.first(inputs) + net.alpha * net.branch(inputs)),
+        first=nn.Linear(FEATURES, 16),
+        branch=mlp(outputs=16),
+        alpha=nn.Parameter(torch.zeros(1)),
+        head=nn.Linear(16, CLASSES),
+    )
+    return classify(model)
+
+
+def pooled():
+    convolutions = [nn.Conv2d(1, 4, 3), nn.MaxPool2d(2), nn.Flatten()]
+    return classify(nn.Sequential(*convolutions, nn.Linear(36, CLASSES)), inputs=torch.randn(32, 1, 8, 8))
+
+
+def two_linear_branches():
+    model = Forward(
+        lambda net, inputs: net.wide(inputs) + net.deep(inputs),
+        wide=nn.Linear(FEATURES, CLASSES),
+        deep=nn.Linear(FEATURES, CLASSES),
+    )
+    return classify(model)
+
+
+def trained(optimizer=None, *, criterion=None, model=None, targets=None, inputs=None, **settings):
+    """A program with its optimizer, made from the model's parameters."""
+    model = model or mlp()
+    make = optimizer or (lambda parameters: SGD(parameters, lr=0.1))
+    program = classify(model, inputs=inputs, targets=targets, criterion=criterion)
+    program.optimizer = make(model.parameters())
+    if "scheduler" in settings:
+        program.lr_scheduler = settings["scheduler"](program.optimizer)
+        program.epochs = settings["epochs"]
+    return program
+
+
+def at_its_lowest():
+    """A regression that is solved already: no update lowers its loss."""
+    inputs, targets = features(), torch.randn(32, 1)
+    model = nn.Linear(FEATURES, 1)
+    solution = torch.linalg.lstsq(torch.cat([inputs, torch.ones(32, 1)], dim=1), targets).solution
+    with torch.no_grad():
+        model.weight.copy_(solution[:-1].T)
+        model.bias.copy_(solution[-1])
+    return Program(model, [(inputs, targets)], nn.MSELoss(), SGD(model.parameters(), lr=0.1))
+
+
+def a_little_beyond():
+    """Targets scaled to -1 to 1 by the training data, some of which are noise a little beyond."""
+    targets = (torch.rand(32, 1) * 2 - 1) * 1.05
+    return Program(mlp(nn.Tanh(), outputs=1), [(features(), targets)], nn.MSELoss())
+
+
+def names_that_occur_twice():
+    """Short words from a small alphabet stand in both splits."""
+    loaders = [
+        TensorLoader(torch.randint(3, (400, 4)).float(), labels(400), batch_size=50, shuffle=True)
+        for _ in range(2)
+    ]
+    return Program(
+        nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, CLASSES)),
+        loaders[0],
+        nn.CrossEntropyLoss(),
+        None,
+        loaders[1],
+    )
+
+
+def validated_on_itself():
+    loader = DataLoader(TensorDataset(features(), labels()), 8, shuffle=True)
+    return Program(mlp(), loader, nn.CrossEntropyLoss(), None, loader)
+
+
+def frozen_with_its_norm():
+    model = nn.Sequential(nn.Linear(FEATURES, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, CLASSES))
+    freeze(model[:2])
+    return classify(model, optimizer=Adam(model[3].parameters()))
+
+
+def rare_positives():
+    """A batch without a positive, of data that has some."""
+    targets = torch.zeros(400, 1)
+    targets[-3:] = 1
+    loader = TensorLoader(features(400), targets, batch_size=40, shuffle=True)
+    return Program(mlp(outputs=1), loader, nn.BCEWithLogitsLoss())
+
+
+def scaled_sigmoid():
+    model = Forward(lambda net, inputs: 5 * net.inner(inputs).sigmoid(), inner=mlp(outputs=1))
+    return Program(model, [(features(), 5 * torch.rand(32, 1))], nn.MSELoss())
+
+
+def warmed_up(optimizer):
+    return LambdaLR(optimizer, lambda epoch: min(1, (epoch + 1) / 1000))
+
+
 SOUND = {
+    "noise for labels": lambda: trained(targets=torch.randint(3, (32,))),
+    "a loss at its lowest": at_its_lowest,
+    "a small learning rate for fine-tuning": lambda: trained(lambda each: AdamW(each, lr=1e-5)),
+    "a smaller one for SGD": lambda: trained(lambda each: SGD(each, lr=1e-4)),
+    "a large one for Adam": lambda: trained(lambda each: Adam(each, lr=0.05)),
+    "momentum that overshoots": lambda: trained(lambda each: SGD(each, lr=0.5, momentum=0.9)),
+    "a closure for LBFGS": lambda: trained(LBFGS),
+    "a cosine to 0": lambda: trained(scheduler=lambda each: CosineAnnealingLR(each, 20), epochs=20),
+    "restarts": lambda: trained(scheduler=lambda each: CosineAnnealingWarmRestarts(each, 5), epochs=20),
+    "one cycle": lambda: trained(scheduler=lambda each: OneCycleLR(each, 0.1, total_steps=20), epochs=20),
+    "a slow decay": lambda: trained(scheduler=lambda each: ExponentialLR(each, 0.95), epochs=100),
+    "a scheduler that waits": lambda: trained(scheduler=ReduceLROnPlateau, epochs=100),
+    "a long warm-up": lambda: trained(scheduler=warmed_up, epochs=10),
+    "targets a little beyond tanh": a_little_beyond,
+    "samples that occur twice": names_that_occur_twice,
+    "validation on the training loader": validated_on_itself,
+    "a frozen part with its norm": frozen_with_its_norm,
+    "rare positives": rare_positives,
+    "a scaled sigmoid": scaled_sigmoid,
+    "counts and their logarithms": lambda: regression(nn.PoissonNLLLoss()),
+    "the nodes of a graph": nodes_of_a_graph,
+    "steps in the first dimension": steps_first,
+    "all pairs of a batch": all_pairs,
+    "a state from batch to batch": keeps_its_state,
+    "batch norm without running statistics": statistics_of_the_batch,
+    "a loss of pairs": a_loss_of_pairs,
+    "a variational autoencoder": variational,
+    "random weights": random_weights,
+    "noise in training": noise_in_training,
+    "a linear autoencoder": linear_autoencoder,
+    "a branch that starts at zero": branch_that_starts_at_zero,
+    "maxima between linear layers": pooled,
+    "two linear layers side by side": two_linear_branches,
     "a last layer that starts at zero": zero_head,
     "a low-rank correction": low_rank,
     "a scheduler that starts at zero": warm_up,

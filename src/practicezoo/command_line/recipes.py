@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from practicezoo.command_line.options import Options, add_command, data_options, print_figures
+from practicezoo.diagnostics.explaining import explain, explanations
 from practicezoo.recipes import (
     DataOptions,
     check_recipe,
@@ -38,12 +39,15 @@ def add_recipe_commands(commands: Any, options: Options) -> None:
     listing = add_command(commands, _list, "show all recipes, or all trained weights")
     listing.add_argument("--weights", action="store_true", help="the trained weights that come along")
     add_command(commands, _info, "show one recipe: its data, settings and the course's result", name)
-    add_command(
+    look = add_command(
         commands,
         _check,
         "look for mistakes in a recipe before it trains",
-        *(name, start, device, data, own_data),
+        *(start, device, data, own_data),
     )
+    look.add_argument("name", nargs="?", metavar="NAME", help="a recipe, as `list` shows it")
+    look.add_argument("--explain", metavar="CODE", help="what a finding's code means, with programs")
+    look.add_argument("--list", action="store_true", help="all codes of findings")
     train = add_command(
         commands,
         _train,
@@ -103,6 +107,15 @@ def _info(options: argparse.Namespace) -> None:
 
 
 def _check(options: argparse.Namespace) -> int:
+    if (options.name is not None) + (options.explain is not None) + options.list != 1:
+        raise ValueError("check must get either NAME, --explain CODE or --list")
+    if options.explain is not None:
+        print(explain(options.explain))
+        return 0
+    if options.list:
+        width = max(len(each.code) for each in explanations())
+        print("\n".join(f"{each.code:<{width}}  {each.meaning}" for each in explanations()))
+        return 0
     findings = check_recipe(
         get_recipe(options.name),
         setting=options.setting,

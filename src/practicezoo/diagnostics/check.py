@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
-from practicezoo.arguments import as_list, check_instances, check_restartable
+from practicezoo.arguments import as_list, check_count, check_instances, check_restartable
 from practicezoo.batches import check_model
 from practicezoo.diagnostics.finding import Finding
 from practicezoo.metrics.loss import Criterion
@@ -16,6 +17,7 @@ from practicezoo.runtime.preserve import preserve_loaders
 
 __all__ = ["check"]
 
+SECONDS, SECONDS_THOROUGH = 1.0, 30.0  # for updates on one batch
 # A finding that only follows from others is left out where one of those is there.
 FOLLOWS = {
     "forward-fails": {"batch-norm-of-one", "zero-length"},
@@ -24,6 +26,9 @@ FOLLOWS = {
     "zero-gradients": {"one-class-cross-entropy"},
     "no-gradient": {"dead-relus"},
     "parameters-missed": {"foreign-optimizer"},
+    "large-first-loss": {"input-scale", "exploding-gradients"},
+    "target-scale": {"output-out-of-reach"},
+    "samples-mixed": {"constant-output", "batch-size-differs"},
 }
 
 
@@ -34,10 +39,14 @@ def check(
     criterion: Criterion,
     optimizer: Optimizer | Sequence[Optimizer] | None = None,
     val_loader: Iterable[Any] | None = None,
+    lr_scheduler: LRScheduler | Sequence[LRScheduler] | None = None,
+    epochs: int | None = None,
+    thorough: bool = False,
 ) -> list[Finding]:
     """Look for the usual mistakes in a training program, on one batch.
 
-    The model runs forward and backward on the loader's first batch, as a copy: parameters, buffers,
+    The model runs forward and backward on the loader's first batch and, if nothing is found, is trained on
+    it for a moment, as a copy: parameters, buffers,
     gradients, training flags, optimizer, loaders and random numbers stay as they are, also when something
     fails. What fails inside the program becomes a finding, with the error's message.
 
@@ -47,7 +56,11 @@ def check(
             process, without its workers.
         criterion: called with outputs and targets, returns a scalar.
         optimizer: one optimizer, or several, that would train the model.
-        val_loader: gives the pairs to validate on; its labels are compared with the training labels.
+        val_loader: gives the pairs to validate on; its labels and samples are compared with the training
+            data's.
+        lr_scheduler: one scheduler, or several, that would be stepped as :func:`~practicezoo.fit` does.
+        epochs: how long the training would be; without it, no scheduler is looked at as too fast.
+        thorough: whether updates on one batch may take half a minute instead of a second.
 
     Returns:
         The findings, in the order in which training would meet them; empty when nothing was found. The
@@ -55,8 +68,10 @@ def check(
 
     Raises:
         TypeError: if ``model`` is no module or a scripted one, ``criterion`` cannot be called, ``optimizer``
-            is none, a loader cannot be iterated over, or a class is given for an instance.
-        ValueError: if a loader can be iterated over only once: the check would use it up.
+            is none, ``lr_scheduler`` cannot step, ``epochs`` is no integer, a loader cannot be iterated
+            over, or a class is given for an instance.
+        ValueError: if a loader can be iterated over only once, which the check would use up, or ``epochs``
+            is below 1.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(4, 3), nn.Softmax(dim=1))
@@ -68,7 +83,8 @@ def check(
     Source: the mistakes that the course's programs and their readers make.
     """
     optimizers = _check_arguments(model, loader, criterion, optimizer, val_loader)
-    from practicezoo.diagnostics.examine import examine  # loaded when it is first needed
+    schedulers = _check_schedulers(lr_scheduler, epochs)
+    from practicezoo.diagnostics.examine import examine, examine_learning  # loaded when first needed
 
     with (
         preserve_loaders(loader, val_loader),
@@ -76,7 +92,12 @@ def check(
         torch.inference_mode(mode=False),
         torch.enable_grad(),
     ):
-        findings = list(examine(model, loader, criterion, optimizers, val_loader))
+        findings = list(
+            examine(model, loader, criterion, optimizers, val_loader, schedulers=schedulers, epochs=epochs)
+        )
+        if not findings:
+            seconds = SECONDS_THOROUGH if thorough else SECONDS
+            findings = examine_learning(model, loader, criterion, optimizers, seconds=seconds)
     codes = {finding.code for finding in findings}
     return [finding for finding in findings if not FOLLOWS.get(finding.code, set()) & codes]
 
@@ -100,3 +121,15 @@ def _check_arguments(
         if not isinstance(each, Optimizer):
             raise TypeError(f"optimizer must be an optimizer or several, got {type(each).__name__}")
     return optimizers
+
+
+def _check_schedulers(lr_scheduler: Any, epochs: int | None) -> list[LRScheduler]:
+    """The schedulers, if they are; whose they are is for the check to find."""
+    schedulers = as_list(lr_scheduler)
+    for each in schedulers:
+        check_instances(lr_scheduler=each)
+        if not callable(getattr(each, "step", None)):
+            raise TypeError(f"lr_scheduler must have a method step(), got {type(each).__name__}")
+    if epochs is not None:
+        check_count(epochs=epochs)
+    return schedulers

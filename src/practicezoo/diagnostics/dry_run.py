@@ -17,6 +17,7 @@ from practicezoo.diagnostics.recorder import Layer, LossCall, OperationRecorder,
 from practicezoo.runtime.device import device_of
 from practicezoo.runtime.freezing import frozen_modules, train_all_but
 from practicezoo.runtime.preserve import preserve_training_mode
+from practicezoo.runtime.randomness import seed_everything
 
 __all__ = ["DryRun", "Gradients", "copied", "named_parameters", "tensors_in"]
 
@@ -116,10 +117,20 @@ class DryRun:
                     module.eval()
             return call_model(self.model, copy.deepcopy(self.inputs))
 
-    def evaluated(self, inputs: Any) -> Any:
-        """The model's outputs in evaluation mode."""
-        with preserve_training_mode(self.model), torch.no_grad():
-            return call_model(self.model.eval(), copy.deepcopy(inputs))
+    def evaluated(self, inputs: Any, *, seed: int = 0) -> Any:
+        """The model's outputs in evaluation mode, the same random numbers for the same seed."""
+        return self.observed(inputs, seed=seed)[0]
+
+    def observed(self, inputs: Any, *, seed: int = 0) -> tuple[Any, OperationRecorder]:
+        """The model's outputs in evaluation mode, and what computed them."""
+        self._running.clear()
+        seed_everything(seed)
+        with (
+            preserve_training_mode(self.model),
+            torch.no_grad(),
+            OperationRecorder(self.where) as recorder,
+        ):
+            return call_model(self.model.eval(), copy.deepcopy(inputs)), recorder
 
     def compute_loss(self) -> None:
         """Run the criterion, recording its losses, also those before an error."""

@@ -1,12 +1,14 @@
 """The examination: each probe in its turn, in the order in which training would meet the mistakes."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from torch import nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
-from practicezoo.batches import num_items
+from practicezoo.batches import num_items, split_batch
 from practicezoo.diagnostics.attempt import attempt, failure, run_probe
 from practicezoo.diagnostics.dry_run import DryRun
 from practicezoo.diagnostics.finding import Finding
@@ -17,11 +19,25 @@ from practicezoo.diagnostics.probes.evaluation import find_in_evaluation
 from practicezoo.diagnostics.probes.forward import find_batch_of_one, find_in_forward
 from practicezoo.diagnostics.probes.gradients import find_in_gradients
 from practicezoo.diagnostics.probes.labels import find_shuffled_labels
+from practicezoo.diagnostics.probes.learning import find_no_learning
 from practicezoo.diagnostics.probes.loaders import find_order, find_unpicklable
+from practicezoo.diagnostics.probes.mixing import find_mixed_samples
+from practicezoo.diagnostics.probes.nonlinearity import find_no_nonlinearity
+from practicezoo.diagnostics.probes.norms import find_moving_norms
 from practicezoo.diagnostics.probes.optimizers import find_in_optimizers
-from practicezoo.diagnostics.reading import all_targets, last_batch_size
+from practicezoo.diagnostics.probes.randomness import find_random_evaluation
+from practicezoo.diagnostics.probes.reach import find_out_of_reach
+from practicezoo.diagnostics.probes.scales import (
+    find_large_first_loss,
+    find_small_targets,
+    find_target_scale,
+)
+from practicezoo.diagnostics.probes.schedulers import find_in_schedulers
+from practicezoo.diagnostics.probes.splits import find_one_class, find_overlap
+from practicezoo.diagnostics.reading import all_targets, batches, last_batch_size, stacks_samples
+from practicezoo.diagnostics.trial import Trial
 
-__all__ = ["examine"]
+__all__ = ["examine", "examine_learning"]
 
 READING_FAILS = Finding(
     "loader-fails",
@@ -56,9 +72,15 @@ def examine(
     criterion: Any,
     optimizers: Sequence[Optimizer],
     val_loader: Iterable[Any] | None,
+    *,
+    schedulers: Sequence[LRScheduler],
+    epochs: int | None,
 ) -> Iterator[Finding]:
     """What is wrong, in the order in which training would meet it; changes loaders and random numbers."""
     yield from find_in_optimizers(model, criterion, optimizers)
+    num_batches, _ = attempt(len, loader)
+    find_schedulers = partial(find_in_schedulers, epochs=epochs, num_batches=num_batches)
+    yield from _tried(find_schedulers, schedulers, optimizers)
     yield from find_unpicklable(loader)
     batch = yield from run_probe(read_batch, loader, fails=READING_FAILS)
     if batch is None:
@@ -75,10 +97,43 @@ def examine(
     yield from find_in_forward(dry_run)
     if dry_run.outputs is None:
         return
+    yield from _tried(find_moving_norms, dry_run, model)
     yield from find_scale(dry_run.layers, dry_run.inputs)
     yield from find_dead(dry_run.rectified)
     yield from find_in_criterion(dry_run, all_targets(loader))
+    for call in dry_run.loss_calls:
+        yield from _tried(find_out_of_reach, call, dry_run.targets)
+        yield from _tried(find_small_targets, call, dry_run.targets)
+        yield from _tried(find_large_first_loss, call)
+    yield from _tried(find_one_class, loader, dry_run.loss_calls)
+    if optimizers and any(call.kind == "difference" for call in dry_run.loss_calls):
+        yield from _tried(lambda: find_target_scale(Trial.of(model, criterion, batch, optimizers)))
     yield from run_probe(find_in_gradients, dry_run, optimizers, fails=BACKWARD_FAILS)
     yield from run_probe(find_in_evaluation, dry_run, fails=EVALUATION_FAILS)
+    yield from _tried(find_random_evaluation, dry_run, num_samples)
+    yield from _tried(partial(find_mixed_samples, stacked=stacks_samples(loader)), dry_run, num_samples)
+    yield from _tried(find_no_nonlinearity, dry_run, num_samples)
     if val_loader is not None:
         yield from run_probe(find_shuffled_labels, loader, val_loader, fails=COMPARING_FAILS)
+        yield from _tried(find_overlap, loader, val_loader)
+
+
+def examine_learning(
+    model: nn.Module,
+    loader: Iterable[Any],
+    criterion: Any,
+    optimizers: Sequence[Optimizer],
+    *,
+    seconds: float,
+) -> list[Finding]:
+    """Whether updates on one batch lower its loss, for a program in which nothing else was found."""
+    batch = next(batches(loader), None)
+    if batch is None or not optimizers:
+        return []
+    pair = split_batch(batch)
+    return _tried(find_no_learning, lambda: Trial.of(model, criterion, pair, optimizers), seconds)
+
+
+def _tried(probe: Callable[..., Iterator[Finding]], *args: Any) -> list[Finding]:
+    """The findings of a probe that tries more than training would: where that fails, it has none."""
+    return attempt(lambda: list(probe(*args))).result or []

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from torch import Tensor
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, TensorDataset, default_collate
 
 from practicezoo.batches import num_items
 
-__all__ = ["all_targets", "batches", "is_pair", "last_batch_size"]
+__all__ = ["all_targets", "batches", "is_pair", "last_batch_size", "stacks_samples"]
 
 
 def batches(loader: Any) -> Iterator[Any]:
@@ -46,3 +46,10 @@ def all_targets(loader: Any) -> Tensor | None:
 def is_pair(batch: Any) -> bool:
     """Whether a batch has two entries."""
     return isinstance(batch, tuple | list) and len(batch) == 2
+
+
+def stacks_samples(loader: Any) -> bool:
+    """Whether batches are known to have their samples in the first dimension."""
+    if isinstance(loader, DataLoader):
+        return loader.collate_fn is default_collate
+    return hasattr(loader, "num_samples")

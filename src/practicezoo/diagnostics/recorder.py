@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["IndexOutOfRangeError", "Layer", "LossCall", "OperationRecorder", "Rectified"]
+__all__ = ["IndexOutOfRangeError", "Layer", "LossCall", "OperationRecorder", "RandomCall", "Rectified"]
 
 LOSSES = {
     "cross_entropy": "cross-entropy",
@@ -16,12 +16,22 @@ LOSSES = {
     "binary_cross_entropy": "bce",
     "binary_cross_entropy_with_logits": "bce-with-logits",
     **dict.fromkeys(("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "sub", "rsub"), "difference"),
+    "poisson_nll_loss": "poisson",
 }
 WEIGHED = {
     *("linear", "conv1d", "conv2d", "conv3d", "rnn_tanh", "rnn_relu", "gru", "lstm"),
     *("rnn_tanh_cell", "rnn_relu_cell", "gru_cell", "lstm_cell"),
 }
 RECTIFIERS = {"relu", "relu_"}
+# Where each dropout function has the argument that says whether it drops, and its default.
+DROPOUTS = {
+    **dict.fromkeys(
+        ("dropout", "alpha_dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"),
+        ("training", 2, True),
+    ),
+    "scaled_dot_product_attention": ("dropout_p", 4, 0.0),
+}
+NOISE = {"randn", "rand", "randn_like", "rand_like", "normal", "normal_", "bernoulli", "uniform_"}
 MIN_CLASS_DIMS = 2  # (N, C, ...)
 
 
@@ -44,6 +54,19 @@ class Rectified(NamedTuple):
     where: str
     dead: Tensor
     num_values: int
+
+
+class RandomCall(NamedTuple):
+    """A function that drew random numbers: where it stands, its name, and the shape of what it gave."""
+
+    where: str
+    name: str
+    shape: tuple[int, ...]
+
+    @property
+    def drops(self) -> bool:
+        """Whether it is a dropout."""
+        return self.name in DROPOUTS
 
 
 class LossCall(NamedTuple):
@@ -81,6 +104,7 @@ class OperationRecorder(TorchFunctionMode):
         self.layers: list[Layer] = []
         self.rectified: list[Rectified] = []
         self.loss_calls: list[LossCall] = []
+        self.random_calls: list[RandomCall] = []
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         keywords = kwargs or {}
@@ -98,6 +122,8 @@ class OperationRecorder(TorchFunctionMode):
             self._record_layer(first.detach(), result[0] if isinstance(result, tuple) else result)
         if name in RECTIFIERS and isinstance(result, Tensor) and result.ndim > 1:
             self.rectified.append(_rectified(self.where(), result.detach()))
+        if isinstance(result, Tensor) and (name in NOISE or _drops(name, args, keywords)):
+            self.random_calls.append(RandomCall(self.where(), name, tuple(result.shape)))
         return result
 
     def _record_layer(self, inputs: Tensor, outputs: Tensor) -> None:
@@ -119,6 +145,14 @@ class OperationRecorder(TorchFunctionMode):
         takes_classes = call.kind in {"cross-entropy", "nll"} and not targets.is_floating_point()
         if takes_classes and targets.device.type == "cuda" and call.wrong_targets().numel():
             raise IndexOutOfRangeError
+
+
+def _drops(name: str, args: Any, keywords: Any) -> bool:
+    """Whether this is a dropout that drops."""
+    if name not in DROPOUTS:
+        return False
+    argument, place, default = DROPOUTS[name]
+    return bool(keywords.get(argument, args[place] if len(args) > place else default))
 
 
 def _check_ids(ids: Tensor, num_rows: int) -> None:

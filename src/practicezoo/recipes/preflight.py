@@ -43,10 +43,13 @@ def check_recipe(
     model, loader, optimizer = experiment.assemble(
         experiment.splits.part(~experiment.held_out), experiment.setting
     )
+    make = experiment.setting.lr_scheduler
     return check(
         model,
         loader,
         criterion=experiment.setting.criterion(),
         optimizer=optimizer,
         val_loader=experiment.val_loader(),
+        lr_scheduler=make(optimizer, len(loader) * experiment.setting.epochs) if make else None,
+        epochs=experiment.setting.epochs,
     )

@@ -23,7 +23,7 @@ from torch.optim.lr_scheduler import (
 from practicezoo.arguments import as_list, check_choice, check_instances
 from practicezoo.metrics.direction import Direction, Measures, known_direction
 
-__all__ = ["Interval", "Schedules", "as_schedulers", "check_needs_no_value"]
+__all__ = ["Interval", "Schedules", "as_schedulers", "check_needs_no_value", "steps_per_update"]
 
 Interval: TypeAlias = Literal["auto", "update", "epoch"]
 
@@ -79,7 +79,7 @@ class Schedules:
         for scheduler in plateaus:
             self._check_monitor(scheduler, measures, directions)
         self.of_updates = [
-            each for each in self.all if each not in plateaus and _steps_per_update(each, interval)
+            each for each in self.all if each not in plateaus and steps_per_update(each, interval)
         ]
         self.of_epochs = [each for each in self.all if each not in self.of_updates]
         self._starts = [group["lr"] for optimizer in optimizers for group in optimizer.param_groups]
@@ -190,7 +190,8 @@ def check_needs_no_value(schedulers: Sequence[LRScheduler]) -> None:
         )
 
 
-def _steps_per_update(scheduler: LRScheduler, interval: Interval) -> bool:
+def steps_per_update(scheduler: LRScheduler, interval: Interval) -> bool:
+    """Whether a scheduler steps after each update rather than after each epoch."""
     if interval != "auto":
         return interval == "update"
     parts = list(_parts(scheduler))

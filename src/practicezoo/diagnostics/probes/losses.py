@@ -18,7 +18,7 @@ def find_in_call(call: LossCall, all_targets: Tensor | None) -> Iterator[Finding
         yield from _in_classes(call, all_targets)
     if call.kind in {"bce", "bce-with-logits"}:
         yield from _in_binary(call)
-    if call.kind == "difference" and call.inputs.shape != call.targets.shape:
+    if call.kind in {"difference", "poisson"} and call.inputs.shape != call.targets.shape:
         yield from _in_difference(call)
 
 
@@ -40,12 +40,16 @@ def _in_classes(call: LossCall, all_targets: Tensor | None) -> Iterator[Finding]
         yield Finding(
             "one-hot-targets",
             "the targets are one-hot integers, cross entropy takes class indices",
-            "give the criterion targets.argmax(dim=1)",
+            "let the data set give class indices: targets.argmax(dim=1)",
         )
     elif inputs.ndim > 1 and targets.ndim == inputs.ndim and targets.shape[1] == 1:
-        yield _shapes_differ(call, "cross entropy takes one class index a sample", "targets.squeeze(1)")
+        yield _shapes_differ(
+            call, "cross entropy takes one class index a sample", "let the data set give targets.squeeze(1)"
+        )
     elif inputs.ndim == 3 and targets.shape == inputs.shape[:2] != inputs.shape[::2]:  # (N, T, C)
-        yield _shapes_differ(call, "cross entropy takes the classes second", "outputs.transpose(1, 2)")
+        yield _shapes_differ(
+            call, "cross entropy takes the classes second", "let forward return outputs.transpose(1, 2)"
+        )
     elif targets.dtype not in {torch.int64, torch.uint8}:
         yield _type_differs(call, "cross entropy takes int64", "targets.long()")
     else:
@@ -121,8 +125,9 @@ def _in_difference(call: LossCall) -> Iterator[Finding]:
     yield Finding(
         "silent-broadcast",
         f"the outputs have shape {_shape(call.inputs)}, the targets {_shape(call.targets)}: the "
-        f"difference has shape {tuple(shape)}, each output against other samples' targets too",
-        f"give the criterion {_reshape(call)}",
+        f"{'loss' if call.kind == 'poisson' else 'difference'} has shape {tuple(shape)}, each output against "
+        "other samples' targets too",
+        _reshape(call),
     )
 
 
@@ -139,7 +144,7 @@ def _shapes_differ(call: LossCall, rule: str, fix: str) -> Finding:
     return Finding(
         "target-shape",
         f"the outputs have shape {_shape(call.inputs)}, the targets {_shape(call.targets)}, and {rule}",
-        f"give the criterion {fix}",
+        fix,
     )
 
 
@@ -149,11 +154,12 @@ def _type_differs(call: LossCall, rule: str, fix: str) -> Finding:
 
 
 def _reshape(call: LossCall) -> str:
+    shape = "".join(f", {size}" for size in call.inputs.shape[1:]) or ","
     if call.inputs.numel() != call.targets.numel():
-        return "outputs and targets of one shape"
+        return "let the data set give targets in the shape of the outputs"
     if call.inputs.ndim == call.targets.ndim + 1 and call.inputs.shape[-1] == 1:
-        return "targets.unsqueeze(-1)"
-    return "targets.view_as(outputs)"
+        return "let the data set give targets.unsqueeze(-1), or forward return outputs.squeeze(-1)"
+    return f"let the data set give targets of shape (N{shape})"
 
 
 def _shape(tensor: Tensor) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from torch import Tensor
 from practicezoo.diagnostics.finding import Finding
 from practicezoo.diagnostics.recorder import LossCall
 
-__all__ = ["MISFITS", "are_probabilities", "find_misfit"]
+__all__ = ["MISFITS", "are_probabilities", "find_misfit", "last_computation"]
 
 # The last computation before the loss, by the name that autograd gives it.
 ACTIVATIONS = {
@@ -85,7 +85,7 @@ def find_misfit(call: LossCall) -> Iterator[Finding]:
 def _find_logits(outputs: Tensor) -> Iterator[Finding]:
     """BCELoss: what comes from a product with weights is no probability, even if it lies between 0 and 1."""
     lowest, highest = float(outputs.min()), float(outputs.max())
-    if lowest < 0 or highest > 1 or _last_computation(outputs).startswith(PRODUCTS):
+    if lowest < 0 or highest > 1 or last_computation(outputs).startswith(PRODUCTS):
         yield Finding(
             "bce-needs-probabilities",
             f"BCELoss takes probabilities, and the outputs are logits ({lowest:.3g} to {highest:.3g} here)",
@@ -118,10 +118,10 @@ def are_probabilities(values: Tensor, *, tolerance: float = TOLERANCE) -> bool:
 def _last_activation(outputs: Tensor) -> str | None:
     """The activation that made the outputs; a softmax, however it was computed."""
     made_by_hand = len(outputs) >= NUM_CERTAIN and are_probabilities(outputs.detach(), tolerance=CERTAIN)
-    return ACTIVATIONS.get(_last_computation(outputs), "softmax" if made_by_hand else None)
+    return ACTIVATIONS.get(last_computation(outputs), "softmax" if made_by_hand else None)
 
 
-def _last_computation(outputs: Tensor) -> str:
+def last_computation(outputs: Tensor) -> str:
     """What made the values, by autograd's name: behind what only arranges them."""
     node: Any = outputs.grad_fn
     while node is not None and type(node).__name__.split("Backward")[0] in ARRANGING:

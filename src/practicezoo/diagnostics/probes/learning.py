@@ -1,0 +1,115 @@
+"""Updates on one batch that do not lower its loss."""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from practicezoo.diagnostics.finding import Finding
+from practicezoo.diagnostics.trial import Learned, Trial
+
+__all__ = ["find_no_learning"]
+
+MIN_UPDATES = 8
+# Of its loss on a single batch, which may be learned by heart, labels that are noise as well.
+LEARNED = 0.1
+DIVERGED = 1.2  # times the loss at the start, in each of the last updates
+FLAT = 0.01  # of the loss, over as many updates as a short training has
+NUM_UPDATES = 10_000
+DOWN, UP = (1e-2, 1e-4, 1e-6), (1e3, 1e6)
+
+
+def find_no_learning(make: Callable[[], Trial], seconds: float) -> Iterator[Finding]:
+    """Train copies on one batch: as they are, and where that fails, with another learning rate.
+
+    What no other learning rate mends either is no finding: the loss may have been at its lowest already.
+    """
+    trial = make()
+    if not trial.groups or any(_rate(group) == 0 == group.get("initial_lr", 0) for group in trial.groups):
+        return
+    learned = trial.learn(seconds)
+    if learned.num_updates < MIN_UPDATES or not math.isfinite(learned.before):
+        return
+    shown = f"{learned.num_updates} updates on one batch take its loss from {learned.before:.4g} to"
+    if any(group.get("maximize") for group in trial.groups) and learned.gain < 0:
+        yield Finding(
+            "does-not-learn",
+            f"{shown} {learned.after:.4g}: with maximize=True the optimizer makes the loss larger",
+            "leave maximize out",
+        )
+    elif not learned.lowest <= DIVERGED * learned.before and learned.before > 0:
+        yield from _find_too_large(make, learned, shown, seconds)
+    elif learned.gain < LEARNED and _decays(trial):
+        yield from _find_decay(make, learned, shown, seconds)
+    elif abs(learned.gain) * NUM_UPDATES / learned.num_updates < FLAT:
+        yield from _find_too_small(make, learned, shown, seconds)
+
+
+def _find_too_large(
+    make: Callable[[], Trial], learned: Learned, shown: str, seconds: float
+) -> Iterator[Finding]:
+    for factor in DOWN:
+        trial, rate = _with_rates(make, factor)
+        better = trial.learn(seconds)
+        if better.after < better.before:
+            yield Finding(
+                "does-not-learn",
+                f"{shown} {learned.after:.4g} with a learning rate of {rate:.2g}, and to {better.after:.4g} "
+                f"with {rate * factor:.2g}",
+                "take a smaller learning rate, such as 1e-3 for Adam or 1e-2 for SGD; scale inputs and "
+                "targets to mean 0 and standard deviation 1",
+            )
+            return
+
+
+def _find_too_small(
+    make: Callable[[], Trial], learned: Learned, shown: str, seconds: float
+) -> Iterator[Finding]:
+    peak = make()
+    for group in peak.groups:  # where a scheduler has not begun yet
+        group["lr"] = max(_rate(group), group.get("initial_lr", 0), group.get("max_lr", 0))
+    again = peak.learn(seconds)
+    if abs(again.gain) * NUM_UPDATES / max(again.num_updates, 1) >= FLAT:
+        return
+    for factor in UP:
+        trial, rate = _with_rates(make, factor)
+        better = trial.learn(seconds)
+        if better.gain > max(LEARNED * LEARNED, 10 * abs(learned.gain)):
+            yield Finding(
+                "does-not-learn",
+                f"{shown} {learned.after:.4g} with a learning rate of {rate:.2g}, and to {better.after:.4g} "
+                f"with {rate * factor:.2g}",
+                "take a larger learning rate, such as 1e-3 for Adam or 1e-2 for SGD",
+            )
+            return
+
+
+def _find_decay(make: Callable[[], Trial], learned: Learned, shown: str, seconds: float) -> Iterator[Finding]:
+    free = make()
+    decay = max(float(group.get("weight_decay", 0)) for group in free.groups)
+    for group in free.groups:
+        group["weight_decay"] = 0
+    better = free.learn(seconds)
+    if better.gain > LEARNED and better.gain > 10 * learned.gain:
+        yield Finding(
+            "does-not-learn",
+            f"{shown} {learned.after:.4g} with a weight_decay of {decay:g}, and to {better.after:.4g} "
+            "without it",
+            "take a smaller weight_decay, such as 1e-4 for SGD or 1e-2 for AdamW",
+        )
+
+
+def _with_rates(make: Callable[[], Trial], factor: float) -> tuple[Trial, float]:
+    """A trial with other learning rates, and the first of those that it had."""
+    trial = make()
+    rate = _rate(trial.groups[0])
+    for group in trial.groups:
+        group["lr"] = _rate(group) * factor
+    return trial, rate
+
+
+def _rate(group: dict[str, Any]) -> float:
+    return float(group.get("lr", 0))
+
+
+def _decays(trial: Trial) -> bool:
+    return any(float(group.get("weight_decay", 0)) > 0 for group in trial.groups)

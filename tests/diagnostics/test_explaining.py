@@ -1,0 +1,53 @@
+"""Each code is explained, and the programs that explain it do what they say."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from practicezoo.diagnostics import check
+from practicezoo.diagnostics.explaining import COMMON, explain, explanations
+from support.planted import PLANTED
+
+WITH_PROGRAMS = [each for each in explanations() if each.wrong]
+GUIDE = Path(__file__).parents[2] / "docs" / "checking.md"
+
+
+def codes_of(program):
+    """Run a program and check what it has made."""
+    made = {}
+    exec(COMMON + program, made)  # noqa: S102
+    others = ("criterion", "optimizer", "val_loader", "lr_scheduler", "epochs")
+    given = {name: made[name] for name in others if name in made}
+    return [finding.code for finding in check(made["model"], made["loader"], **given)]
+
+
+@pytest.mark.parametrize("each", WITH_PROGRAMS, ids=lambda each: each.code)
+def test_the_wrong_program_has_the_mistake_and_the_right_one_none(each):
+    assert codes_of(each.wrong) == [each.code]
+    assert codes_of(each.right) == []
+
+
+def test_every_code_is_explained():
+    assert {each.code for each in explanations()} == {code for code, _ in PLANTED}
+
+
+def test_the_guide_has_the_same_lines_in_the_same_groups():
+    rows, group = [], ""
+    for line in GUIDE.read_text(encoding="utf-8").splitlines():
+        if title := re.fullmatch(r"\*\*(.*)\*\*", line):
+            group = title[1]
+        if row := re.fullmatch(r"\| `([a-z0-9-]+)` \| (.*) \|", line):
+            rows.append((row[1], group, row[2]))
+    assert rows == [(each.code, each.group, each.meaning) for each in explanations()]
+
+
+def test_an_explanation_fits_the_terminal():
+    for each in explanations():
+        assert max(map(len, str(each).splitlines())) <= 79
+        assert each.code in str(each)
+
+
+def test_an_unknown_code_is_refused():
+    with pytest.raises(ValueError, match="code must be one that `check --list` shows, got 'x'"):
+        explain("x")
