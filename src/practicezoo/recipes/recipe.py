@@ -185,8 +185,8 @@ class Recipe(ABC):
         datasets: the data sets it can train on, the default first; empty if there is only one.
         takes_csv: whether it trains on the user's own CSV files too.
         settings: "course" (the course's optimizer and epochs) and "tuned" (the same architecture, our
-            best training in a few minutes; the default); "lecture" where lecture and notes differ; "best" (the
-            same architecture again, trained for as long as it gains).
+            best training in a few minutes; the default); "lecture" where lecture and notes differ; "best"
+            (the same architecture, trained for longer).
     """
 
     name: ClassVar[str]

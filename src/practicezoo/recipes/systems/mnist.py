@@ -172,7 +172,7 @@ class MnistInception(MnistRecipe):
     settings: ClassVar[Mapping[str, Setting]] = {
         "course": sgd(),
         "tuned": tuned(max_lr=5e-3, max_shift=2),
-        "best": best(epochs=36, max_lr=5e-3, augment=BENT),
+        "best": best(epochs=18, max_lr=5e-3, augment=BENT),
     }
 
 
