@@ -168,7 +168,7 @@ class Recipe(ABC):
         takes_csv: whether it trains on the user's own CSV files too.
         settings: "course" (the course's optimizer and epochs) and "tuned" (the same architecture, our
             best training in a few minutes; the default); "lecture" where lecture and notes differ; "best"
-            (the same architecture again, trained for as long as it gains).
+            (the same architecture, trained for longer).
     """
 
     name: ClassVar[str]
