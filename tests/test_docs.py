@@ -26,13 +26,16 @@ PACKAGES = (
 )
 
 
+ENTRY = r"^(?:   |\.\. (?:auto(?!summary|module)\w+|py:data):: practicezoo\.)([A-Za-z][\w.]*)$"
+
+
 def documented_names() -> set[str]:
-    """What the API pages have an entry for."""
+    """What the reference has an entry for: each line of its summaries becomes a page."""
     pages = (ROOT / "docs" / "api").glob("*.md")
     return {
-        name
+        f"practicezoo.{name}"
         for page in pages
-        for name in re.findall(r"(?:auto\w+|py:data):: (\S+)", page.read_text(encoding="utf-8"))
+        for name in re.findall(ENTRY, page.read_text(encoding="utf-8"), re.MULTILINE)
     }
 
 
