@@ -78,15 +78,39 @@ def test_console_sessions_in_the_guide_are_true(page):
     assert result.failed == 0
 
 
-@pytest.mark.slow
-def test_the_readmes_program_runs(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (program,) = re.findall(
-        r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
+def blocks(page: Path, language: str) -> list[str]:
+    """The code blocks of a page in one language."""
+    return re.findall(
+        rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
     )
-    namespace: dict = {}
-    exec(program, namespace)  # noqa: S102
-    assert (tmp_path / "curve.png").stat().st_size > 0
+
+
+@pytest.mark.slow
+def test_the_readmes_program_prints_what_the_readme_says(capsys):
+    (program,), (output,) = blocks(ROOT / "README.md", "python"), blocks(ROOT / "README.md", "text")
+    exec(program, {})  # noqa: S102
+    number = r"accuracy\D+([\d.]+)"
+    printed = re.findall(number, capsys.readouterr().out)
+    assert float(printed[-1]) == pytest.approx(float(*re.findall(number, output)), abs=0.02)
+
+
+@pytest.mark.parametrize("language", ["python", "text", "console", "pycon"])
+def test_the_chinese_readme_shows_the_same_programs(language):
+    programs = [
+        [re.sub(r" *#.*", "", block) for block in blocks(ROOT / name, language)]
+        for name in ("README.md", "README.zh-CN.md")
+    ]
+    assert programs[0] == programs[1]
+
+
+CODE = re.compile(r"^```(?:python|pycon|console|text)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+PAGES = [*(ROOT / "docs").glob("*.md"), *ROOT.glob("README*.md")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_code_fits_79_columns(page):
+    lines = "\n".join(CODE.findall(page.read_text(encoding="utf-8"))).splitlines()
+    assert [line for line in lines if len(line) > 79] == []
 
 
 @pytest.mark.slow
