@@ -34,6 +34,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = f"practicezoo {version}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = ["sort.js"]
 html_show_sourcelink = False
 html_sidebars = {"index": [], "benchmarks": [], "about": []}
 html_theme_options = {
