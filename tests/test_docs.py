@@ -121,3 +121,12 @@ def test_the_guides_programs_run(example, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     runpy.run_path(str(example), run_name="__main__")
     assert re.search("accuracy|nodes", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    "example", sorted((ROOT / "docs" / "examples" / "blocks").glob("*.py")), ids=lambda path: path.stem
+)
+def test_every_block_has_a_program_that_composes_it(example, capsys):
+    runpy.run_path(str(example), run_name="__main__")
+    assert "torch.Size" in capsys.readouterr().out
+    assert example.stem in practicezoo.__all__

@@ -2,12 +2,13 @@
 
 from sphinx.application import Sphinx
 
-from extension import commands, errors, models, references, uses
+from extension import blocks, commands, errors, models, references, uses
 
 
 def write_pages(app: Sphinx) -> None:
     """Write what is made at build time, before Sphinx looks for pages."""
     del app
+    blocks.write_blocks()
     models.write_models()
     errors.write_errors()
     commands.write_commands()
