@@ -101,7 +101,7 @@ BLOCKS = {
         ),
         (12, 12),
         _residual,
-        "Two convolutions learn what to add; where the shape changes, a 1x1 convolution brings the input along.",
+        "Two convolutions learn what to add. Where the shape changes, a 1x1 convolution fits the input.",
         "`2 * (9 * channels**2 + channels)` with the identity as shortcut and no norm",
         {"ResidualBlock(16)": 2 * (9 * 16**2 + 16)},
         "`torchvision.models.resnet.BasicBlock` with `norm=nn.BatchNorm2d`, outputs and gradients "
