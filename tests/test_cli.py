@@ -266,7 +266,7 @@ def test_ctrl_c_while_arguments_are_read(monkeypatch, capsys):
     def interrupted():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("practicezoo.cli._parser", interrupted)
+    monkeypatch.setattr("practicezoo.cli.make_parser", interrupted)
     assert main(["list"]) == 130
     assert capsys.readouterr().err == "\npracticezoo: interrupted\n"
 

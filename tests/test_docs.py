@@ -27,13 +27,16 @@ PACKAGES = (
 )
 
 
+ENTRY = r"^(?:   |\.\. (?:auto(?!summary|module)\w+|py:data):: practicezoo\.)([A-Za-z][\w.]*)$"
+
+
 def documented_names() -> set[str]:
-    """What the API pages have an entry for."""
+    """What the reference has an entry for: each line of its summaries becomes a page."""
     pages = (ROOT / "docs" / "api").glob("*.md")
     return {
-        name
+        f"practicezoo.{name}"
         for page in pages
-        for name in re.findall(r"(?:auto\w+|py:data):: (\S+)", page.read_text(encoding="utf-8"))
+        for name in re.findall(ENTRY, page.read_text(encoding="utf-8"), re.MULTILINE)
     }
 
 
@@ -76,15 +79,39 @@ def test_console_sessions_in_the_guide_are_true(page):
     assert result.failed == 0
 
 
-@pytest.mark.slow
-def test_the_readmes_program_runs(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (program,) = re.findall(
-        r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
+def blocks(page: Path, language: str) -> list[str]:
+    """The code blocks of a page in one language."""
+    return re.findall(
+        rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
     )
-    namespace: dict = {}
-    exec(program, namespace)  # noqa: S102
-    assert (tmp_path / "curve.png").stat().st_size > 0
+
+
+@pytest.mark.slow
+def test_the_readmes_program_prints_what_the_readme_says(capsys):
+    (program,), (output,) = blocks(ROOT / "README.md", "python"), blocks(ROOT / "README.md", "text")
+    exec(program, {})  # noqa: S102
+    number = r"accuracy\D+([\d.]+)"
+    printed = re.findall(number, capsys.readouterr().out)
+    assert float(printed[-1]) == pytest.approx(float(*re.findall(number, output)), abs=0.02)
+
+
+@pytest.mark.parametrize("language", ["python", "text", "console", "pycon"])
+def test_the_chinese_readme_shows_the_same_programs(language):
+    programs = [
+        [re.sub(r" *#.*", "", block) for block in blocks(ROOT / name, language)]
+        for name in ("README.md", "README.zh-CN.md")
+    ]
+    assert programs[0] == programs[1]
+
+
+CODE = re.compile(r"^```(?:python|pycon|console|text)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+PAGES = [*(ROOT / "docs").glob("*.md"), *ROOT.glob("README*.md")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_code_fits_79_columns(page):
+    lines = "\n".join(CODE.findall(page.read_text(encoding="utf-8"))).splitlines()
+    assert [line for line in lines if len(line) > 79] == []
 
 
 @pytest.mark.slow
@@ -95,3 +122,12 @@ def test_the_guides_programs_run(example, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     runpy.run_path(str(example), run_name="__main__")
     assert re.search("accuracy|nodes", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    "example", sorted((ROOT / "docs" / "examples" / "blocks").glob("*.py")), ids=lambda path: path.stem
+)
+def test_every_block_has_a_program_that_composes_it(example, capsys):
+    runpy.run_path(str(example), run_name="__main__")
+    assert "torch.Size" in capsys.readouterr().out
+    assert example.stem in practicezoo.__all__

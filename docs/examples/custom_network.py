@@ -2,7 +2,15 @@
 
 from torch import nn, optim
 
-from practicezoo import Accuracy, NameDataset, SequenceEncoder, TensorLoader, evaluate, fit, seed_everything
+from practicezoo import (
+    Accuracy,
+    NameDataset,
+    SequenceEncoder,
+    TensorLoader,
+    evaluate,
+    fit,
+    seed_everything,
+)
 
 
 class IsJapanese(nn.Module):

@@ -25,7 +25,9 @@ def two_layers():
     w2, b2 = nn.Parameter(torch.randn(1, 4)), nn.Parameter(torch.randn(1))
     h = torch.sigmoid(w1 @ x + b1)
     y = w2 @ h + b2
-    return trace(y, {"x": x, "W₁": w1, "b₁": b1, "h": h, "W₂": w2, "b₂": b2, "ŷ": y})
+    return trace(
+        y, {"x": x, "W₁": w1, "b₁": b1, "h": h, "W₂": w2, "b₂": b2, "ŷ": y}
+    )
 
 
 def regression_step():
@@ -33,7 +35,18 @@ def regression_step():
     prediction = x * w + b
     r = prediction - y
     loss = r**2
-    return trace(loss, {"x": x, "w": w, "b": b, "y": y, "ŷ": prediction, "r": r, "loss": loss})
+    return trace(
+        loss,
+        {
+            "x": x,
+            "w": w,
+            "b": b,
+            "y": y,
+            "ŷ": prediction,
+            "r": r,
+            "loss": loss,
+        },
+    )
 
 
 PICTURES = {
@@ -46,4 +59,6 @@ if __name__ == "__main__":
     for name, make in PICTURES.items():
         graph = make()
         draw_graph(graph).figure.savefig(f"{name}.png", dpi=150)
-        print(f"{name}.png: {len(graph)} nodes, {graph.number_of_edges()} edges")
+        print(
+            f"{name}.png: {len(graph)} nodes, {graph.number_of_edges()} edges"
+        )

@@ -1,4 +1,4 @@
-"""A folder of images, one subfolder for each class: torchvision's ImageFolder with the same fit."""
+"""A folder of images, a subfolder for each class: ImageFolder and fit."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +17,9 @@ from practicezoo.data import synthetic_digits
 def write_images(folder, num_images, *, seed):
     """Stand-ins for your own files: folder/0/12.png, folder/7/13.png, ..."""
     digits = synthetic_digits(num_images, seed=seed)
-    for number, (image, target) in enumerate(zip(*digits.tensors(), strict=True)):
+    for number, (image, target) in enumerate(
+        zip(*digits.tensors(), strict=True)
+    ):
         place = Path(folder, digits.classes[target])
         place.mkdir(parents=True, exist_ok=True)
         to_pil_image(image).save(place / f"{number}.png")
@@ -41,13 +43,26 @@ def main():
             "multiprocessing_context": "spawn",
             "persistent_workers": True,
         }
-        train = DataLoader(ImageFolder(f"{root}/train", transform), shuffle=True, **options)
+        train = DataLoader(
+            ImageFolder(f"{root}/train", transform), shuffle=True, **options
+        )
         test = DataLoader(ImageFolder(f"{root}/test", transform), **options)
 
         seed_everything(0)
-        model = nn.Sequential(nn.Flatten(), nn.Linear(28 * 28, 128), nn.ReLU(), nn.Linear(128, 10))
+        model = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(28 * 28, 128),
+            nn.ReLU(),
+            nn.Linear(128, 10),
+        )
         optimizer = optim.Adam(model.parameters(), lr=2e-3)
-        fit(model, train, criterion=nn.CrossEntropyLoss(), optimizer=optimizer, epochs=4)
+        fit(
+            model,
+            train,
+            criterion=nn.CrossEntropyLoss(),
+            optimizer=optimizer,
+            epochs=4,
+        )
         print(evaluate(model, test, metrics={"accuracy": Accuracy()}))
 
 

@@ -1,9 +1,17 @@
-"""Watch a run from before its first update to its last mistake, on the names that come with the library."""
+"""Watch a run from before its first update to its last mistake."""
 
 import torch
 from torch import nn
 
-from practicezoo import Accuracy, CharGRUClassifier, NameDataset, TensorLoader, evaluate, fit, predict
+from practicezoo import (
+    Accuracy,
+    CharGRUClassifier,
+    NameDataset,
+    TensorLoader,
+    evaluate,
+    fit,
+    predict,
+)
 from practicezoo.plotting import plot_confusion_matrix, plot_most_wrong
 from practicezoo.training import CSVLogger, WeightAveraging, find_learning_rate
 
@@ -13,12 +21,16 @@ train_loader = TensorLoader(*train.tensors(), batch_size=32, shuffle=True)
 test_loader = TensorLoader(*test.tensors(), batch_size=512)
 test_targets = test.tensors()[1]
 
-model = CharGRUClassifier(num_chars=len(train.vocab), num_classes=len(train.classes))
+model = CharGRUClassifier(
+    num_chars=len(train.vocab), num_classes=len(train.classes)
+)
 criterion = nn.CrossEntropyLoss()
 optimizer = torch.optim.Adam(model.parameters())
 
 # before: which learning rate? Nothing has changed afterwards.
-curve = find_learning_rate(model, train_loader, criterion=criterion, optimizer=optimizer)
+curve = find_learning_rate(
+    model, train_loader, criterion=criterion, optimizer=optimizer
+)
 curve.plot().figure.savefig("learning_rate.png", dpi=150)
 optimizer.param_groups[0]["lr"] = curve.suggestion
 
@@ -35,11 +47,19 @@ history = fit(
     callbacks=[CSVLogger("history.csv"), averaging],
 )
 metrics = {"accuracy": Accuracy()}
-averaged = evaluate(averaging.averaged, test_loader, criterion=criterion, metrics=metrics)
+averaged = evaluate(
+    averaging.averaged, test_loader, criterion=criterion, metrics=metrics
+)
 last = history.last()
 print(f"learning rate {curve.suggestion:.2g}")
-print(f"last weights:     loss {last['val_loss']:.3f}, accuracy {last['val_accuracy']:.3f}")
-print(f"averaged weights: loss {averaged['loss']:.3f}, accuracy {averaged['accuracy']:.3f}")
+print(
+    f"last weights:     loss {last['val_loss']:.3f}, "
+    f"accuracy {last['val_accuracy']:.3f}"
+)
+print(
+    f"averaged weights: loss {averaged['loss']:.3f}, "
+    f"accuracy {averaged['accuracy']:.3f}"
+)
 
 # afterwards: what is taken for what, and where is the model most wrong?
 logits = predict(averaging.averaged, test_loader)

@@ -15,7 +15,7 @@ from practicezoo.command_line.recipes import add_recipe_commands
 from practicezoo.command_line.weights import add_weights_commands
 from practicezoo.runtime.processes import launched_rank
 
-__all__ = ["main"]
+__all__ = ["main", "make_parser"]
 
 BAD_INPUT, INTERRUPTED, UNREAD = 2, 130, 141
 
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):  # a missing letter is shown by its code
             stream.reconfigure(errors="backslashreplace")
     try:
-        options = _parser().parse_args(arguments)
+        options = make_parser().parse_args(arguments)
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             return options.run(options) or 0
@@ -59,7 +59,8 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     _complain(f"practicezoo: {message}")
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """The parser, with every command."""
     parser = argparse.ArgumentParser(prog="practicezoo", description=practicezoo.__doc__)
     parser.add_argument("--version", action="version", version=f"practicezoo {practicezoo.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

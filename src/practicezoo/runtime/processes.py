@@ -39,7 +39,7 @@ class DistributedContext:
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the process that prints and writes files: rank 0."""
+        """Whether this is rank 0, the process that prints and writes files."""
         return self.rank == 0
 
 

@@ -32,7 +32,7 @@ def parameter_groups(model: nn.Module, *, lr: float, layer_decay: float = 1.0) -
             same everywhere. Usual: 0.5 to 0.9.
 
     Returns:
-        A group for each layer with something to train, the first layer's first: "name", "params" and "lr".
+        A group ("name", "params" and "lr") for each layer with something to train, the first layer's first.
         A scheduler that wants the highest learning rates takes ``[group["lr"] for group in groups]``.
 
     Raises:

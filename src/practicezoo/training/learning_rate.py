@@ -49,7 +49,7 @@ class LearningRateCurve:
 
     @property
     def smoothed(self) -> tuple[float, ...]:
-        """The losses' mean over near learning rates, with the weights of a Gaussian: it lags to no side.
+        """The losses' mean over near learning rates, weighted by a Gaussian, which lags to no side.
 
         A loss counts as no more than the greatest of the first tenth, so that a divergence does not reach far
         back.

@@ -23,7 +23,7 @@ __all__ = ["CSVLogger"]
 
 
 class CSVLogger(Callback):
-    """Writes a table with a row for each epoch, the one of :meth:`History.to_csv`, while the run trains.
+    """Writes the table of :meth:`~practicezoo.History.to_csv`, a row for each epoch, while the run trains.
 
     A row is on the disk when its epoch's callbacks are done, or with ``every`` those of several epochs at
     once. What the file holds of other runs stays: a fresh run writes below it, from epoch 1 again (so does

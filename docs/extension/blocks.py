@@ -1,0 +1,252 @@
+"""A page for each block: its figure, shapes, parameters, and a network made with it, made at build time."""
+
+import contextlib
+import inspect
+import io
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from extension.drawing import draw_branches, draw_padding, steps
+from extension.pages import DOCS, GENERATED, ROOT, fenced, is_fresh, table, touch, write
+from practicezoo import ConvNormAct, DenseBlock, InceptionA, ResidualBlock, SequenceEncoder, Transition
+from practicezoo.blocks import SHORTCUTS, PadChannels
+from practicezoo.models import model_summary
+
+PROGRAMS = DOCS / "examples" / "blocks"
+
+
+@dataclass(frozen=True)
+class Block:
+    """What a page is made of.
+
+    Attributes:
+        calls: expressions that build it, whose shapes and parameters the page compares.
+        size: of a sample of the input behind its channels: height and width, or steps and features.
+        draw: writes the figure of the first call's block.
+        caption: of the figure.
+        formula: the number of parameters, for people.
+        count: the same, for the build to compare, by the call.
+        equals: what it equals, and which test holds it.
+    """
+
+    calls: tuple[str, ...]
+    size: tuple[int, ...]
+    draw: Callable[[Any, Path], None]
+    caption: str
+    formula: str
+    count: dict[str, int]
+    equals: str
+
+
+def _chain(block: Any, path: Path) -> None:
+    draw_branches(path, f"{block.in_channels} channels", [steps(block)], f"{block.out_channels} channels")
+
+
+def _inception(block: Any, path: Path) -> None:
+    branches = (block.branch1x1, block.branch5x5, block.branch3x3dbl, block.branch_pool)
+    join = f"concatenate\n{block.out_channels} channels"
+    draw_branches(path, f"{block.in_channels} channels", [steps(branch) for branch in branches], join)
+
+
+def _residual(block: Any, path: Path) -> None:
+    branches = [steps(block.residual), steps(block.shortcut.projection)]
+    draw_branches(path, f"{block.in_channels} channels", branches, "add", tail=steps(block.activation))
+
+
+def _dense(block: Any, path: Path) -> None:
+    branches: list[Sequence[str]] = [[], *(steps(layer) for layer in block.layers)]
+    join = f"concatenate\n{block.out_channels} channels"
+    draw_branches(path, f"{block.in_channels} channels", branches, join)
+
+
+def _padding(_: Any, path: Path) -> None:
+    draw_padding(path, ["Yamamoto", "Álvarez", "Rossi", "Li"])
+
+
+BLOCKS = {
+    ConvNormAct: Block(
+        (
+            "ConvNormAct(3, 16, 5, norm=nn.BatchNorm2d)",
+            "ConvNormAct(3, 16, 5)",
+            "ConvNormAct(16, 16, 3, stride=2)",
+        ),
+        (28, 28),
+        _chain,
+        "Convolution, norm, activation; by default there is no norm.",
+        "`kernel_size**2 * in_channels * out_channels + out_channels`; with batch norm `out_channels` more",
+        {"ConvNormAct(3, 16, 5)": 5**2 * 3 * 16 + 16},
+        "`nn.Conv2d`, the norm and the activation in a row (`tests/blocks/test_conv.py`)",
+    ),
+    InceptionA: Block(
+        ("InceptionA(10)", "InceptionA(20)", "InceptionA.v3(192, 32)"),
+        (12, 12),
+        _inception,
+        "Four branches side by side, joined on channels.",
+        "`72 * in_channels + 18_384` with the course's widths",
+        {"InceptionA(10)": 72 * 10 + 18_384, "InceptionA(20)": 72 * 20 + 18_384},
+        "`torchvision.models.inception.InceptionA` as `InceptionA.v3`, outputs and gradients "
+        "(`tests/blocks/test_inception.py`)",
+    ),
+    ResidualBlock: Block(
+        (
+            "ResidualBlock(16, 32, stride=2, norm=nn.BatchNorm2d)",
+            "ResidualBlock(16)",
+            "ResidualBlock(64, norm=nn.BatchNorm2d)",
+        ),
+        (12, 12),
+        _residual,
+        "Two convolutions learn what to add. Where the shape changes, a 1x1 convolution fits the input.",
+        "`2 * (9 * channels**2 + channels)` with the identity as shortcut and no norm",
+        {"ResidualBlock(16)": 2 * (9 * 16**2 + 16)},
+        "`torchvision.models.resnet.BasicBlock` with `norm=nn.BatchNorm2d`, outputs and gradients "
+        "(`tests/blocks/test_residual.py`)",
+    ),
+    DenseBlock: Block(
+        ("DenseBlock(8, 4, 2)", "DenseBlock(64, 32, 1)", "DenseBlock(64, 32, 6)"),
+        (8, 8),
+        _dense,
+        "Each layer reads the input and all layers before it: see how the channels grow from left to right.",
+        "a layer that reads `c` channels, with growth rate `g`: `2*c + 4*g*c + 8*g + 36*g**2`",
+        {"DenseBlock(64, 32, 1)": 2 * 64 + 4 * 32 * 64 + 8 * 32 + 36 * 32**2},
+        "`torchvision.models.densenet`'s dense block, outputs and gradients (`tests/blocks/test_dense.py`)",
+    ),
+    Transition: Block(
+        ("Transition(256, 128)", "Transition(64, 32)"),
+        (8, 8),
+        _chain,
+        "Half as many channels, half the height and width.",
+        "`2 * in_channels + in_channels * out_channels`",
+        {"Transition(256, 128)": 2 * 256 + 256 * 128},
+        "`torchvision.models.densenet`'s transition, outputs and gradients (`tests/blocks/test_dense.py`)",
+    ),
+    SequenceEncoder: Block(
+        (
+            "SequenceEncoder(32, 64)",
+            'SequenceEncoder(32, 64, cell="lstm")',
+            "SequenceEncoder(32, 64, num_layers=2, bidirectional=True)",
+        ),
+        (8, 32),
+        _padding,
+        "The same batch padded and packed: what is computed never reads the grey cells.",
+        "a layer and direction: `gates * hidden_size * (input_size + hidden_size + 2)`, with 1 gate (RNN), "
+        "3 (GRU) or 4 (LSTM); the second layer's input is the first one's output",
+        {"SequenceEncoder(32, 64)": 3 * 64 * (32 + 64 + 2)},
+        "`nn.RNN`, `nn.GRU` and `nn.LSTM` on sequences without padding (`tests/blocks/test_recurrent.py`)",
+    ),
+}
+
+
+def write_blocks() -> None:
+    """Write every page."""
+    rows = []
+    for kind, block in BLOCKS.items():
+        name = kind.__name__
+        page = f"blocks/{name}.md"
+        rows.append((f"[{name}](/generated/blocks/{name}.md)", _summary(kind)))
+        sources = [*(ROOT / "src" / "practicezoo" / "blocks").glob("*.py"), PROGRAMS / f"{name}.py"]
+        if not is_fresh(page, sources):
+            write(page, _page(kind, block))
+            touch(page)
+    write("blocks.inc", table(["block", "what it is"], rows, "ll"))
+
+
+def _page(kind: type, block: Block) -> str:
+    name = kind.__name__
+    first = block.calls[0]
+    figure = GENERATED / "blocks" / f"{name}.svg"
+    block.draw(_build(first), figure)
+    program = (PROGRAMS / f"{name}.py").read_text(encoding="utf-8")
+    return "\n".join(
+        [
+            f"# {name}\n",
+            f"{_summary(kind)}\n",
+            f"```{{figure}} /generated/blocks/{name}.svg\n:alt: {first}\n\n`{first}`. {block.caption}\n```\n",
+            "## Shapes, parameters, multiply-adds\n",
+            table(
+                ["block", "input", "output", "parameters", "multiply-adds"],
+                [_row(call, block) for call in block.calls],
+                "lllrr",
+            ),
+            f"Parameters: {block.formula}.\n",
+            *_more(kind),
+            "## Compose it\n",
+            fenced(program, "python"),
+            fenced(_output(program)),
+            "## Where it comes from\n",
+            f"{_source(kind)}\n",
+            f"It equals {block.equals}.\n",
+            f"All arguments: {{class}}`practicezoo.{name}`.\n",
+        ]
+    )
+
+
+def _build(call: str) -> nn.Module:
+    module: nn.Module = eval(call, {"nn": nn, **{kind.__name__: kind for kind in BLOCKS}})  # noqa: S307
+    return module
+
+
+def _row(call: str, block: Block) -> tuple[str, ...]:
+    module = _build(call)
+    channels = () if isinstance(module, SequenceEncoder) else (module.in_channels,)
+    shape = (1, *channels, *block.size)
+    with contextlib.redirect_stdout(io.StringIO()):
+        summary = model_summary(module, shape)
+    count = summary.num_parameters
+    if block.count.get(call, count) != count:
+        raise ValueError(f"the formula of {call} must give {count:,}, got {block.count[call]:,}")
+    with torch.no_grad():
+        result = module(torch.zeros(shape))
+    output = result.outputs if isinstance(module, SequenceEncoder) else result
+    shapes = (" x ".join(map(str, size)) for size in (shape[1:], tuple(output.shape[1:])))
+    return (f"`{call}`", *shapes, f"{count:,}", f"{summary.multiply_adds:,}")
+
+
+def _more(kind: type) -> list[str]:
+    """What a residual block can be joined by."""
+    if kind is not ResidualBlock:
+        return []
+    rows = []
+    for name in SHORTCUTS:
+        changed = {} if name == "identity" else {"out_channels": 32, "stride": 2}
+        shortcut = ResidualBlock(16, shortcut=name, **changed).shortcut
+        count = sum(parameter.numel() for parameter in shortcut.parameters())
+        path = (
+            ", ".join(line.replace("\n", ", ") for line in steps(shortcut.projection)) or "the input itself"
+        )
+        if isinstance(shortcut.projection, PadChannels):
+            path = "every second pixel, channels of zeros"
+        joined = type(shortcut).__name__
+        rows.append((f'`"{name}"`', path, f"{{class}}`~practicezoo.blocks.{joined}`", f"{count:,}"))
+    return [
+        "## Shortcuts\n",
+        "By name, from 16 to 32 channels with stride 2, and the identity, which keeps the shape:\n",
+        table(["name", "on the way", "joined by", "parameters"], rows, "lllr"),
+        "Any module can be a shortcut too: see [Image networks](/vision.md#shortcuts).\n",
+    ]
+
+
+def _output(program: str) -> str:
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        exec(program, {})  # noqa: S102
+    return output.getvalue()
+
+
+def _summary(kind: type) -> str:
+    """The first line of the docstring, in Markdown."""
+    return (inspect.getdoc(kind) or "").partition("\n")[0].replace("``", "`")
+
+
+def _source(kind: type) -> str:
+    """The docstring's source, with links to arXiv."""
+    found = re.search(r"^Source: (.*?)(?:\n\n|\Z)", inspect.getdoc(kind) or "", re.MULTILINE | re.DOTALL)
+    if found is None:
+        raise ValueError(f"{kind.__name__} must name its source")
+    text = " ".join(found[1].split())
+    return re.sub(r"arXiv:(\d+\.\d+)", r"[arXiv:\1](https://arxiv.org/abs/\1)", text)

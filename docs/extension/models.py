@@ -1,0 +1,189 @@
+"""The table of models and a page for each one with trained weights, from the records in the wheel."""
+
+import contextlib
+import io
+import json
+import re
+
+import torch
+
+from extension.pages import GENERATED, ROOT, command, fenced, is_fresh, table, write
+from practicezoo import create_model, list_models, list_weights, model_summary
+from practicezoo.models import ModelSummary
+from practicezoo.plotting import plot_confusion_matrix
+from practicezoo.weights import Weights
+
+SPEED = "benchmarks/results/inference-cpu.json"
+BATCH_SIZE = 256
+SAMPLES = {
+    "text": ("", '"Yamamoto"'),
+    "image": ("from practicezoo import synthetic_digits\n", "synthetic_digits(1, seed=1).images[0]"),
+    "row": ("", "[0.1, 0.4, 0.2, -0.3, 0.0, 0.1, -0.8, -0.1]"),
+}
+
+
+def write_models() -> None:
+    """Write every page."""
+    write("models.inc", _index())
+    for name in sorted({weights.model for weights in list_weights()}):
+        write(f"models/{name}.md", _page(name, list_weights(name)))
+
+
+def _index() -> str:
+    """One row for each record, then the models that have none."""
+    speed, machine = _milliseconds()
+    rows = []
+    for weights in list_weights():
+        accuracy, low, high = weights.metrics["test_accuracy"], *weights.metrics["interval"]
+        rows.append(
+            (
+                f"[{weights.model}](/generated/models/{weights.model}.md)"
+                + ("" if weights.default else f" {weights.tag}")
+                + f"<br>{_task(weights)}",
+                f"{weights.num_parameters:,}",
+                _figure(weights, "multiply-adds of a sample"),
+                f"{weights.num_bytes:,}",
+                f"{accuracy:.2%}",
+                f"{100 * low:.2f} to {high:.2%}",
+                speed.get(weights.model, ""),
+            )
+        )
+    head = ["model", "parameters", "multiply-adds", "bytes", "accuracy", "95 % interval", "ms"]
+    without = [name for name in list_models() if not list_weights(name)]
+    others = [(f"`{name}`", f"{_count(name):,}", _first_line(name)) for name in without]
+    return (
+        "{.sortable}\n"
+        + table(head, rows, "lrrrrrr")
+        + "\nAccuracy is on the test data, with Wilson's interval. "
+        + f"Milliseconds are those of a batch of {BATCH_SIZE} in float32 on {machine}.\n\n"
+        + "## Models without trained weights\n\n"
+        + table(["model", "parameters", "what it is"], others, "lrl")
+    )
+
+
+def _page(name: str, records: list[Weights]) -> str:
+    first = next(weights for weights in records if weights.default)
+    program, output = _asked(first)
+    parts = [
+        f"# {name}\n",
+        f"{_task(first)}.\n",
+        "## Load it\n",
+        fenced(program, "python"),
+        fenced(output),
+        "Its network for training of your own: [Fine-tune a trained model](/fine-tuning.md).\n",
+        "## Train it again\n",
+        command(first.command),
+        "## Layers\n",
+        _layers(first),
+    ]
+    for weights in records:
+        parts += [f"## Weights {weights.tag}\n", _confusion(weights), _card(weights)]
+    return "\n".join(parts)
+
+
+def _asked(weights: Weights) -> tuple[str, str]:
+    """Three lines that load a network and ask it, and what they print."""
+    imports, sample = SAMPLES[weights.preprocessing["kind"]]
+    program = (
+        f'from practicezoo import load\n{imports}\npredictor = load("{weights.model}")\n'
+        f"print(predictor({sample}))\n"
+    )
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        exec(program, {})  # noqa: S102
+    return program, output.getvalue()
+
+
+def _layers(weights: Weights) -> str:
+    summary = _summary(weights)
+    rows = [
+        (
+            f"`{layer.name}`",
+            layer.kind,
+            " x ".join(str(size) for size in layer.output_shape[1:]),
+            f"{layer.num_parameters:,}",
+            f"{layer.multiply_adds:,}",
+        )
+        for layer in summary.layers
+    ]
+    total = ("**total**", "", "", f"**{summary.num_parameters:,}**", f"**{summary.multiply_adds:,}**")
+    return table(
+        ["name", "layer", "output of a sample", "parameters", "multiply-adds"], [*rows, total], "lllrr"
+    )
+
+
+def _summary(weights: Weights) -> ModelSummary:
+    model = create_model(weights.model, **weights.config)
+    preprocessing = weights.preprocessing
+    example = {
+        "text": lambda: torch.ones(1, 8, dtype=torch.long),
+        "image": lambda: (1, preprocessing["channels"], preprocessing["size"], preprocessing["size"]),
+        "row": lambda: (1, preprocessing["num_features"]),
+    }[preprocessing["kind"]]()
+    with contextlib.redirect_stdout(io.StringIO()):
+        return model_summary(model, example)
+
+
+def _confusion(weights: Weights) -> str:
+    """The confusion matrix that the record holds, drawn."""
+    figure = f"models/{weights.model}-{weights.tag}.svg"
+    counts = torch.tensor(weights.metrics["confusion"])
+    if not is_fresh(figure, []):
+        targets, predicted = counts.nonzero().repeat_interleave(counts[counts > 0], dim=0).T
+        ax = plot_confusion_matrix(predicted, targets, classes=weights.classes)
+        (GENERATED / figure).parent.mkdir(parents=True, exist_ok=True)
+        ax.figure.savefig(GENERATED / figure, bbox_inches="tight", metadata={"Date": None})
+    width = "28rem" if len(counts) <= 10 else "100%"
+    return (
+        f"```{{figure}} /generated/{figure}\n:width: {width}\n"
+        f":alt: Confusion matrix of {weights} on its test data\n\n"
+        f"Which classes are taken for which, on {counts.sum():,} test samples.\n```\n"
+    )
+
+
+def _card(weights: Weights) -> str:
+    """The card below this page's headings, its commands in lines that fit."""
+    _, _, text = weights.card.partition("\n")
+    text = re.sub(r"^## ", "### ", text, flags=re.MULTILINE)
+    return re.sub(r"^```console\n(.*?)```$", _wrap_commands, text, flags=re.MULTILINE | re.DOTALL)
+
+
+def _wrap_commands(found: re.Match[str]) -> str:
+    return "".join(command(line.removeprefix("$ ")) for line in found[1].splitlines())
+
+
+def _task(weights: Weights) -> str:
+    """The card's first sentence."""
+    found = re.search(r"## What it is for\n\n(.*?)\.(?: |\n)", weights.card, re.DOTALL)
+    if found is None:
+        raise ValueError(f"the card of {weights} must say what it is for")
+    return found[1]
+
+
+def _figure(weights: Weights, name: str) -> str:
+    """A row of the card's table."""
+    found = re.search(rf"^\| {name} \| (.*?) \|$", weights.card, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def _count(name: str) -> int:
+    return sum(parameter.numel() for parameter in create_model(name).parameters())
+
+
+def _first_line(name: str) -> str:
+    """What the class says, in Markdown."""
+    line = (type(create_model(name)).__doc__ or "").partition("\n")[0]
+    return re.sub(r":\w+:`~?(?:\w+\.)*(\w+)`", r"`\1`", line).replace("``", "`")
+
+
+def _milliseconds() -> tuple[dict[str, str], str]:
+    """How long a batch takes, by model, and on what."""
+    result = json.loads((ROOT / SPEED).read_text(encoding="utf-8"))
+    found = {
+        cell["model"]: f"{1000 * BATCH_SIZE / cell['measurements'][0]['throughput']:.2g}"
+        for cell in result["grid"]["cells"]
+        if cell["batch_size"] == BATCH_SIZE
+    }
+    environment = result["environment"]
+    threads, processor = environment["num_threads"], environment["processor"]
+    return found, f"{threads} thread of an {processor}, torch {environment['versions']['torch']}"
