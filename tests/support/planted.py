@@ -873,7 +873,7 @@ def weights_that_decay_at_once() -> Program:
     model = mlp()
     inputs = features()
     targets = inputs[:, :CLASSES].argmax(dim=1)
-    optimizer = AdamW(model.parameters(), lr=0.05, weight_decay=20)
+    optimizer = AdamW(model.parameters(), lr=0.01, weight_decay=100)
     return classify(model, inputs=inputs, targets=targets, optimizer=optimizer)
 
 
