@@ -2,6 +2,7 @@
 
 import copy
 import random
+import time
 import warnings
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 from torch.optim import SGD, Adam
+from torch.optim.lr_scheduler import StepLR
 from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
 from practicezoo import TensorLoader
@@ -103,10 +105,19 @@ def in_training(*, fails):
 def test_nothing_is_changed(kind, fails):
     model, optimizer = in_training(fails=fails)
     loader = LOADERS[kind]()
-    before = trace(model, optimizer, loader)
-    found = check(model, loader, criterion=nn.CrossEntropyLoss(), optimizer=optimizer, val_loader=loader)
+    scheduler = StepLR(optimizer, 3)
+    before = [*trace(model, optimizer, loader), scheduler.state_dict()]
+    found = check(
+        model,
+        loader,
+        criterion=nn.CrossEntropyLoss(),
+        optimizer=optimizer,
+        val_loader=loader,
+        lr_scheduler=scheduler,
+        epochs=5,
+    )
     assert [finding.code for finding in found] == (["forward-fails"] if fails else [])
-    assert trace(model, optimizer, loader) == before
+    assert [*trace(model, optimizer, loader), scheduler.state_dict()] == before
 
 
 @pytest.mark.parametrize("kind", [kind for kind in LOADERS if "workers" not in kind])
@@ -191,6 +202,31 @@ def test_the_criterion_must_be_callable():
 def test_the_optimizer_must_be_one_or_several(optimizer):
     with pytest.raises(TypeError, match="optimizer must be an optimizer or several, got float"):
         check_with(optimizer=optimizer)
+
+
+def test_the_scheduler_must_have_a_step():
+    with pytest.raises(TypeError, match=r"lr_scheduler must have a method step\(\), got float"):
+        check_with(lr_scheduler=[0.1])
+    with pytest.raises(TypeError, match="lr_scheduler must be an instance, got the class StepLR"):
+        check_with(lr_scheduler=StepLR)
+
+
+def test_the_epochs_must_be_a_count():
+    with pytest.raises(ValueError, match="epochs must be at least 1, got 0"):
+        check_with(epochs=0)
+
+
+def test_a_thorough_check_of_a_slow_network_trains_it_on_a_batch():
+    class Slow(nn.Linear):
+        def forward(self, inputs):
+            time.sleep(0.15)
+            return super().forward(inputs)
+
+    model = Slow(FEATURES, CLASSES)
+    settings = {"model": model, "optimizer": SGD(model.parameters(), lr=100)}
+    assert check_with(**settings) == []
+    (finding,) = check_with(**settings, thorough=True)
+    assert finding.code == "does-not-learn"
 
 
 @pytest.mark.parametrize("name", ["loader", "val_loader"])

@@ -743,15 +743,15 @@ def metres_for_nanometres() -> Program:
 
 
 @plant("large-first-loss")
-def a_last_layer_of_standard_deviation_50() -> Program:
+def a_last_layer_of_standard_deviation_200() -> Program:
     model = mlp()
-    nn.init.normal_(model[2].weight, std=50)
+    nn.init.normal_(model[2].weight, std=200)
     return classify(model)
 
 
 @plant("large-first-loss")
-def logits_times_100() -> Program:
-    return classify(Net(lambda net, inputs: 100 * through(net, inputs)))
+def logits_times_200() -> Program:
+    return classify(Net(lambda net, inputs: 200 * through(net, inputs)))
 
 
 # --- schedulers --------------------------------------------------------------------------------------------
@@ -873,7 +873,7 @@ def weights_that_decay_at_once() -> Program:
     model = mlp()
     inputs = features()
     targets = inputs[:, :CLASSES].argmax(dim=1)
-    optimizer = AdamW(model.parameters(), lr=0.05, weight_decay=20)
+    optimizer = AdamW(model.parameters(), lr=0.01, weight_decay=100)
     return classify(model, inputs=inputs, targets=targets, optimizer=optimizer)
 
 
