@@ -57,7 +57,8 @@ const report = {};
     const root = frame.contentDocument.documentElement, images = [...frame.contentDocument.images];
     report[page] = {
       errors,
-      excess: root.scrollWidth - root.clientWidth,
+      excess: Math.max(...[root, ...root.querySelectorAll(".bd-article-container")].map(
+        (part) => part.scrollWidth - part.clientWidth)),
       theme: root.dataset.theme,
       broken: images.filter((image) => image.complete && !image.naturalWidth).map((image) => image.src),
       silent: images.filter((image) => !image.alt).map((image) => image.src),
