@@ -70,6 +70,31 @@ const report = {};
 </script>"""
 
 
+# Searches for words, and notes where the first answer leads.
+SEARCH = """<!doctype html><meta charset="utf-8"><pre id="report"></pre><script>
+const report = {};
+(async () => {
+  for (const word of SETTINGS) {
+    const frame = document.createElement("iframe");
+    frame.src = `search.html?q=${word}`;
+    document.body.append(frame);
+    await new Promise((done) => { frame.onload = done; });
+    await new Promise((done) => setTimeout(done, 3000));
+    report[word] = frame.contentDocument.querySelector("ul.search li > a")?.getAttribute("href");
+    frame.remove();
+  }
+  document.getElementById("report").textContent = JSON.stringify(report);
+})();
+</script>"""
+FOUND = {
+    "InceptionA": "api/generated/practicezoo.InceptionA.html",
+    "freeze": "api/generated/practicezoo.freeze.html",
+    "fine-tune": "fine-tuning.html",
+    "gpu": "gpu.html",
+    "softmax-before-cross-entropy": "generated/errors.html",
+}
+
+
 class Handler(SimpleHTTPRequestHandler):
     """Gives the site, and one page more."""
 
@@ -99,20 +124,33 @@ def address() -> Iterator[str]:
     server.server_close()
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
-def test_pages_fit_the_screen_and_raise_no_error(address, tmp_path, width, theme):
-    Handler.page = LOOK.replace("SETTINGS", json.dumps([width, theme, PAGES]))
+def browse(page: str, address: str, profile: Path) -> dict:
+    """What a page of ours reports after Chromium has run it beside the site."""
+    Handler.page = page
     command = [
-        *(CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}"),
+        *(CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}"),
         *("--window-size=1400,1000", "--virtual-time-budget=60000", "--dump-dom", f"{address}/look.html"),
     ]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=180, check=True).stdout
-    report = json.loads(html.unescape(re.findall(r'<pre id="report">(.*?)</pre>', shown, re.DOTALL)[0]))
+    return json.loads(html.unescape(re.findall(r'<pre id="report">(.*?)</pre>', shown, re.DOTALL)[0]))
+
+
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+
+
+@needs_chromium
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_pages_fit_the_screen_and_raise_no_error(address, tmp_path, width, theme):
+    report = browse(LOOK.replace("SETTINGS", json.dumps([width, theme, PAGES])), address, tmp_path)
     assert list(report) == list(PAGES)
     for page, found in report.items():
         assert found == {"errors": [], "excess": 0, "theme": theme, "broken": [], "silent": []}, page
+
+
+@needs_chromium
+def test_the_search_leads_to_the_page_first(address, tmp_path):
+    assert browse(SEARCH.replace("SETTINGS", json.dumps([*FOUND])), address, tmp_path) == FOUND
 
 
 def test_no_link_within_the_site_is_broken():
