@@ -164,7 +164,7 @@ def _page(kind: type, block: Block) -> str:
     program = (PROGRAMS / f"{name}.py").read_text(encoding="utf-8")
     return "\n".join(
         [
-            f"# {name}\n",
+            f"# {name} block\n",
             f"{_summary(kind)}\n",
             f"```{{figure}} /generated/blocks/{name}.svg\n:alt: {first}\n\n`{first}`. {block.caption}\n```\n",
             "## Shapes, parameters, multiply-adds\n",

@@ -30,8 +30,10 @@ class Uses(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Called by Sphinx."""
-        word = re.compile(rf"\b{self.arguments[0].rpartition('.')[2]}\b")
-        pages = [page for page, code in programs().items() if word.search(code)]
+        name = self.arguments[0].rpartition(".")[2]
+        pages = [page for page, code in programs().items() if re.search(rf"\b{name}\b", code)]
+        if (HERE / "generated" / "blocks" / f"{name}.md").exists():
+            pages.insert(0, f"generated/blocks/{name}")
         if not pages:
             return []
         links = ", ".join(f":doc:`/{page}`" for page in pages)
