@@ -37,7 +37,7 @@ def test_the_guide_has_the_same_lines_in_the_same_groups():
     for line in GUIDE.read_text(encoding="utf-8").splitlines():
         if title := re.fullmatch(r"\*\*(.*)\*\*", line):
             group = title[1]
-        if row := re.fullmatch(r"\| `([a-z0-9-]+)` \| (.*) \|", line):
+        if row := re.fullmatch(r"\| \[`([a-z0-9-]+)`\]\(generated/errors.md#\1\) \| (.*) \|", line):
             rows.append((row[1], group, row[2]))
     assert rows == [(each.code, each.group, each.meaning) for each in explanations()]
 

@@ -21,7 +21,9 @@ def encode(name: str, characters: str) -> list[int]:
             if letter in characters:
                 ids.append(characters.index(letter) + 1)
             elif not unicodedata.combining(letter):
-                sys.exit(f"{name!r} has {letter!r}, which the network does not know")
+                sys.exit(
+                    f"{name!r} has {letter!r}, which the network does not know"
+                )
     return ids or sys.exit("a name must not be empty")
 
 
@@ -34,17 +36,26 @@ def main(path: str, *names: str) -> None:
 
     texts = [encode(name, characters) for name in names]
     lengths = np.array([len(text) for text in texts])
-    inputs = np.zeros((len(texts), lengths.max()), dtype=np.int64)  # 0 is padding
+    inputs = np.zeros(
+        (len(texts), lengths.max()), dtype=np.int64
+    )  # 0 is padding
     for row, text in zip(inputs, texts, strict=True):
         row[: len(text)] = text
-    (logits,) = session.run(["outputs"], {"inputs": inputs, "lengths": lengths})
+    (logits,) = session.run(
+        ["outputs"], {"inputs": inputs, "lengths": lengths}
+    )
 
-    logits /= json.loads(metadata.get("temperature", "1"))  # so that probabilities can be trusted
+    logits /= json.loads(
+        metadata.get("temperature", "1")
+    )  # so that probabilities can be trusted
     scores = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities = scores / scores.sum(axis=1, keepdims=True)
     for name, row in zip(names, probabilities, strict=True):
         best = row.argsort()[::-1][:3]
-        print(f"{name}: " + ", ".join(f"{classes[place]} {row[place]:.1%}" for place in best))
+        print(
+            f"{name}: "
+            + ", ".join(f"{classes[place]} {row[place]:.1%}" for place in best)
+        )
 
 
 if __name__ == "__main__":
