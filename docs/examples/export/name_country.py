@@ -1,4 +1,4 @@
-"""Name the countries of surnames with onnxruntime and NumPy alone: no torch, no practicezoo.
+"""Name the countries of surnames with onnxruntime and NumPy alone.
 
 $ python -m practicezoo export names_gru --out names.onnx
 $ python name_country.py names.onnx Yamamoto Álvarez
@@ -13,7 +13,7 @@ import onnxruntime
 
 
 def encode(name: str, characters: str) -> list[int]:
-    """The ids of a name's characters, from 1 on; an accent is left out where the network knows none."""
+    """The ids of a name, from 1 on; unknown accents are left out."""
     ids = []
     for character in unicodedata.normalize("NFC", name.strip()):
         plain = unicodedata.normalize("NFKD", character)
