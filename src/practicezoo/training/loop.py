@@ -171,10 +171,7 @@ def fit(
     validation = Validation(val_loader, metrics, criterion)
     watchers = CallbackList(callbacks)
     clipped = () if max_grad_norm is None else ("grad_norm",)
-    watchers.check_monitors(
-        validation.measures("train_loss", "learning_rate", "seconds", *clipped),
-        hint="; val_loader is not given" if val_loader is None else "",
-    )
+    watchers.check_monitors(validation.measures("train_loss", "learning_rate", "seconds", *clipped))
     step = TrainStep(model, optimizer, criterion, precision=precision, max_grad_norm=max_grad_norm)
     schedules = Schedules(
         lr_scheduler,

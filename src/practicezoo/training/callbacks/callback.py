@@ -78,8 +78,9 @@ class CallbackList:
                 error.add_note(f"raised by the callback {type(callback).__name__}.{hook}")
                 raise
 
-    def check_monitors(self, measures: Measures, *, hint: str) -> None:
+    def check_monitors(self, measures: Measures) -> None:
         """Raise ValueError for a callback that looks at a value that the history will not have."""
+        hint = "" if "val_loss" in measures else "; val_loader is not given"
         for callback in self.callbacks:
             monitor = callback.monitor if isinstance(callback, Callback) else None
             if monitor is not None and monitor not in measures:
