@@ -24,8 +24,6 @@ from practicezoo.recipes.sources import source_of
 from practicezoo.recipes.trained import load_predictor
 from practicezoo.sequences import PaddedSequence
 from practicezoo.weights import Weights
-from practicezoo.weights.reading import read_config, read_state
-from practicezoo.weights.records import asset_folder
 
 __all__ = ["Verdict", "pack", "read_splits", "verify"]
 
@@ -128,9 +126,8 @@ def verify(weights: Weights, *, root: Path | None = None) -> Verdict:
         weights: the record.
         root: the data root.
     """
-    folder = asset_folder(weights)
     try:
-        read_state(folder, read_config(folder))
+        predictor = load(weights)
     except (OSError, ValueError) as error:
         return Verdict(weights, holds=False, text=str(error))
     recipe = get_recipe(weights.model)
@@ -138,7 +135,7 @@ def verify(weights: Weights, *, root: Path | None = None) -> Verdict:
         splits = read_splits(recipe, weights.data["name"], weights.data["seed"], root)
     except OSError as error:
         return Verdict(weights, holds=True, text=f"the hash is right; its data is not here ({error})")
-    logits, targets = logits_of(load(str(weights)), splits)
+    logits, targets = logits_of(predictor, splits)
     right, expected = int((logits.argmax(dim=1) == targets).sum()), weights.metrics["num_right"]
     text = f"the hash is right; {right:,} of {len(targets):,} answers are right, the card says {expected:,}"
     return Verdict(weights, holds=abs(right - expected) <= TOLERANCE * len(targets), text=text)

@@ -1,5 +1,6 @@
 """The course's table: eight measurements, and whether someone has diabetes."""
 
+import dataclasses
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,14 @@ LABELS = {
 }
 TEST_FRACTION = 0.2
 NUM_SYNTHETIC = 1000
+TUNED = Setting(
+    epochs=400,
+    batch_size=128,
+    optimizer=partial(AdamW, lr=0.01, weight_decay=0.1),
+    criterion=nn.BCEWithLogitsLoss,
+    report_every=20,
+    num_threads=1,
+)
 
 
 class DiabetesMLP(Recipe):
@@ -51,23 +60,8 @@ class DiabetesMLP(Recipe):
             report_every=50,
             num_threads=1,
         ),
-        "tuned": Setting(
-            epochs=400,
-            batch_size=128,
-            optimizer=partial(AdamW, lr=0.01, weight_decay=0.1),
-            criterion=nn.BCEWithLogitsLoss,
-            report_every=20,
-            num_threads=1,
-        ),
-        "best": Setting(
-            epochs=400,
-            batch_size=128,
-            optimizer=partial(AdamW, lr=0.01, weight_decay=0.1),
-            criterion=nn.BCEWithLogitsLoss,
-            report_every=20,
-            num_threads=1,
-            averaging=0.99,
-        ),
+        "tuned": TUNED,
+        "best": dataclasses.replace(TUNED, averaging=0.99),
     }
 
     def read(self, options: DataOptions, *, seed: int) -> Splits:
