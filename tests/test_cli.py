@@ -496,7 +496,7 @@ def test_verify_names_a_file_that_was_changed(tmp_path, monkeypatch, capsys):
     content = bytearray((tmp_path / "copy" / "model.safetensors").read_bytes())
     content[-1] ^= 1
     (tmp_path / "copy" / "model.safetensors").write_bytes(content)
-    monkeypatch.setattr("practicezoo.recipes.packing.asset_folder", lambda _: tmp_path / "copy")
+    monkeypatch.setattr("practicezoo.predictors.loading.asset_folder", lambda _: tmp_path / "copy")
     assert main(["verify", str(weights)]) == 1
     assert f"{weights}: DIFFERS: " in capsys.readouterr().out
 

@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from practicezoo.arguments import check_count, shorten
-from practicezoo.command_line.options import Options, add_command
-from practicezoo.predictors import Prediction, load
-from practicezoo.recipes import get_recipe
-from practicezoo.recipes.trained import load_predictor
+from practicezoo.command_line.options import Options, add_command, trained_predictor
+from practicezoo.predictors import Prediction
 
 __all__ = ["add_predict_command"]
 
@@ -21,8 +19,9 @@ REFUSED = 1
 
 def add_predict_command(commands: Any, options: Options) -> None:
     """Declare ``predict``."""
-    added = add_command(commands, _predict, "ask a trained network about samples of your own", options.device)
-    added.add_argument("name", metavar="NAME", help="a model of `list --weights`, or NAME/TAG")
+    added = add_command(
+        commands, _predict, "ask a trained network about samples of your own", options.trained, options.device
+    )
     samples = added.add_argument(
         "samples",
         nargs="+",
@@ -31,12 +30,6 @@ def add_predict_command(commands: Any, options: Options) -> None:
         help="names, image files, words, rows of numbers: see `info`",
     )
     samples.required = False  # with "*", no option could stand before them
-    added.add_argument(
-        "--checkpoint",
-        type=Path,
-        metavar="FILE",
-        help="written by train; default: the weights that come along",
-    )
     added.add_argument("--file", type=Path, metavar="FILE", help="a sample a line; - reads standard input")
     added.add_argument("--top", type=int, default=3, metavar="K", help="labels to show; default: 3")
     added.add_argument("--json", action="store_true", help="print a JSON list, one object a sample")
@@ -45,10 +38,7 @@ def add_predict_command(commands: Any, options: Options) -> None:
 
 def _predict(options: argparse.Namespace) -> int:
     check_count(top=options.top)
-    if options.checkpoint is None:
-        predictor = load(options.name, device=options.device)
-    else:
-        predictor, _ = load_predictor(get_recipe(options.name), options.checkpoint, device=options.device)
+    predictor = trained_predictor(options, device=options.device)
     samples = [*options.samples, *(_read_samples(options.file) if options.file else [])]
     if not samples:
         raise ValueError("samples must be given, by themselves or with --file, got none")

@@ -8,11 +8,9 @@ from typing import Any
 
 import torch
 
-from practicezoo.command_line.options import Options, add_command
+from practicezoo.command_line.options import Options, add_command, trained_predictor
 from practicezoo.export import export_onnx, export_program
-from practicezoo.predictors import ImageInput, Predictor, load
-from practicezoo.recipes import get_recipe
-from practicezoo.recipes.trained import load_predictor
+from practicezoo.predictors import ImageInput, Predictor
 from practicezoo.runtime.files import check_no_folder, write_whole
 
 __all__ = ["add_export_command"]
@@ -23,15 +21,7 @@ METADATA = "metadata.json"
 
 def add_export_command(commands: Any, options: Options) -> None:
     """Declare ``export``."""
-    del options
-    added = add_command(commands, _export, "write a trained network for other programs")
-    added.add_argument("name", metavar="NAME", help="a model of `list --weights`, or NAME/TAG")
-    added.add_argument(
-        "--checkpoint",
-        type=Path,
-        metavar="FILE",
-        help="written by train; default: the weights that come along",
-    )
+    added = add_command(commands, _export, "write a trained network for other programs", options.trained)
     added.add_argument(
         "--format", choices=FORMATS, default="onnx", help="default: onnx (needs the extra onnx)"
     )
@@ -39,10 +29,7 @@ def add_export_command(commands: Any, options: Options) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    if options.checkpoint is None:
-        predictor = load(options.name)
-    else:
-        predictor, _ = load_predictor(get_recipe(options.name), options.checkpoint, device="cpu")
+    predictor = trained_predictor(options, device="cpu")
     example, metadata = _example(predictor), _metadata(predictor)
     if options.format == "onnx":
         try:

@@ -5,17 +5,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from practicezoo.recipes import DataOptions
+from practicezoo.predictors import Predictor, load
+from practicezoo.recipes import DataOptions, get_recipe
+from practicezoo.recipes.trained import load_predictor
 
-__all__ = ["Options", "add_command", "data_options", "print_figures"]
+__all__ = ["Options", "add_command", "data_options", "print_figures", "trained_predictor"]
 
 
 class Options:
     """Parsers to be the parents of commands, by what they hold."""
 
     def __init__(self) -> None:
-        self.name, self.device, self.data, self.own_data, self.start, self.checkpoint = (
-            argparse.ArgumentParser(add_help=False) for _ in range(6)
+        self.name, self.device, self.data, self.own_data, self.start, self.checkpoint, self.trained = (
+            argparse.ArgumentParser(add_help=False) for _ in range(7)
         )
         self.name.add_argument("name", metavar="NAME", help="a recipe, as `list` shows it")
         self.device.add_argument(
@@ -26,6 +28,13 @@ class Options:
         )
         self.checkpoint.add_argument(
             "--checkpoint", type=Path, required=True, metavar="FILE", help="written by train"
+        )
+        self.trained.add_argument("name", metavar="NAME", help="a model of `list --weights`, or NAME/TAG")
+        self.trained.add_argument(
+            "--checkpoint",
+            type=Path,
+            metavar="FILE",
+            help="written by train; default: the weights that come along",
         )
         self.start.add_argument(
             "--setting",
@@ -82,6 +91,14 @@ def data_options(options: argparse.Namespace) -> DataOptions:
         label_column=options.label_column,
         header="auto" if options.header else False,
     )
+
+
+def trained_predictor(options: argparse.Namespace, *, device: str) -> Predictor:
+    """The trained network that the options name: of a checkpoint, or one that comes along."""
+    if options.checkpoint is None:
+        return load(options.name, device=device)
+    predictor, _ = load_predictor(get_recipe(options.name), options.checkpoint, device=device)
+    return predictor
 
 
 def print_figures(figures: Mapping[str, Any]) -> None:
