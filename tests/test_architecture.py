@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "weights": {"arguments"},
     "models": BASE | {"blocks", "weights"},
     "data": {"arguments", "sequences"},
-    "export": {"arguments", "sequences"},
+    "export": BASE | {"runtime"},
     "runtime": BASE,
     "metrics": BASE | {"runtime"},
     "plotting": {"arguments", "blocks", "graph", "metrics"},

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from practicezoo.arguments import shorten
 from practicezoo.export.program import Example, cannot_export, export_program, quiet
+from practicezoo.runtime.files import write_whole
 
 __all__ = ["export_onnx"]
 
@@ -73,9 +74,8 @@ def export_onnx(
     _name_sizes(proto)
     _drop_traces(proto)
     onnx.helper.set_model_props(proto, dict(metadata or {}))
-    part = path.with_name(f"{path.name}.part")
-    part.write_bytes(proto.SerializeToString())
-    part.replace(path)
+    with write_whole(path) as file:
+        file.write(proto.SerializeToString())
 
 
 def _without_norms(program: torch.export.ExportedProgram) -> torch.export.ExportedProgram:

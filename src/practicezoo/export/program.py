@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from practicezoo.arguments import shorten
+from practicezoo.batches import check_model, unwrap
+from practicezoo.runtime.preserve import preserve_training_mode
 from practicezoo.sequences import PaddedSequence
 
 __all__ = ["Example", "cannot_export", "export_program", "quiet"]
@@ -45,9 +47,7 @@ def export_program(model: nn.Module, *, example: Example | None = None) -> torch
         >>> torch.allclose(program.module()(images), model(images), atol=1e-6)
         True
     """
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
-    model = getattr(model, "_orig_mod", model)  # inside torch.compile's
+    model = unwrap(check_model(model))
     inputs = _read_example(model, example)
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     # the lengths of a PaddedSequence stay on the CPU
@@ -61,7 +61,8 @@ def export_program(model: nn.Module, *, example: Example | None = None) -> torch
     if isinstance(inputs, PaddedSequence):
         sizes[0][1] = steps
         module = model if _takes_lengths(model) else _Spread(model)
-    with _evaluating(model), torch.no_grad():
+    with preserve_training_mode(model), torch.no_grad():
+        model.eval()
         try:
             module(*arguments)
         except Exception as error:
@@ -145,17 +146,6 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(before)
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    training = [module for module in model.modules() if module.training]
-    try:
-        model.eval()
-        yield
-    finally:
-        for module in training:
-            module.training = True
 
 
 def cannot_export(model: nn.Module, error: BaseException) -> ValueError:
