@@ -12,27 +12,6 @@ sys.path[:0] = [
     str(HERE.parent / "tests"),
 ]  # extension, planted mistakes
 
-
-def weights_table() -> list[str]:
-    """The trained weights, as their records have them: a table that cannot be out of date."""
-    rows = [("weights", "test accuracy", "95 % interval", "samples", "parameters", "bytes", "default")]
-    rows.append(("---",) * len(rows[0]))
-    for weights in practicezoo.list_weights():
-        low, high = weights.metrics["interval"]
-        rows.append(
-            (
-                f"`{weights}`",
-                f"{weights.metrics['test_accuracy']:.2%}",
-                f"{low:.2%} to {high:.2%}",
-                f"{weights.metrics['num_samples']:,}",
-                f"{weights.num_parameters:,}",
-                f"{weights.num_bytes:,}",
-                "yes" if weights.default else "",
-            )
-        )
-    return [f"| {' | '.join(row)} |" for row in rows]
-
-
 project = "practicezoo"
 author = "The practicezoo developers"
 copyright = "2026, The practicezoo developers"
@@ -84,8 +63,7 @@ python_display_short_literal_types = True
 maximum_signature_line_length = 79
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
-myst_enable_extensions = ["attrs_block", "colon_fence", "substitution"]
-myst_substitutions = {"weights_table": "\n".join(weights_table())}
+myst_enable_extensions = ["attrs_block", "colon_fence"]
 myst_heading_anchors = 3
 
 nitpicky = True

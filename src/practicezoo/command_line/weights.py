@@ -8,7 +8,7 @@ from practicezoo.command_line.options import Options, add_command
 from practicezoo.recipes import get_recipe
 from practicezoo.recipes.packing import pack, verify
 from practicezoo.weights import Weights, list_weights
-from practicezoo.weights.records import find_weights
+from practicezoo.weights.records import find_named
 
 __all__ = ["add_weights_commands"]
 
@@ -40,7 +40,7 @@ def add_weights_commands(commands: Any, options: Options) -> None:
 
 
 def _card(options: argparse.Namespace) -> None:
-    print(_find(options.name).card, end="")
+    print(find_named(options.name).card, end="")
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -67,11 +67,6 @@ def _pack(options: argparse.Namespace) -> None:
     print(f"wrote {options.out}")
 
 
-def _find(name: str) -> Weights:
-    model, _, tag = name.partition("/")
-    return find_weights(model, tag or "default")
-
-
 def _named(name: str) -> list[Weights]:
     """The weights of a name with a tag, or all of a model."""
-    return [_find(name)] if "/" in name else list_weights(_find(name).model)
+    return [find_named(name)] if "/" in name else list_weights(find_named(name).model)

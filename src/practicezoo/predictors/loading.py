@@ -16,7 +16,7 @@ from practicezoo.runtime.device import pick_device
 from practicezoo.runtime.files import is_locked
 from practicezoo.weights import Weights
 from practicezoo.weights.reading import CONFIG, FORMAT, read_config, read_state
-from practicezoo.weights.records import asset_folder, find_weights
+from practicezoo.weights.records import asset_folder, find_named
 
 __all__ = ["load", "predictor_of_run", "read_run"]
 
@@ -55,8 +55,7 @@ def load(
         source = str(source)
     path = as_path(source)
     if path is None:
-        model, _, tag = str(source).partition("/")
-        folder: Any = asset_folder(find_weights(model, tag or "default", given=str(source)))
+        folder: Any = asset_folder(find_named(str(source), given=str(source)))
     elif path.is_dir():
         folder = path
         _check_folder(path)

@@ -14,7 +14,7 @@ from typing import Any
 from practicezoo.arguments import listed
 from practicezoo.weights.reading import CARD, read_config, read_text
 
-__all__ = ["Weights", "asset_folder", "find_weights", "list_weights"]
+__all__ = ["Weights", "asset_folder", "find_named", "find_weights", "list_weights"]
 
 # Models that are registered and have no weights, and why.
 WITHOUT = {
@@ -88,6 +88,12 @@ def list_weights(pattern: str = "*") -> list[Weights]:
         for weights in _records()
         if fnmatch.fnmatchcase(weights.model, pattern) or fnmatch.fnmatchcase(str(weights), pattern)
     ]
+
+
+def find_named(name: str, *, given: str = "") -> Weights:
+    """The record of ``NAME``, the model's default, or of ``NAME/TAG``; else as :func:`find_weights`."""
+    model, _, tag = name.partition("/")
+    return find_weights(model, tag or "default", given=given)
 
 
 def find_weights(model: str, tag: str = "default", *, given: str = "") -> Weights:
