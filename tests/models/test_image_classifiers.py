@@ -217,6 +217,13 @@ def test_feature_info_names_what_runs_and_has_that_shape():
     assert [maps[stage.name].shape[1] for stage in info] == [stage.channels for stage in info]
 
 
+def test_feature_info_computes_without_data():
+    model, devices = CNN(), set()
+    model.features.register_forward_hook(lambda _module, _inputs, output: devices.add(output.device.type))
+    assert model.feature_info
+    assert devices == {"meta"}
+
+
 def test_feature_info_of_features_that_are_one_module_or_take_one_size():
     class Own(nn.Module):
         def __init__(self):

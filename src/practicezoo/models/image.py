@@ -131,25 +131,25 @@ class ImageClassifier(Classifier):
         if isinstance(self.features, nn.Sequential):
             children = [child for child, _ in self.features.named_children()]
         with torch.no_grad():
-            maps = feature_maps(*self._apart(image_size), children)
+            maps = feature_maps(*self._apart(image_size, "meta"), children)
         return {
             f"features.{child}".removesuffix("."): features.shape
             for child, features in maps.items()
             if features.ndim == 4
         }
 
-    def _apart(self, image_size: int) -> tuple[nn.Module, Tensor]:
+    def _apart(self, image_size: int, device: str) -> tuple[nn.Module, Tensor]:
         """A copy of ``features`` and one image of this size, to run beside the model."""
         parameter = next(self.features.parameters(), None)
         dtype = None if parameter is None else parameter.dtype
-        # one image on the CPU takes a millisecond; what torch imports for the meta device takes seconds
-        on_cpu = parameter is not None and parameter.device.type == "cpu" and dtype != torch.float16
-        device = "cpu" if on_cpu else "meta"
         shape = (1, self.in_channels, image_size, image_size)
         return copy.deepcopy(self.features).to(device).eval(), torch.zeros(shape, dtype=dtype, device=device)
 
     def _count_features(self) -> int:
-        features, images = self._apart(self.image_size)
+        parameter = next(self.features.parameters(), None)
+        # one image on the CPU takes a millisecond; what torch imports for the meta device takes seconds
+        on_cpu = parameter is not None and parameter.device.type == "cpu" and parameter.dtype != torch.float16
+        features, images = self._apart(self.image_size, "cpu" if on_cpu else "meta")
         try:
             with torch.no_grad():
                 return features(images).numel()
