@@ -7,11 +7,13 @@ __version__ = "0.1.0"
 
 # The headline names and where they live. They are imported when they are first used (PEP 562).
 _HOMES = {
+    "BottleneckBlock": "blocks",
     "ConvNormAct": "blocks",
     "DenseBlock": "blocks",
     "InceptionA": "blocks",
     "ResidualBlock": "blocks",
     "SequenceEncoder": "blocks",
+    "SqueezeExcitation": "blocks",
     "Transition": "blocks",
     "CNN": "models",
     "MLP": "models",
@@ -67,11 +69,13 @@ _PARTS = {*_HOMES.values(), "graph", "metrics", "plotting", "recipes", "runtime"
 
 if TYPE_CHECKING:
     from practicezoo.blocks import (
+        BottleneckBlock,
         ConvNormAct,
         DenseBlock,
         InceptionA,
         ResidualBlock,
         SequenceEncoder,
+        SqueezeExcitation,
         Transition,
     )
     from practicezoo.data import (
@@ -129,6 +133,7 @@ __all__ = [
     "CNN",
     "MLP",
     "Accuracy",
+    "BottleneckBlock",
     "Callback",
     "CharGRUClassifier",
     "CharTagger",
@@ -152,6 +157,7 @@ __all__ = [
     "ResidualBlock",
     "ResidualNet",
     "SequenceEncoder",
+    "SqueezeExcitation",
     "TensorLoader",
     "TrainStep",
     "Transition",

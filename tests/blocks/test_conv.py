@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 from torch.testing import assert_close
 
 from practicezoo.blocks import ConvNormAct
@@ -78,8 +79,13 @@ def test_norms_and_activations_are_built_afresh():
         ({"out_channels": -2}, "out_channels must be at least 1, got -2"),
         ({"stride": 0}, "stride must be at least 1, got 0"),
         ({"groups": 0}, "groups must be at least 1, got 0"),
-        ({"padding": -1}, 'padding must be "same-size" or an integer of at least 0, got -1'),
-        ({"padding": "same"}, "padding must be \"same-size\" or an integer of at least 0, got 'same'"),
+        ({"groups": 2, "out_channels": 4}, "in_channels must be a multiple of groups=2, got 1"),
+        ({"groups": 2, "in_channels": 4}, "out_channels must be a multiple of groups=2, got 1"),
+        ({"kernel_size": (3, 4)}, r"kernel_size must be odd, got \(3, 4\)"),
+        ({"kernel_size": (3, 3, 3)}, r"kernel_size must be 2 integers of at least 1, got \(3, 3, 3\)"),
+        ({"padding": -1}, 'padding must be "same-size" or one or two integers of at least 0, got -1'),
+        ({"padding": (1, -1)}, r'padding must be "same-size" or one or two .* at least 0, got \(1, -1\)'),
+        ({"padding": "same"}, "padding must be \"same-size\" or one or two .* at least 0, got 'same'"),
     ],
 )
 def test_sizes_below_one_even_kernels_and_other_paddings_are_refused(settings: dict, message: str):
@@ -99,7 +105,7 @@ def test_sizes_below_one_even_kernels_and_other_paddings_are_refused(settings: d
             r"norm must take .* \(functools.partial .*\), got <class .*GroupNorm'>: .*missing",
         ),
         ({"in_channels": 64 / 2}, r"in_channels must be an integer, got 32\.0"),
-        ({"kernel_size": (3, 3)}, r"kernel_size must be an integer, got \(3, 3\)"),
+        ({"kernel_size": 3.0}, r"kernel_size must be an integer, got 3\.0"),
         ({"stride": "2"}, "stride must be an integer, got '2'"),
     ],
 )
@@ -110,6 +116,16 @@ def test_arguments_of_another_type_are_refused(settings: dict, message: str):
 
 def test_numpys_integers_are_integers():
     assert ConvNormAct(np.int64(1), np.int32(2), kernel_size=3).out_channels == 2
+
+
+@pytest.mark.parametrize(
+    ("padding", "zeros"), [("same-size", (0, 3)), ((0, 3), (0, 3)), (2, (2, 2)), ((2, 0), (2, 0))]
+)
+def test_rectangular_kernels_and_paddings_are_torchs(padding, zeros):
+    conv = ConvNormAct(2, 3, (1, 7), padding=padding)
+    images = torch.randn(2, 2, 9, 11)
+    expected = F.conv2d(images, conv.conv.weight, conv.conv.bias, padding=zeros).relu()
+    assert_close(conv(images), expected)
 
 
 def test_closed_form_of_a_box_kernel():

@@ -3,9 +3,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 from torch.testing import assert_close
-from torchvision.models.resnet import BasicBlock
+from torchvision.models.resnet import BasicBlock, Bottleneck
 
-from practicezoo.blocks import ResidualBlock
+from practicezoo.blocks import BottleneckBlock, ResidualBlock
 from support.parity import assert_same_training, copy_weights
 
 BASIC_NAMES = {
@@ -16,6 +16,8 @@ BASIC_NAMES = {
     "downsample.0": "shortcut.projection.conv",
     "downsample.1": "shortcut.projection.norm",
 }
+
+BOTTLENECK_NAMES = BASIC_NAMES | {"conv3": "residual.2.conv", "bn3": "residual.2.norm"}
 
 
 def _count(module: nn.Module) -> int:
@@ -52,6 +54,49 @@ def test_equals_torchvision(out_channels: int, stride: int, training: bool):
     theirs = _basic_block(8, out_channels, stride)
     copy_weights(theirs, ours, BASIC_NAMES)
     assert_same_training(ours, theirs, torch.randn(3, 8, 7, 7), BASIC_NAMES, training=training)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(
+    ("in_channels", "out_channels", "stride", "groups", "width"),
+    [(16, 16, 1, 1, 4), (8, 16, 2, 1, 4), (8, 16, 1, 2, 8), (16, 32, 2, 2, 8), (16, 16, 1, 1, 8)],
+)
+def test_bottleneck_equals_torchvision(in_channels, out_channels, stride, groups, width, *, training):
+    planes = out_channels // 4
+    base_width = 64 * width // (planes * groups)
+    ours = BottleneckBlock(
+        in_channels, out_channels, mid_channels=width, stride=stride, groups=groups, norm=nn.BatchNorm2d
+    )
+    projection = None
+    if in_channels != out_channels or stride != 1:
+        conv = nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False)
+        projection = nn.Sequential(conv, nn.BatchNorm2d(out_channels))
+    theirs = Bottleneck(in_channels, planes, stride, projection, groups=groups, base_width=base_width)
+    copy_weights(theirs, ours, BOTTLENECK_NAMES)
+    images = torch.randn(3, in_channels, 7, 7)
+    assert_same_training(ours, theirs, images, BOTTLENECK_NAMES, training=training)
+
+
+def test_bottleneck_takes_the_shortcuts_and_orders_of_residual_blocks():
+    block = BottleneckBlock(8, shortcut="scale", preactivation=True, norm=nn.BatchNorm2d, zero_init=True)
+    images = torch.randn(2, 8, 5, 5)
+    assert_close(block(images), images / 2)
+    assert block.mid_channels == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"groups": 3}, "mid_channels must be a multiple of groups=3, got 2"),
+        ({"mid_channels": 0}, "mid_channels must be at least 1, got 0"),
+        ({"groups": 0}, "groups must be at least 1, got 0"),
+        ({"stride": 0}, "stride must be at least 1, got 0"),
+        ({"out_channels": 4, "shortcut": "pad"}, "out_channels must be at least in_channels=8 to pad, got 4"),
+    ],
+)
+def test_sizes_that_make_no_bottleneck_are_refused(settings: dict, message: str):
+    with pytest.raises(ValueError, match=message):
+        BottleneckBlock(**{"in_channels": 8} | settings)
 
 
 def test_the_courses_block_by_its_formula():

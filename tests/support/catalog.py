@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from practicezoo.blocks import (
+    BottleneckBlock,
     ConvNormAct,
     DenseBlock,
     ExclusiveGate,
@@ -23,6 +24,7 @@ from practicezoo.blocks import (
     SequenceEncoder,
     Shortcut,
     ShortcutGate,
+    SqueezeExcitation,
     Transition,
 )
 from practicezoo.models import (
@@ -174,6 +176,7 @@ BLOCKS = [
     _block("linear", ConvNormAct, (4, 5, 5), **_widen, kernel_size=3, activation=None),
     _block("norm", ConvNormAct, (4, 5, 5), **_widen, kernel_size=3, stride=2, groups=2, **_relu, **_norm),
     _block("prelu", ConvNormAct, (4, 5, 5), **_widen, kernel_size=1, activation=nn.PReLU),
+    _block("rectangular", ConvNormAct, (4, 5, 5), **_widen, kernel_size=(1, 3), padding=(1, 0)),
     _block("plain", InceptionA, **_narrow),
     _block("norm", InceptionA, **_narrow, **_relu, **_norm),
     _residual("plain"),
@@ -189,6 +192,9 @@ BLOCKS = [
     ),
     _residual("own-scale", shortcut=Part(lambda **_: Scale(shortcut=0.3, residual=0.7))),
     _residual("own-module", out_channels=6, stride=2, shortcut=Part(_half)),
+    _block("plain", BottleneckBlock, in_channels=4),
+    _block("groups", BottleneckBlock, in_channels=4, out_channels=8, stride=2, groups=2, **_norm),
+    _block("plain", SqueezeExcitation, in_channels=4),
     _joint("plain", Shortcut),
     _joint("projection", Shortcut, changed=True, projection=Part(_half)),
     _joint("factors", Scale, shortcut=0.3, residual=0.7),

@@ -2,16 +2,18 @@
 
 from practicezoo.blocks.conv import ConvNormAct
 from practicezoo.blocks.dense import DenseBlock, Transition
+from practicezoo.blocks.excitation import SqueezeExcitation
 from practicezoo.blocks.fuse import fuse_conv_norm
 from practicezoo.blocks.gates import ExclusiveGate, ShortcutGate
 from practicezoo.blocks.inception import InceptionA
 from practicezoo.blocks.recurrent import Encoded, SequenceEncoder
-from practicezoo.blocks.residual import ResidualBlock
+from practicezoo.blocks.residual import BottleneckBlock, ResidualBlock
 from practicezoo.blocks.shortcut_registry import SHORTCUTS, ShortcutSpec
 from practicezoo.blocks.shortcuts import PadChannels, Scale, Shortcut
 
 __all__ = [
     "SHORTCUTS",
+    "BottleneckBlock",
     "ConvNormAct",
     "DenseBlock",
     "Encoded",
@@ -24,6 +26,7 @@ __all__ = [
     "Shortcut",
     "ShortcutGate",
     "ShortcutSpec",
+    "SqueezeExcitation",
     "Transition",
     "fuse_conv_norm",
 ]

@@ -1,11 +1,12 @@
 """Convolution, normalisation and activation as one part."""
 
+from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from practicezoo.arguments import check_count
+from practicezoo.arguments import check_count, check_counts
 from practicezoo.blocks.checks import check_shape
 from practicezoo.blocks.factories import (
     ActivationFactory,
@@ -16,7 +17,8 @@ from practicezoo.blocks.factories import (
 
 __all__ = ["ConvNormAct", "Padding"]
 
-Padding: TypeAlias = int | Literal["same-size"]
+Size: TypeAlias = int | tuple[int, int]
+Padding: TypeAlias = Size | Literal["same-size"]
 
 
 class ConvNormAct(nn.Sequential):
@@ -27,9 +29,10 @@ class ConvNormAct(nn.Sequential):
     Args:
         in_channels: channels of the input.
         out_channels: channels of the output.
-        kernel_size: side of the square kernel.
+        kernel_size: side of the square kernel, or its height and width.
         stride: step of the kernel.
-        padding: zeros around the image; "same-size" keeps height and width at stride 1 (odd kernels).
+        padding: zeros around the image, or above and beside it; "same-size" keeps height and width at stride
+            1 (odd kernels).
         groups: number of groups of channels that are convolved separately.
         norm: class of the normalisation, called with ``out_channels``; ``None`` for none.
         activation: class of the activation; ``None`` for none.
@@ -43,7 +46,8 @@ class ConvNormAct(nn.Sequential):
 
     Raises:
         ValueError: if a size is below 1, ``padding`` is neither "same-size" nor at least 0, "same-size"
-            comes with an even kernel, or an input has the wrong shape.
+            comes with an even kernel, channels are no multiples of ``groups``, or an input has the wrong
+            shape.
         TypeError: if ``norm`` or ``activation`` is an instance instead of a class.
 
     Example:
@@ -58,7 +62,7 @@ class ConvNormAct(nn.Sequential):
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: int,
+        kernel_size: Size,
         *,
         stride: int = 1,
         padding: Padding = "same-size",
@@ -69,13 +73,14 @@ class ConvNormAct(nn.Sequential):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        check_count(
-            in_channels=in_channels,
-            out_channels=out_channels,
-            kernel_size=kernel_size,
-            stride=stride,
-            groups=groups,
-        )
+        check_count(in_channels=in_channels, out_channels=out_channels, stride=stride, groups=groups)
+        if isinstance(kernel_size, Sequence):
+            check_counts("kernel_size", kernel_size, length=2)
+        else:
+            check_count(kernel_size=kernel_size)
+        for argument, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
+            if channels % groups:
+                raise ValueError(f"{argument} must be a multiple of groups={groups}, got {channels}")
         super().__init__()
         self.in_channels = in_channels
         self.out_channels = out_channels
@@ -103,11 +108,13 @@ class ConvNormAct(nn.Sequential):
         return self.activation(self.norm(self.conv(features)))
 
 
-def _zeros_around(kernel_size: int, padding: Padding) -> int:
+def _zeros_around(kernel_size: Size, padding: Padding) -> Size:
     if padding == "same-size":
-        if kernel_size % 2 == 0:
+        sides = kernel_size if isinstance(kernel_size, Sequence) else (kernel_size,)
+        if any(side % 2 == 0 for side in sides):
             raise ValueError(f"kernel_size must be odd, got {kernel_size}")
-        return kernel_size // 2
-    if not isinstance(padding, int) or padding < 0:
-        raise ValueError(f'padding must be "same-size" or an integer of at least 0, got {padding!r}')
+        return (sides[0] // 2, sides[-1] // 2)
+    zeros = padding if isinstance(padding, Sequence) and len(padding) == 2 else (padding,)
+    if not all(isinstance(number, int) and number >= 0 for number in zeros):
+        raise ValueError(f'padding must be "same-size" or one or two integers of at least 0, got {padding!r}')
     return padding

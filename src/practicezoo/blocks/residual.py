@@ -1,6 +1,7 @@
 """Residual blocks, after He et al. (arXiv:1512.03385 and arXiv:1603.05027)."""
 
-from functools import partial
+from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -16,10 +17,80 @@ from practicezoo.blocks.factories import (
 )
 from practicezoo.blocks.shortcut_registry import ShortcutSpec, build_shortcut
 
-__all__ = ["ResidualBlock"]
+__all__ = ["BottleneckBlock", "ResidualBlock"]
 
 
-class ResidualBlock(nn.Module):
+class _Residual(nn.Module):
+    """A chain of convolutions, ``residual``, a ``shortcut`` past it, and an activation after their sum."""
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        kernel_sizes: Sequence[int],
+        *,
+        strided: int,
+        stride: int,
+        groups: int,
+        shortcut: str | nn.Module,
+        norm: NormFactory | None,
+        activation: ActivationFactory | None,
+        preactivation: bool,
+        zero_init: bool,
+        bias: bool | None,
+        device: torch.device | str | None,
+        dtype: torch.dtype | None,
+    ) -> None:
+        super().__init__()
+        self.in_channels, self.out_channels = widths[0], widths[-1]
+        self.stride = stride
+        self.preactivation = preactivation
+        bias = norm is None if bias is None else bias
+        last_norm = None if preactivation else norm
+        last = len(kernel_sizes) - 1
+        self.residual = nn.Sequential(
+            *(
+                ConvNormAct(
+                    *ends,
+                    kernel_size,
+                    stride=stride if number == strided else 1,
+                    groups=groups if number == strided else 1,
+                    norm=last_norm if number == last else norm,
+                    activation=None if number == last else activation,
+                    bias=bias,
+                    device=device,
+                    dtype=dtype,
+                )
+                for number, (ends, kernel_size) in enumerate(zip(pairwise(widths), kernel_sizes, strict=True))
+            )
+        )
+        if preactivation:
+            self.residual.insert(0, build_activation(activation, device=device, dtype=dtype))
+            self.residual.insert(0, build_norm(norm, self.in_channels, device=device, dtype=dtype))
+        self.shortcut = build_shortcut(
+            shortcut,
+            ShortcutSpec(self.in_channels, self.out_channels, stride, last_norm, bias, device, dtype),
+        )
+        last_activation = None if preactivation else activation
+        self.activation = build_activation(last_activation, device=device, dtype=dtype)
+        if zero_init:
+            self._zero_residual()
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Add the shortcut to the residual; see the class for shapes."""
+        check_shape(self, features, ("N", self.in_channels, "H", "W"))
+        return self.activation(self.shortcut(features, self.residual(features)))
+
+    def _zero_residual(self) -> None:
+        last = next(
+            module
+            for module in reversed(list(self.residual.modules()))
+            if getattr(module, "weight", None) is not None
+        )
+        for parameter in last.parameters():
+            nn.init.zeros_(parameter)
+
+
+class ResidualBlock(_Residual):
     """Two convolutions and a shortcut past them: ``activation(x + F(x))``.
 
     ``residual`` is the branch ``F``, ``shortcut`` joins it with the input. The defaults are the course's
@@ -91,44 +162,106 @@ class ResidualBlock(nn.Module):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__()
         out_channels = in_channels if out_channels is None else out_channels
         mid_channels = out_channels if mid_channels is None else mid_channels
         check_count(in_channels=in_channels, out_channels=out_channels, mid_channels=mid_channels)
-        self.in_channels = in_channels
-        self.out_channels = out_channels
+        super().__init__(
+            (in_channels, mid_channels, out_channels),
+            (kernel_size, kernel_size),
+            strided=0,
+            stride=stride,
+            groups=1,
+            shortcut=shortcut,
+            norm=norm,
+            activation=activation,
+            preactivation=preactivation,
+            zero_init=zero_init,
+            bias=bias,
+            device=device,
+            dtype=dtype,
+        )
         self.mid_channels = mid_channels
         self.kernel_size = kernel_size
-        self.stride = stride
-        self.preactivation = preactivation
-        bias = norm is None if bias is None else bias
-        last_norm = None if preactivation else norm
-        conv = partial(ConvNormAct, kernel_size=kernel_size, bias=bias, device=device, dtype=dtype)
-        self.residual = nn.Sequential(
-            conv(in_channels, mid_channels, stride=stride, norm=norm, activation=activation),
-            conv(mid_channels, out_channels, norm=last_norm, activation=None),
-        )
-        if preactivation:
-            self.residual.insert(0, build_activation(activation, device=device, dtype=dtype))
-            self.residual.insert(0, build_norm(norm, in_channels, device=device, dtype=dtype))
-        self.shortcut = build_shortcut(
-            shortcut, ShortcutSpec(in_channels, out_channels, stride, last_norm, bias, device, dtype)
-        )
-        last_activation = None if preactivation else activation
-        self.activation = build_activation(last_activation, device=device, dtype=dtype)
-        if zero_init:
-            self._zero_residual()
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Add the shortcut to the residual; see the class for shapes."""
-        check_shape(self, features, ("N", self.in_channels, "H", "W"))
-        return self.activation(self.shortcut(features, self.residual(features)))
 
-    def _zero_residual(self) -> None:
-        last = next(
-            module
-            for module in reversed(list(self.residual.modules()))
-            if getattr(module, "weight", None) is not None
+class BottleneckBlock(_Residual):
+    """A 1x1, a 3x3 and a 1x1 convolution, the first to fewer channels, and a shortcut past them.
+
+    With ``norm=nn.BatchNorm2d`` it equals torchvision's ``Bottleneck``: the stride is in the 3x3 convolution
+    ("ResNet v1.5"), and ``groups`` make it ResNeXt's block.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output; default: those of the input.
+        mid_channels: channels of the 3x3 convolution; default: a quarter of ``out_channels``, at least 1.
+        stride: step of the 3x3 convolution.
+        groups: groups of channels that the 3x3 convolution convolves separately.
+        shortcut: as in :class:`~practicezoo.ResidualBlock`, as are all that follow.
+        norm: class of the normalisation; ``None`` for none.
+        activation: class of the activation; ``None`` for none.
+        preactivation: norm and activation come before each convolution, and none after the sum.
+        zero_init: start with ``F(x) = 0``.
+        bias: whether convolutions add a bias; ``None`` means "unless there is a norm".
+        device: where the parameters live.
+        dtype: type of the parameters.
+
+    Shape:
+        - input: ``(N, in_channels, H, W)``
+        - output: ``(N, out_channels, ceil(H / stride), ceil(W / stride))``
+
+    Raises:
+        ValueError: if a size is below 1, ``mid_channels`` is no multiple of ``groups``, ``shortcut`` is
+            unknown or cannot bridge the shapes, or an input has the wrong shape.
+        TypeError: if ``norm`` or ``activation`` is an instance instead of a class, or ``shortcut`` is
+            neither a name nor a module.
+
+    Example:
+        >>> block = BottleneckBlock(64, 256, norm=nn.BatchNorm2d)
+        >>> block(torch.randn(2, 64, 8, 8)).shape
+        torch.Size([2, 256, 8, 8])
+        >>> sum(parameter.numel() for parameter in block.residual.parameters())
+        58112
+
+    Source: He et al., arXiv:1512.03385, section 4.1; ``groups``: Xie et al., arXiv:1611.05431.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int | None = None,
+        *,
+        mid_channels: int | None = None,
+        stride: int = 1,
+        groups: int = 1,
+        shortcut: str | nn.Module = "auto",
+        norm: NormFactory | None = None,
+        activation: ActivationFactory | None = nn.ReLU,
+        preactivation: bool = False,
+        zero_init: bool = False,
+        bias: bool | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        out_channels = in_channels if out_channels is None else out_channels
+        check_count(in_channels=in_channels, out_channels=out_channels)
+        mid_channels = max(out_channels // 4, 1) if mid_channels is None else mid_channels
+        check_count(mid_channels=mid_channels, groups=groups)
+        if mid_channels % groups:
+            raise ValueError(f"mid_channels must be a multiple of groups={groups}, got {mid_channels}")
+        super().__init__(
+            (in_channels, mid_channels, mid_channels, out_channels),
+            (1, 3, 1),
+            strided=1,
+            stride=stride,
+            groups=groups,
+            shortcut=shortcut,
+            norm=norm,
+            activation=activation,
+            preactivation=preactivation,
+            zero_init=zero_init,
+            bias=bias,
+            device=device,
+            dtype=dtype,
         )
-        for parameter in last.parameters():
-            nn.init.zeros_(parameter)
+        self.mid_channels = mid_channels
+        self.groups = groups
