@@ -194,7 +194,7 @@ BLOCKS = [
     _residual("own-module", out_channels=6, stride=2, shortcut=Part(_half)),
     _block("plain", BottleneckBlock, in_channels=4),
     _block("groups", BottleneckBlock, in_channels=4, out_channels=8, stride=2, groups=2, **_norm),
-    _block("plain", SqueezeExcitation, in_channels=4),
+    _block("plain", SqueezeExcitation, in_channels=4, mid_channels=3, activation=nn.SiLU),
     _joint("plain", Shortcut),
     _joint("projection", Shortcut, changed=True, projection=Part(_half)),
     _joint("factors", Scale, shortcut=0.3, residual=0.7),
