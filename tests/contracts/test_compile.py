@@ -44,7 +44,7 @@ def skip_what_torch_cannot_compile(entry):
         pytest.skip("torch 2.6 cannot compile pad_packed_sequence")
 
 
-@over(ONE_OF_EACH)  # the slow test below takes them all
+@over(ONE_OF_EACH, quick={"ResidualBlock-plain", "CNN-norm", "CharGRUClassifier-default"})
 @ignore_grad_access
 def test_compile(entry):
     torch.compiler.reset()
@@ -54,7 +54,7 @@ def test_compile(entry):
     assert_close(results(compiled(*inputs)), results(module(*inputs)))
 
 
-@over(RECURRENT)
+@over(RECURRENT, quick={entry.name for entry in ONE_OF_EACH})
 @pytest.mark.parametrize("form", FORMS)
 @ignore_grad_access
 def test_compile_takes_sequences_in_every_form(entry, form):
@@ -119,7 +119,7 @@ def test_a_compiled_module_trains(entry):
     assert_close(differentiate(compiled, inputs), gradients, rtol=1e-4, atol=1e-5)
 
 
-@over(ENTRIES)
+@over(ENTRIES, quick={entry.name for entry in ONE_OF_EACH})
 @ignore_flat_weights
 def test_export_with_any_batch_size(entry):
     module = ready(entry)

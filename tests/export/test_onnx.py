@@ -13,17 +13,9 @@ from torch.testing import assert_close
 import practicezoo
 from practicezoo import CNN, CharGRUClassifier, CharVocab, export_onnx
 from support.catalog import ENTRIES
-from support.exporting import (
-    RECURRENT,
-    batch,
-    check_agrees,
-    described,
-    needs_onnx,
-    over,
-    ready,
-    run_onnx,
-    texts,
-)
+from support.contracts import over, ready
+from support.exporting import QUICK, RECURRENT, batch, check_agrees, described, needs_onnx, run_onnx, texts
+from support.slow import slow_unless
 
 # torch's own, in its exporters
 pytestmark = [
@@ -34,7 +26,7 @@ pytestmark = [
 
 
 @needs_onnx
-@over(ENTRIES, fast=lambda entry: entry.registered)
+@over(ENTRIES, quick={"mnist_resnet", "names_gru", "hello_rnn_cell"})
 def test_an_onnx_file_agrees_with_its_model_for_every_batch_size(entry, tmp_path):
     module = ready(entry)
     path = tmp_path / "model.onnx"
@@ -43,13 +35,7 @@ def test_an_onnx_file_agrees_with_its_model_for_every_batch_size(entry, tmp_path
 
 
 @needs_onnx
-@pytest.mark.parametrize(
-    "model",
-    [  # every cell, depth and kind of model in the default run
-        pytest.param(model, id=described(model), marks=pytest.mark.slow if place in range(0, 12, 2) else ())
-        for place, model in enumerate(RECURRENT)
-    ],
-)
+@pytest.mark.parametrize("model", slow_unless(RECURRENT, QUICK), ids=described)
 def test_an_onnx_file_takes_texts_of_every_shape(model, tmp_path):
     path = tmp_path / "model.onnx"
     export_onnx(model.eval(), path)
@@ -142,6 +128,15 @@ assert not {{"torch", "practicezoo"}} & sys.modules.keys()
     assert ran.stdout.splitlines() == expected
 
 
+@pytest.fixture(scope="module")
+def of_two_letters(tmp_path_factory):
+    """A network that knows N and g."""
+    path = tmp_path_factory.mktemp("letters") / "names.onnx"
+    preprocessing = json.dumps({"characters": "Ng"})
+    export_onnx(CharGRUClassifier(3, 5), path, metadata={"classes": "[]", "preprocessing": preprocessing})
+    return path
+
+
 @needs_onnx
 @pytest.mark.parametrize(
     ("names", "message"),
@@ -151,10 +146,9 @@ assert not {{"torch", "practicezoo"}} & sys.modules.keys()
         (["Ng", "李"], "'李' has '李', which"),
     ],
 )
-def test_the_example_refuses_names_that_it_cannot_read(tmp_path, names, message):
-    path = tmp_path / "names.onnx"
-    preprocessing = json.dumps({"characters": "Ng"})
-    export_onnx(CharGRUClassifier(3, 5), path, metadata={"classes": "[]", "preprocessing": preprocessing})
-    ran = subprocess.run([sys.executable, SCRIPT, path, *names], capture_output=True, text=True, check=False)
+def test_the_example_refuses_names_that_it_cannot_read(of_two_letters, names, message):
+    ran = subprocess.run(
+        [sys.executable, SCRIPT, of_two_letters, *names], capture_output=True, text=True, check=False
+    )
     assert ran.returncode == 1
     assert message in ran.stderr

@@ -10,7 +10,9 @@ from torch.testing import assert_close
 
 from practicezoo import CNN, CharGRUClassifier, PaddedSequence, create_model, export_program, list_models
 from support.catalog import ENTRIES
-from support.exporting import RECURRENT, batch, check_agrees, described, leaves, over, ready, spread, texts
+from support.contracts import over, ready
+from support.exporting import QUICK, RECURRENT, batch, check_agrees, described, leaves, spread, texts
+from support.slow import slow_unless
 
 # torch's own, in its exporters
 pytestmark = [
@@ -20,7 +22,7 @@ pytestmark = [
 ]
 
 
-@over(ENTRIES)
+@over(ENTRIES, quick={"InceptionA-norm", "mnist_resnet", "names_gru"})
 def test_a_program_agrees_with_its_model_for_every_batch_size(entry):
     module = ready(entry)
     program = export_program(module, example=batch(entry, 3))
@@ -38,7 +40,7 @@ def test_a_registered_model_has_its_own_example(name):
     assert len(example) == 2
 
 
-@pytest.mark.parametrize("model", RECURRENT, ids=described)
+@pytest.mark.parametrize("model", slow_unless(RECURRENT, QUICK), ids=described)
 def test_a_program_takes_texts_of_every_shape(model):
     run = export_program(model.eval()).module()
     check_agrees(model, lambda *inputs: leaves(run(*inputs)), texts(20))

@@ -8,6 +8,7 @@ from torch.utils._pytree import tree_leaves
 import practicezoo
 from practicezoo import PaddedSequence
 from support.catalog import BLOCKS, ENTRIES, MODELS
+from support.slow import slow_unless
 
 FORMS = ["padded", "packed", "lengths"]
 RECURRENT = [entry for entry in ENTRIES if entry.recurrent]
@@ -17,8 +18,10 @@ VISION_MODELS = [entry for entry in MODELS if not entry.recurrent]
 ignore_grad_access = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")
 
 
-def over(entries):
-    return pytest.mark.parametrize("entry", entries, ids=lambda entry: entry.name)
+def over(entries, *, quick=None):
+    """Each entry as a test's argument; where ``quick`` names some, the others are marked slow."""
+    quick = entries if quick is None else [entry for entry in entries if entry.name in quick]
+    return pytest.mark.parametrize("entry", slow_unless(entries, quick), ids=lambda entry: entry.name)
 
 
 def ready(entry, **factory):

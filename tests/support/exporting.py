@@ -18,14 +18,6 @@ def needs_onnx(test):
     return pytest.mark.onnx(skip(test))
 
 
-def over(entries, *, fast=lambda entry: True):
-    """Each entry as a test's argument; those that are not ``fast`` are marked slow."""
-    return pytest.mark.parametrize(
-        "entry",
-        [pytest.param(each, id=each.name, marks=() if fast(each) else pytest.mark.slow) for each in entries],
-    )
-
-
 def run_onnx(path):
     """The file as a function of tensors; its outputs are a list."""
     import onnxruntime
@@ -45,13 +37,6 @@ def leaves(outputs):
     if isinstance(outputs, tuple):
         return [leaf for part in outputs for leaf in leaves(part)]
     return [outputs]
-
-
-def ready(entry):
-    """A module in evaluation mode, after a training batch, so that its norms have seen data."""
-    module = entry.build()
-    module(*entry.example(8, torch.float32))
-    return module.eval()
 
 
 def batch(entry, num_samples):
@@ -102,6 +87,9 @@ RECURRENT = [
     ),
     *(StepwiseTagger(20, 6, cell=cell, head=nn.Linear) for cell in ("rnn", "gru", "lstm")),
 ]
+
+
+QUICK = (RECURRENT[7], RECURRENT[14], RECURRENT[15])  # every cell and kind of model, one layer and three
 
 
 def described(model):

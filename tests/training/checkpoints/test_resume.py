@@ -21,19 +21,33 @@ from support.resuming import (
     same,
     train,
 )
+from support.slow import slow_unless
 from support.toys import mlp
 
 
-@pytest.mark.parametrize("accumulate", [1, 3])
-@pytest.mark.parametrize("loader", LOADERS)
-def test_interrupted_after_any_update_and_resumed(loader, accumulate, tmp_path):
+def check_interruptions(loader, accumulate, updates, tmp_path):
     whole = train(tmp_path / "whole", loader=loader, accumulate=accumulate)
-    num_updates = EPOCHS * -(-7 // accumulate)
-    for update in range(1, num_updates + 1, 1 if loader == "tensors" else 5):
+    for update in updates:
         folder = tmp_path / str(update)
         with pytest.raises(InterruptionError):
             train(folder, Interrupt(update), loader=loader, accumulate=accumulate)
         assert same(train(folder, loader=loader, accumulate=accumulate), whole)
+
+
+@pytest.mark.parametrize("accumulate", slow_unless([1, 3], {1}))
+@pytest.mark.parametrize("loader", LOADERS)
+def test_interrupted_after_an_update_and_resumed(loader, accumulate, tmp_path):
+    check_interruptions(loader, accumulate, [1, EPOCHS * -(-7 // accumulate) - 2], tmp_path)
+
+
+def test_interrupted_between_updates_of_several_batches(tmp_path):
+    check_interruptions("tensors", 3, [2, 7], tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_interrupted_after_any_update_and_resumed(accumulate, tmp_path):
+    check_interruptions("tensors", accumulate, range(1, EPOCHS * -(-7 // accumulate) + 1), tmp_path)
 
 
 def test_interrupted_again_and_again(tmp_path):
@@ -44,7 +58,7 @@ def test_interrupted_again_and_again(tmp_path):
     assert same(train(tmp_path / "parts"), whole)
 
 
-@pytest.mark.parametrize("every", [1, 3, 7, "epoch"])
+@pytest.mark.parametrize("every", slow_unless([1, 3, 7, "epoch"], {3, "epoch"}))
 @pytest.mark.parametrize("interrupt", [Interrupt(6), Interrupt(7), Interrupt(13), Interrupt(None, 1)])
 def test_whatever_the_interval(every, interrupt, tmp_path):
     def callbacks(name):
