@@ -5,11 +5,14 @@ import json
 import pytest
 
 from practicezoo.cli import main
+from practicezoo.recipes.systems.names_gru import NamesGRU
 from practicezoo.training import load_checkpoint
 from support.commands import error_line, write_table
+from support.names import small_settings
 
 
-def test_train_prints_a_line_for_each_epoch_and_the_files(tmp_path, capsys):
+def test_train_prints_a_line_for_each_epoch_and_the_files(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(NamesGRU, "settings", small_settings())
     assert main(["train", "names_gru", "--epochs", "2", "--device", "cpu", "--out", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line[:9] for line in lines[1:3]] == ["epoch 1/2", "epoch 2/2"]
@@ -21,8 +24,9 @@ def test_train_prints_a_line_for_each_epoch_and_the_files(tmp_path, capsys):
 def test_no_run_overwrites_another(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for _ in range(2):
-        assert main(["train", "names_gru", "--epochs", "1", "--device", "cpu"]) == 0
-    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["names_gru", "names_gru-2"]
+        assert main(["train", "linear_regression", "--epochs", "1", "--device", "cpu"]) == 0
+    runs = sorted(path.name for path in (tmp_path / "runs").iterdir())
+    assert runs == ["linear_regression", "linear_regression-2"]
 
 
 GREEK = [

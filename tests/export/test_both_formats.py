@@ -7,6 +7,7 @@ from torch.testing import assert_close
 
 from practicezoo import PaddedSequence, SequenceEncoder, export_onnx, export_program
 from support.exporting import RECURRENT, WITHOUT_ONNX, check_agrees, described, leaves, run_onnx
+from support.slow import slow_unless
 
 # torch's own, in its exporters
 pytestmark = [
@@ -24,7 +25,7 @@ def runners(model, path):
         yield run_onnx(path)
 
 
-@pytest.mark.parametrize("model", [RECURRENT[7], RECURRENT[12]], ids=described)
+@pytest.mark.parametrize("model", slow_unless((RECURRENT[7], RECURRENT[12]), RECURRENT[7:8]), ids=described)
 def test_padding_and_batch_mates_never_matter(model, tmp_path):
     ids = torch.tensor([[3, 4, 5, 0, 0], [1, 2, 3, 4, 5]])
     other = torch.tensor([[3, 4, 5, 19, -7], [9, 9, 9, 10**9, 7]])  # not even ids that there are
@@ -36,7 +37,9 @@ def test_padding_and_batch_mates_never_matter(model, tmp_path):
         assert_close(first[:1, ..., : alone.shape[-1]], alone, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("model", [RECURRENT[7], RECURRENT[12], RECURRENT[13]], ids=described)
+@pytest.mark.parametrize(
+    "model", slow_unless((RECURRENT[7], *RECURRENT[12:14]), RECURRENT[12:13]), ids=described
+)
 def test_wrong_lengths_and_ids_are_errors_of_the_exported_graph(model, tmp_path):
     ids = torch.tensor([[1, 2, 3], [1, 2, 3]])
     messages = (r"lengths must lie between 1 and 3|Invalid value/s in sequence_lens", "range|bounds")

@@ -6,20 +6,21 @@ import pytest
 
 from practicezoo.recipes.recipe import changed
 from practicezoo.recipes.systems.names_gru import NamesGRU
+from support.names import small_settings
 
 
 @pytest.fixture(scope="module")
 def small_names():
-    """The names' settings with networks that train in a tenth of the time."""
-    small = {
-        name: changed(
-            setting, model_overrides={**setting.model_overrides, "embedding_dim": 8, "hidden_size": 8}
-        )
-        for name, setting in NamesGRU.settings.items()
-    }
+    """Names are trained with smaller networks."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(NamesGRU, "settings", small)
+        patch.setattr(NamesGRU, "settings", small_settings())
         yield
+
+
+@pytest.fixture
+def few_digits(monkeypatch):
+    """A few hundred synthetic digits instead of thousands."""
+    monkeypatch.setattr("practicezoo.recipes.systems.mnist.NUM_SYNTHETIC", {"train": 600, "test": 100})
 
 
 @pytest.fixture
