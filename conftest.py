@@ -5,7 +5,7 @@ import pytest
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads its options
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Set what ``-n 2 --dist=loadfile`` would: a file's tests share what its fixtures made."""
+    """Set what ``-n 2 --dist=worksteal`` would: a process that is done takes tests from the other one."""
     option = config.option
     if hasattr(config, "workerinput") or getattr(option, "numprocesses", 0) is not None or option.tx:
         return  # one of the two itself; without pytest-xdist; told by the user
@@ -13,4 +13,4 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
         return
     option.numprocesses = 2
     if option.dist == "no":
-        option.dist = "loadfile"
+        option.dist = "worksteal"

@@ -48,7 +48,7 @@ def test_worker_processes_of_pytest_are_told_where_the_real_data_is(tmp_path):
     ):
         environment.pop(name, None)
     ran = subprocess.run(
-        [*command, "tests/data/test_names.py"],
+        [*command, "tests/data/test_names_sources.py"],
         cwd=ROOT,
         env=environment,
         capture_output=True,

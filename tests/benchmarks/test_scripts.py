@@ -14,8 +14,8 @@ from benchmarks.__main__ import main
 from benchmarks.discovery import load, summaries
 from benchmarks.timing import Arm, compare
 
-# Each of its rounds starts interpreters that import torch, for seconds.
-SLOW = {"mnist_epoch", "import_time"}
+# These start interpreters that import torch, or train for seconds.
+SLOW = {"mnist_epoch", "import_time", "training_step", "inference"}
 
 
 @pytest.fixture

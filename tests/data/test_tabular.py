@@ -94,7 +94,7 @@ def test_a_copy_by_pickle_reads_on(write, lazy):
 
 
 @both
-@pytest.mark.parametrize("context", [None, "fork", "spawn"])
+@pytest.mark.parametrize("context", [None, "fork", pytest.param("spawn", marks=pytest.mark.slow)])
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")  # torch has threads
 def test_workers_read_the_same(write, lazy, context):
     text = "\n".join(f"{row},{row * row},{-row}" for row in range(40))

@@ -14,6 +14,7 @@ from practicezoo.diagnostics import check
 from support.catalog import MODELS
 from support.planted import PLANTED
 from support.programs import CLASSES, FEATURES, Program, classify, features, labels, mlp
+from support.slow import slow_unless
 from support.sound import SOUND
 
 ROOT = Path(__file__).parents[2]
@@ -65,16 +66,14 @@ def random_targets(outputs):
     return torch.randint(num_classes, (len(outputs), *outputs.shape[2:])), nn.CrossEntropyLoss()
 
 
+@pytest.mark.parametrize("seed", slow_unless(range(3), {0}))
 @pytest.mark.parametrize("entry", MODELS, ids=lambda entry: entry.name)
-def test_no_model_of_the_library_has_a_finding(entry):
-    for seed in range(3):
-        torch.manual_seed(seed)
-        model = entry.build()
-        (inputs,) = entry.example(16, torch.float32)
-        targets, criterion = random_targets(model(inputs))
-        assert (
-            check(model, [(inputs, targets)], criterion=criterion, optimizer=Adam(model.parameters())) == []
-        )
+def test_no_model_of_the_library_has_a_finding(entry, seed):
+    torch.manual_seed(seed)
+    model = entry.build()
+    (inputs,) = entry.example(16, torch.float32)
+    targets, criterion = random_targets(model(inputs))
+    assert check(model, [(inputs, targets)], criterion=criterion, optimizer=Adam(model.parameters())) == []
 
 
 @pytest.mark.parametrize("make", SOUND.values(), ids=SOUND)

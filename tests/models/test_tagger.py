@@ -4,7 +4,7 @@ import re
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
@@ -49,6 +49,7 @@ def gradients(model, logits):
 @every_cell
 @every_model
 @given(ids=texts, extra=st.integers(0, 2), garbage=st.sampled_from([0, 5, -1, 10**6]))
+@settings(max_examples=8)
 def test_every_form_gives_what_the_text_alone_gives(make, cell, ids, extra, garbage):
     model = make(cell)
     batch = batch_of(ids, extra=extra, garbage=garbage)

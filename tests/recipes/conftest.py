@@ -6,6 +6,21 @@ import pytest
 
 from practicezoo.recipes.recipe import changed
 from practicezoo.recipes.systems.names_gru import NamesGRU
+from support.names import small_settings
+
+
+@pytest.fixture(scope="module")
+def small_names():
+    """Names are trained with smaller networks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(NamesGRU, "settings", small_settings())
+        yield
+
+
+@pytest.fixture
+def few_digits(monkeypatch):
+    """A few hundred synthetic digits instead of thousands."""
+    monkeypatch.setattr("practicezoo.recipes.systems.mnist.NUM_SYNTHETIC", {"train": 600, "test": 100})
 
 
 @pytest.fixture

@@ -131,7 +131,7 @@ def test_predictions_of_numbers_and_chances(tmp_path, capsys):
 
 
 def test_the_synthetic_table_is_learned_and_asked(tmp_path, capsys):
-    result = train("diabetes_mlp", tmp_path, data=DataOptions(dataset="synthetic"))
+    result = train("diabetes_mlp", tmp_path, epochs=60, data=DataOptions(dataset="synthetic"))
     assert result.figures["data"] == "synthetic"
     assert result.figures["test_accuracy"] > 0.9
     arguments = ["predict", "diabetes_mlp", "--checkpoint", str(tmp_path / "checkpoint.pt")]
@@ -187,24 +187,24 @@ def test_reproduce_sees_a_difference(monkeypatch):
     assert row.verdict == "differs"
 
 
-def test_reproduce_judges_the_median_of_the_last_epochs_where_they_jump(monkeypatch):
+def test_reproduce_judges_the_median_of_the_last_epochs_where_they_jump(few_digits, monkeypatch):
     recipe = type(get_recipe("mnist_mlp"))
     figures = iter([0.96, 0.97, 0.91, 0.95, 0.96, 0.5])  # five epochs, then the finished run's last
     monkeypatch.setattr(recipe, "measure", lambda *_: {"test_accuracy": next(figures)})
     monkeypatch.setattr(recipe, "course_data", "synthetic")
     course = recipe.settings["course"]
-    short = dataclasses.replace(course, epochs=6, batch_size=4000, dataset="synthetic")
+    short = dataclasses.replace(course, epochs=6, batch_size=600, dataset="synthetic")
     monkeypatch.setattr(recipe, "settings", {"course": short})
     (row,) = reproduce(["mnist_mlp"], device="cpu")
     assert row.measured == {"median_test_accuracy": 0.96}
     assert row.verdict == "agrees"
 
 
-def test_measuring_the_last_epochs_changes_no_weight(monkeypatch, tmp_path):
+def test_measuring_the_last_epochs_changes_no_weight(few_digits, monkeypatch, tmp_path):
     recipe = type(get_recipe("mnist_mlp"))
     monkeypatch.setattr(recipe, "course_data", "synthetic")
     course = recipe.settings["course"]
-    short = dataclasses.replace(course, epochs=2, batch_size=4000, dataset="synthetic")
+    short = dataclasses.replace(course, epochs=2, batch_size=600, dataset="synthetic")
     monkeypatch.setattr(recipe, "settings", {"course": short})
     result = train("mnist_mlp", tmp_path, setting="course")
     monkeypatch.setattr(recipe, "expected", {"test_accuracy": (0, 1), "median_test_accuracy": (0, 1)})

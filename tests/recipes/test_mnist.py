@@ -14,6 +14,7 @@ from practicezoo.predictors import load
 from practicezoo.recipes import DataOptions, get_recipe, list_recipes, load_trained, train_recipe
 from practicezoo.recipes.systems.mnist import MnistMLP, MnistRecipe
 from practicezoo.training import load_checkpoint
+from support.slow import slow_unless
 
 SYNTHETIC = DataOptions(dataset="synthetic")
 NAMES = [name for name in list_recipes() if isinstance(get_recipe(name), MnistRecipe)]
@@ -34,7 +35,7 @@ def trained(small, tmp_path_factory):
     return folder, train_recipe(recipe, folder, setting="course", data=SYNTHETIC, epochs=3, device="cpu")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", slow_unless(NAMES, {"mnist_mlp", "mnist_tiny"}))
 def test_every_setting_trains_measures_and_loads_again(name, tmp_path):
     recipe = get_recipe(name)
     for setting in recipe.settings:

@@ -19,7 +19,7 @@ from practicezoo.training import fit, load_checkpoint, save_checkpoint
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(small_names, tmp_path_factory):
     """A short run on the names that come along."""
     folder = tmp_path_factory.mktemp("run")
     return folder, train_recipe(get_recipe("names_gru"), folder, epochs=2, device="cpu", seed=3)
@@ -121,7 +121,7 @@ def test_dropped_characters_become_padding_and_lengths_stay():
     assert dropped.lengths is names.lengths
 
 
-def test_a_run_computes_with_its_own_threads_and_gives_the_others_back(tmp_path, monkeypatch):
+def test_a_run_computes_with_its_own_threads_and_gives_the_others_back(small_names, tmp_path, monkeypatch):
     seen = []
 
     def spy(*args, **keywords):
@@ -189,14 +189,14 @@ def test_an_unknown_country_in_the_test_file(tmp_path):
         get_recipe("names_gru").load(options, seed=0)
 
 
-def test_a_loss_that_becomes_nan_keeps_the_checkpoints_from_before(tmp_path, monkeypatch):
+def test_a_loss_that_becomes_nan_keeps_the_checkpoints_from_before(small_names, tmp_path, monkeypatch):
     setting = dataclasses.replace(
         NamesGRU.settings["course"],
         optimizer=lambda parameters: SGD(parameters, lr=0.1),
         lr_scheduler=lambda optimizer, _: LambdaLR(optimizer, lambda epoch: 1.0 if epoch < 1 else 1e38),
     )
     monkeypatch.setattr(NamesGRU, "settings", {"course": setting})
-    message = r"the loss became nan in epoch 2, between updates 1 and 40, at learning rate 1e\+37"
+    message = r"the loss became (nan|inf) in epoch 2, between updates 1 and 40, at learning rate 1e\+37"
     with pytest.raises(FloatingPointError, match=message):
         train_recipe(get_recipe("names_gru"), tmp_path, setting="course", epochs=5, device="cpu")
     model, state = load_trained(get_recipe("names_gru"), tmp_path / "best.pt", device="cpu")
@@ -235,24 +235,6 @@ def test_an_unknown_recipe_lists_near_ones():
 
 def test_the_asset_travels_with_the_package():
     assert (files("practicezoo.data") / "assets" / "mini_names.csv").is_file()
-
-
-@pytest.mark.slow
-def test_training_on_the_names_that_come_along_learns(tmp_path):
-    result = train_recipe(get_recipe("names_gru"), tmp_path, epochs=8, device="cpu")
-    assert result.figures["test_accuracy"] > 0.5  # the largest class has 8 %
-
-
-@pytest.mark.slow
-@pytest.mark.realdata("course/names_train.csv.gz", "course/names_test.csv.gz")
-def test_training_on_the_courses_names_learns(tmp_path, data_root):
-    options = DataOptions(root=data_root)
-    result = train_recipe(
-        get_recipe("names_gru"), tmp_path, setting="course", epochs=4, data=options, device="cpu"
-    )
-    assert result.figures["data"] == "course names"
-    assert result.figures["test_accuracy"] > 0.72  # 46.8 % are Russian; a careful loop has 75 to 78 %
-    assert result.figures["test_accuracy_unseen"] > 0.72
 
 
 def test_the_embedded_names_are_asked_for_by_name(tmp_path):

@@ -7,22 +7,20 @@ from torch.optim import SGD
 
 from practicezoo.recipes import DataOptions, check_recipe, get_recipe, list_recipes, train_recipe
 from practicezoo.recipes.systems.mnist import MnistMLP
+from support.slow import slow_unless
 
 SETTINGS = [(name, setting) for name in list_recipes() for setting in get_recipe(name).settings]
 
 
-@pytest.fixture(autouse=True)
-def small(monkeypatch):
-    """A few hundred synthetic digits instead of thousands."""
-    monkeypatch.setattr("practicezoo.recipes.systems.mnist.NUM_SYNTHETIC", {"train": 600, "test": 100})
+pytestmark = pytest.mark.usefixtures("few_digits")
 
 
+@pytest.mark.parametrize("seed", slow_unless(range(3), {0}))
 @pytest.mark.parametrize(("name", "setting"), SETTINGS)
-def test_no_recipe_has_a_finding(name, setting):
+def test_no_recipe_has_a_finding(name, setting, seed):
     recipe = get_recipe(name)
     data = DataOptions(dataset="synthetic" if "synthetic" in recipe.datasets else None)
-    for seed in range(3):
-        assert check_recipe(recipe, setting=setting, data=data, device="cpu", seed=seed) == []
+    assert check_recipe(recipe, setting=setting, data=data, device="cpu", seed=seed) == []
 
 
 @pytest.mark.realdata(

@@ -20,6 +20,8 @@ from practicezoo.training.loop import fit
 
 SYNTHETIC = DataOptions(dataset="synthetic")
 
+pytestmark = pytest.mark.usefixtures("small_names")
+
 
 class InterruptionError(Exception):
     """Stands for whatever ends a process."""

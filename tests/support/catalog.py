@@ -1,4 +1,4 @@
-"""Every block and model of the library with an example input: what test_contracts.py runs over.
+"""Every block and model of the library with an example input: what tests/contracts runs over.
 
 A new block or model gets at least one entry here, with a small configuration of each kind it has.
 """

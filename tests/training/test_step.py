@@ -1,13 +1,7 @@
 """Laws of one update: micro-batches are one batch, and one batch is the textbook's loop."""
 
 import itertools
-import math
-import os
-import platform
-import subprocess
-import sys
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import example, given, settings
@@ -17,11 +11,11 @@ from torch.nn import functional as F
 from torch.optim import SGD, Adam, AdamW, RMSprop
 from torch.optim.lr_scheduler import OneCycleLR, StepLR
 
-from practicezoo import CNN, PaddedSequence
+from practicezoo import PaddedSequence
 from practicezoo.batches import num_items
 from practicezoo.training import StepResult, TrainStep, loss_weight
 from support.losses import LOSSES, Loss
-from support.toys import HostReads, classes, close, mlp, same_weights, split, train_by_hand
+from support.toys import classes, close, mlp, same_weights, split, train_by_hand
 
 NUM_ITEMS = 12
 every_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
@@ -271,152 +265,6 @@ def test_padded_sequences_are_inputs():
     assert step([(batch, torch.tensor([0, 1, 1]))]).num_items == 3
 
 
-@pytest.mark.parametrize("loss", ["class weights and ignore_index", "MSE", "KL divergence, batchmean"])
-def test_no_host_read(loss):
-    loss = LOSSES[loss]
-    model, targets = loss.make_model(), loss.make_targets(NUM_ITEMS)
-    optimizer = SGD(model.parameters(), lr=0.1, momentum=0.9)
-    step = TrainStep(
-        model,
-        optimizer,
-        loss.criterion,
-        lr_scheduler=StepLR(optimizer, 1),
-        max_grad_norm=1.0,
-        precision="bf16",
-    )
-    with HostReads() as reads:
-        for _ in range(3):
-            step(split(torch.ones(NUM_ITEMS, 5, dtype=torch.float64), targets, 5))
-    assert reads.count == 0
-
-
-@pytest.mark.parametrize(
-    "read",
-    [
-        lambda tensor: tensor.item(),
-        lambda tensor: tensor.tolist(),
-        lambda tensor: tensor.numpy(),
-        lambda tensor: tensor.nonzero(),
-        float,
-        int,
-        bool,
-        math.isfinite,
-        str,
-        np.asarray,
-    ],
-)
-def test_host_reads_are_counted(read):
-    with HostReads() as reads:
-        read(torch.tensor(2.0))
-    assert reads.count > 0
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("on_device", [True, False])
-@pytest.mark.parametrize("weight", [None, [1.0, 2.0, 3.0]])
-def test_no_synchronisation_on_cuda(cuda, never_waiting, on_device, weight):
-    model = nn.Linear(5, 3).to(cuda)
-    optimizer = SGD(model.parameters(), lr=0.1)
-    weight = None if weight is None else torch.tensor(weight, device=cuda)
-    criterion = nn.CrossEntropyLoss(weight=weight, ignore_index=0)
-    step = TrainStep(model, optimizer, criterion, max_grad_norm=1.0, lr_scheduler=StepLR(optimizer, 1))
-    inputs, targets = (tensor.to(cuda if on_device else "cpu") for tensor in classes())
-    batches = split(inputs, targets, 8)
-    step(batches)  # the first step sets things up
-    with never_waiting():
-        step(batches)
-
-
-class TestErrors:
-    def make(self, **settings):
-        model = nn.Linear(5, 3)
-        return TrainStep(model, SGD(model.parameters(), lr=0.1), nn.CrossEntropyLoss(), **settings)
-
-    def test_fp16_on_the_cpu(self):
-        with pytest.raises(ValueError, match="precision 'fp16' needs a model on CUDA, got one on cpu"):
-            self.make(precision="fp16")
-
-    def test_unknown_precision(self):
-        with pytest.raises(ValueError, match="precision must be one of fp32, bf16, fp16, got 'half'"):
-            self.make(precision="half")
-
-    @pytest.mark.parametrize("value", [0, -1.0, math.nan])
-    def test_max_grad_norm(self, value):
-        with pytest.raises(ValueError, match=f"max_grad_norm must be positive, got {value}"):
-            self.make(max_grad_norm=value)
-
-    def test_an_optimizer_of_another_model(self):
-        message = "optimizer must hold parameters of the model, got none of them: make it from this model"
-        model, other = nn.Linear(5, 3), nn.Linear(5, 3)
-        own, foreign = SGD(model.parameters(), lr=0.1), SGD(other.parameters(), lr=0.1)
-        for optimizer in (foreign, [own, foreign]):
-            with pytest.raises(ValueError, match=message):
-                TrainStep(model, optimizer, nn.CrossEntropyLoss())
-
-    def test_an_optimizer_of_the_old_head(self):
-        model = CNN()
-        optimizer = SGD(model.head.parameters(), lr=0.1)
-        model.reset_head(5)
-        with pytest.raises(ValueError, match=r"after its last change \(such as reset_head\)"):
-            TrainStep(model, optimizer, nn.CrossEntropyLoss())
-
-    def test_the_criterions_parameters_can_be_trained_alone(self):
-        class Temperature(nn.Module):
-            def __init__(self):
-                super().__init__()
-                self.scale = nn.Parameter(torch.ones(()))
-
-            def forward(self, outputs, targets):
-                return F.cross_entropy(outputs * self.scale, targets)
-
-        criterion = Temperature()
-        TrainStep(nn.Linear(5, 3), SGD(criterion.parameters(), lr=0.1), criterion)([classes()])
-        assert criterion.scale != 1
-
-    @pytest.mark.parametrize(
-        ("argument", "given"),
-        [("criterion", nn.CrossEntropyLoss), ("optimizer", SGD), ("lr_scheduler", StepLR)],
-    )
-    def test_a_class_for_an_instance(self, argument, given):
-        model = nn.Linear(5, 3)
-        settings = {"criterion": nn.CrossEntropyLoss(), "optimizer": SGD(model.parameters(), lr=0.1)}
-        with pytest.raises(
-            TypeError, match=f"{argument} must be an instance, got the class {given.__name__}"
-        ):
-            TrainStep(model, **settings | {argument: given})
-
-    def test_no_batches(self):
-        with pytest.raises(ValueError, match="micro_batches must hold at least one batch, got none"):
-            self.make()([])
-
-    @pytest.mark.parametrize(
-        ("batch", "got"),
-        [
-            (torch.zeros(2, 5), "Tensor"),
-            ((torch.zeros(2, 5), torch.zeros(2), torch.zeros(2)), "tuple of 3"),
-            ([torch.zeros(2, 5)], "list of 1"),
-            (PaddedSequence(torch.zeros(2, 5), torch.tensor([5, 5])), "PaddedSequence"),
-            (nn.utils.rnn.pack_sequence([torch.zeros(2, 5)]), "PackedSequence"),
-            ({"inputs": 1, "labels": 2}, "dict with the keys inputs, labels: let the loader's collate_fn"),
-        ],
-    )
-    def test_batch_that_is_no_pair(self, batch, got):
-        with pytest.raises(
-            TypeError,
-            match=rf"a batch must be a plain pair \(inputs, targets\), or a dict of these two, got {got}",
-        ):
-            self.make()([batch])
-
-    def test_a_micro_batch_that_is_no_pair_changes_nothing(self):
-        step = self.make()
-        before = [parameter.detach().clone() for parameter in step.model.parameters()]
-        with pytest.raises(TypeError, match="a batch must be a plain pair"):
-            step([classes(), torch.zeros(2, 5)])
-        for parameter, old in zip(step.model.parameters(), before, strict=True):
-            assert torch.equal(parameter, old)
-            assert parameter.grad is None
-
-
 @pytest.mark.parametrize(
     "wrap",
     [lambda y: {"first": y, "second": -y}, lambda y: (y, -y), lambda y: [y, -y]],
@@ -439,41 +287,3 @@ def test_targets_in_parts_count_their_items(wrap):
 
 def test_packed_targets_count_sequences():
     assert num_items(nn.utils.rnn.pack_sequence([torch.zeros(3), torch.zeros(1)])) == 2
-
-
-def test_targets_without_rows():
-    model = nn.Linear(1, 1)
-    step = TrainStep(model, SGD(model.parameters(), lr=0.1), nn.MSELoss())
-    with pytest.raises(TypeError, match="targets must be a tensor or a collection of tensors, got NoneType"):
-        step([(torch.zeros(2, 1), None)])
-
-
-def test_a_criterion_that_does_not_reduce():
-    model = nn.Linear(1, 1)
-    step = TrainStep(model, SGD(model.parameters(), lr=0.1), nn.MSELoss(reduction="none"))
-    with pytest.raises(ValueError, match=r"criterion must return a scalar, got shape \(2, 1\)"):
-        step([(torch.zeros(2, 1), torch.zeros(2, 1))])
-
-
-@pytest.mark.skipif(
-    platform.libc_ver()[0] != "glibc", reason="how memory comes back depends on the C library"
-)
-def test_steps_on_the_cpu_use_the_memory_of_the_step_before():
-    program = """
-import resource, torch
-from practicezoo import CNN, TrainStep
-model = CNN()
-step = TrainStep(model, torch.optim.SGD(model.parameters(), lr=0.1), torch.nn.CrossEntropyLoss())
-batch = torch.randn(128, 1, 28, 28), torch.zeros(128, dtype=torch.int64)
-for _ in range(3):
-    step([batch])
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(10):
-    step([batch])
-print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / 10)
-"""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("MALLOC_")}
-    printed = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment
-    )
-    assert float(printed.stdout) < 100  # 1,300 pages a step without

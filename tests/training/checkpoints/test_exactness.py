@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, TensorDataset
 from practicezoo import Callback, Checkpointer, EarlyStopping, fit, load_checkpoint, save_checkpoint
 from practicezoo.runtime.files import lock_folder
 from practicezoo.training import WeightAveraging
+from support.slow import slow_unless
 
 N, BATCH = 12, 4
 X = torch.arange(float(N))[:, None] / N
@@ -112,7 +113,7 @@ def train(folder, make_loader, *, die=None, epochs=4, callbacks=(), every=1, val
 
 
 @pytest.mark.parametrize("name", LOADERS)
-@pytest.mark.parametrize("die", [2, 3, 5, 7])
+@pytest.mark.parametrize("die", slow_unless([2, 3, 5, 7], {3, 5}))
 def test_generators_and_states_of_a_loaders_own_are_put_back(name, die, tmp_path):
     whole = train(tmp_path / "whole", LOADERS[name])
     assert train(tmp_path / "parts", LOADERS[name], die=die) is None
@@ -270,7 +271,7 @@ def test_a_forked_worker_does_not_hold_the_lock(tmp_path):
 @pytest.mark.parametrize(
     "broken", ["model", "optimizers", "ranks", "progress", "history", "callbacks", "run_id"]
 )
-@pytest.mark.parametrize("value", [None, 3, "missing"])
+@pytest.mark.parametrize("value", slow_unless([None, 3, "missing"], {"missing"}))
 def test_a_forged_state_under_the_highest_number_is_passed_over(broken, value, tmp_path):
     whole = train(tmp_path / "whole", LOADERS["a state of its own"])
     folder = tmp_path / "parts"

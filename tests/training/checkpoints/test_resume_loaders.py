@@ -11,10 +11,12 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler, Sampler, Tensor
 
 from practicezoo import Callback, Checkpointer, TensorLoader, fit
 from practicezoo.runtime.lost import samples_in_workers
+from support.slow import slow_unless
 
 NUM_ITEMS, BATCH_SIZE, EPOCHS = 12, 4, 4
 VALUES = torch.arange(float(NUM_ITEMS))[:, None]
 SAMPLES = TensorDataset(VALUES, VALUES)
+MOMENTS = [2, 3, 5, 7, 10]  # updates of which an epoch has three: at its end, in the second one, ...
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.* multi-threaded:DeprecationWarning",  # a DataLoader's own, as it forks
@@ -189,7 +191,7 @@ class Chain:
         return inputs
 
 
-@pytest.mark.parametrize("interrupt", [2, 3, 5, 7, 10])
+@pytest.mark.parametrize("interrupt", slow_unless(MOMENTS, {3, 5}))
 @pytest.mark.parametrize("loaders", LOADERS)
 def test_generators_and_states_of_samplers_and_data_sets_are_put_back(loaders, interrupt, tmp_path):
     whole, weights = train(tmp_path / "whole", LOADERS[loaders])
@@ -199,7 +201,7 @@ def test_generators_and_states_of_samplers_and_data_sets_are_put_back(loaders, i
     assert resumed == weights
 
 
-@pytest.mark.parametrize("interrupt", [2, 3, 5, 7, 10])
+@pytest.mark.parametrize("interrupt", slow_unless(MOMENTS, {3, 5}))
 @pytest.mark.parametrize("shared", [False, True])
 def test_generators_and_states_of_the_validation_loader_are_put_back(shared, interrupt, tmp_path):
     class Losses(Callback):
@@ -233,7 +235,7 @@ class OwnDropout(nn.Module):
         return inputs * kept if targets is None else ((inputs - targets) * kept).square().mean()
 
 
-@pytest.mark.parametrize("interrupt", [2, 3, 5, 7, 10])
+@pytest.mark.parametrize("interrupt", slow_unless(MOMENTS, {3, 5}))
 def test_generators_of_the_model_and_the_criterion_are_put_back(interrupt, tmp_path):
     def weights(folder, *callbacks):
         torch.manual_seed(0)
@@ -271,7 +273,7 @@ WORKERS = {
 }
 
 
-@pytest.mark.parametrize("interrupt", [2, 3, 5, 7, 10])
+@pytest.mark.parametrize("interrupt", slow_unless(MOMENTS, {5}))
 @pytest.mark.parametrize("loaders", WORKERS)
 def test_persistent_workers_resume_exactly(loaders, interrupt, tmp_path):
     whole, weights = train(tmp_path / "whole", WORKERS[loaders])

@@ -1,6 +1,5 @@
 """The command export: trained networks as files for other programs."""
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -12,23 +11,16 @@ from torch.testing import assert_close
 
 from practicezoo import load
 from practicezoo.cli import main
+from support.commands import error_line
+from support.exporting import needs_onnx
 
-EXAMPLE = Path(__file__).parents[1] / "docs" / "examples" / "export" / "name_country.py"
+EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "export" / "name_country.py"
 
-needs_onnx = pytest.mark.skipif(
-    importlib.util.find_spec("onnxruntime") is None,
-    reason='the extra is missing: pip install "practicezoo[onnx]"',
-)
 pytestmark = [
     pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
 ]
-
-
-def error_line(capsys):
-    (line,) = capsys.readouterr().err.splitlines()
-    return line
 
 
 @pytest.mark.parametrize("name", ["names_gru", "mnist_mlp", "diabetes_mlp"])
@@ -49,7 +41,6 @@ def test_a_program_has_the_trained_weights_and_its_metadata(tmp_path, capsys, na
 
 
 @needs_onnx
-@pytest.mark.onnx
 def test_the_example_names_countries_as_predict_does(tmp_path):
     path = tmp_path / "names.onnx"
     assert main(["export", "names_gru", "--out", str(path)]) == 0
