@@ -15,7 +15,7 @@ from practicezoo.models import create_model
 from practicezoo.models.registry import origin_of
 from practicezoo.predictors.predictor import Predictor, describe
 from practicezoo.predictors.preprocessing import Preprocessing
-from practicezoo.runtime.files import write_whole
+from practicezoo.runtime.files import make_folder, write_whole
 from practicezoo.weights.reading import CARD, CONFIG, TENSORS
 
 __all__ = ["save", "serialised", "write_folder"]
@@ -101,7 +101,7 @@ def write_folder(
     }
     text = json.dumps(description, indent=2, ensure_ascii=False, allow_nan=False)
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     parts = {TENSORS: content, CONFIG: f"{text}\n".encode(), CARD: (card or _card(name, predictor)).encode()}
     for part, written in parts.items():
         with write_whole(folder / part) as file:

@@ -219,6 +219,7 @@ def prepare(
         check_count(epochs=epochs)
     check_fraction(calibration_fraction=calibration_fraction)
     seed_everything(seed)  # refuses a wrong one before the data is read
+    start = None if init is None else _trained(recipe, init)
     data = data or DataOptions()
     if data.dataset is None:
         data = dataclasses.replace(data, dataset=recipe.settings[setting_name].dataset)
@@ -239,7 +240,6 @@ def prepare(
                 f"got {len(targets)} of {len(splits.classes)} classes"
             )
     config = {**recipe.model_config(splits), **setting.model_overrides}
-    start = None if init is None else _trained(recipe, init)
     name = None if start is None else f"{init} ({_fingerprint(start)})"
     return Experiment(
         recipe,
