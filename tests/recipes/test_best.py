@@ -1,6 +1,7 @@
 """Settings that take their time: averaged weights, and what several networks teach one."""
 
 import dataclasses
+import importlib
 
 import pytest
 import torch
@@ -135,7 +136,8 @@ def test_what_lies_in_the_cards_interval_agrees(two_teachers, monkeypatch, tmp_p
     metrics = {name: figures[name] for name in ("test_accuracy", "test_accuracy_unseen")}
     metrics |= {"interval": [figures["test_accuracy"]] * 2, "interval_unseen": [0, 1]}
     measured = dataclasses.replace(weights, metrics=metrics)
-    monkeypatch.setattr("practicezoo.recipes.reproduce.find_named", lambda name: measured)
+    module = importlib.import_module("practicezoo.recipes.reproduce")  # the package has the function there
+    monkeypatch.setattr(module, "find_named", lambda name: measured)
     (row,) = reproduce(["names_gru"], setting="best", device="cpu")  # with the seed of the weights, 0
     assert (row.verdict, row.measured["test_accuracy"]) == ("agrees", figures["test_accuracy"])
 

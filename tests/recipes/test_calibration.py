@@ -27,6 +27,12 @@ def train(folder, **settings):
     return train_recipe(RECIPE, folder, **arguments | settings)
 
 
+def kept_out_of(run):
+    kept_out = RunData.of(RECIPE, run, None).kept_out
+    assert kept_out is not None
+    return kept_out
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """A run on all of the training data."""
@@ -60,7 +66,7 @@ def test_a_run_is_not_shown_what_it_keeps_out(monkeypatch, tmp_path):
     )
     train(tmp_path, calibration_fraction=FRACTION)
     (loader,) = loaders
-    kept_out, _ = RunData.of(RECIPE, tmp_path, None).kept_out
+    kept_out, _ = kept_out_of(tmp_path)
     both = torch.cat([loader.tensors[0], kept_out])
     assert len(both.unique(dim=0)) == len(both) == len(RECIPE.load(SYNTHETIC, seed=0).train[0])
 
@@ -82,7 +88,7 @@ def test_the_temperature_is_best_on_what_was_kept_out(whole, calibrating, tmp_pa
     pack(RECIPE, whole, tmp_path, tag="a", calibrated_by=[calibrating])
     record = read_config(tmp_path)
     model, _ = load_trained(RECIPE, calibrating / "checkpoint.pt", device="cpu")
-    rows, targets = RunData.of(RECIPE, calibrating, None).kept_out
+    rows, targets = kept_out_of(calibrating)
     logit = predict(model, rows)
     logits = torch.cat([torch.zeros_like(logit), logit], dim=1)
     expected = best_temperature(logits, targets.flatten().long())

@@ -84,5 +84,5 @@ def draw_reliability(found: Reliability, *, ax: "Axes | None" = None) -> "Axes":
         axis.set_major_formatter(PercentFormatter(1))
     ax.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1])
     ax.grid(visible=True, alpha=0.3)
-    ax.legend(loc="upper left", fontsize=8)
+    ax.legend(loc="lower right", bbox_to_anchor=(1, ROOM), fontsize=8)  # above the numbers
     return ax

@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from numbers import Real
 from pathlib import Path
 from typing import Any, overload
 
@@ -74,7 +73,7 @@ class Predictor:
             raise ValueError(
                 f"classes must be as many as the network's {outputs} outputs, got {len(classes)}"
             )
-        if not isinstance(temperature, Real) or not 0 < temperature < float("inf"):
+        if not isinstance(temperature, int | float) or not 0 < temperature < float("inf"):
             raise ValueError(f"temperature must be a positive number, got {temperature!r}")
         self.model = model.eval()
         self.preprocess = preprocess
