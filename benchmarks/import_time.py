@@ -1,4 +1,4 @@
-"""What does `import practicezoo` cost over `import torch`, in fresh interpreters?"""
+"""What do `import practicezoo` and loading a network cost over `import torch`, in fresh interpreters?"""
 
 import os
 import subprocess
@@ -18,6 +18,7 @@ STATEMENTS = {
     TORCH: "",
     "import torch, practicezoo": "import practicezoo",
     "import torch, practicezoo; practicezoo.fit": "import practicezoo; practicezoo.fit",
+    "import torch, practicezoo; load mnist_resnet": "import practicezoo; practicezoo.load('mnist_resnet')",
 }
 
 # The child reads the clock itself, so that starting the interpreter does not count. It reads it
@@ -44,6 +45,7 @@ class Import:
     def __init__(self, statement: str, added: list[float]) -> None:
         path = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")]))
         self.environment = os.environ | {"PYTHONPATH": path}
+        self.environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed library is compiled already
         self.command = [sys.executable, "-c", CHILD.format(statement=statement)]
         self.added = added
 

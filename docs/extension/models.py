@@ -4,14 +4,24 @@ import contextlib
 import io
 import json
 import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from extension.pages import GENERATED, ROOT, command, fenced, is_fresh, table, write
 from practicezoo import create_model, list_models, list_weights, model_summary
+from practicezoo.metrics.calibration import Reliability
 from practicezoo.models import ModelSummary
 from practicezoo.plotting import plot_confusion_matrix
+from practicezoo.plotting.reliability import draw_reliability
 from practicezoo.weights import Weights
+from practicezoo.weights.reading import CONFIG
+from practicezoo.weights.records import asset_folder
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 SPEED = "benchmarks/results/inference-cpu.json"
 BATCH_SIZE = 256
@@ -77,7 +87,7 @@ def _page(name: str, records: list[Weights]) -> str:
         _layers(first),
     ]
     for weights in records:
-        parts += [f"## Weights {weights.tag}\n", _confusion(weights), _card(weights)]
+        parts += [f"## Weights {weights.tag}\n", _card(weights)]
     return "\n".join(parts)
 
 
@@ -126,26 +136,63 @@ def _summary(weights: Weights) -> ModelSummary:
 
 def _confusion(weights: Weights) -> str:
     """The confusion matrix that the record holds, drawn."""
-    figure = f"models/{weights.model}-{weights.tag}.svg"
     counts = torch.tensor(weights.metrics["confusion"])
-    if not is_fresh(figure, []):
+
+    def draw() -> "Axes":
         targets, predicted = counts.nonzero().repeat_interleave(counts[counts > 0], dim=0).T
-        ax = plot_confusion_matrix(predicted, targets, classes=weights.classes)
-        (GENERATED / figure).parent.mkdir(parents=True, exist_ok=True)
-        ax.figure.savefig(GENERATED / figure, bbox_inches="tight", metadata={"Date": None})
-    width = "28rem" if len(counts) <= 10 else "100%"
-    return (
-        f"```{{figure}} /generated/{figure}\n:width: {width}\n"
-        f":alt: Confusion matrix of {weights} on its test data\n\n"
-        f"Which classes are taken for which, on {counts.sum():,} test samples.\n```\n"
+        return plot_confusion_matrix(predicted, targets, classes=weights.classes)
+
+    count, right = weights.metrics["num_samples"], weights.metrics["num_right"]
+    return _drawn(
+        weights,
+        "confusion",
+        draw,
+        width="28rem" if len(counts) <= 10 else "100%",
+        alt=f"Confusion matrix of {weights}: {right:,} of {count:,} test samples on the diagonal",
+        caption=f"Which classes are taken for which, on {count:,} test samples.",
     )
 
 
+def _reliability(weights: Weights) -> str:
+    """The reliability diagram that the record holds, drawn."""
+    found = Reliability(**{name: tuple(bins) for name, bins in weights.metrics["reliability"].items()})
+    return _drawn(
+        weights,
+        "reliability",
+        lambda: draw_reliability(found),
+        width="24rem",
+        alt=(
+            f"Reliability diagram of {weights}: accuracy over confidence in 15 bins, with an expected "
+            f"calibration error of {found.error:.4f}"
+        ),
+        caption=(
+            "How often answers are right, over the probability that they are given; the numbers of test "
+            "samples stand below. On the dashed line probabilities mean what they say."
+        ),
+    )
+
+
+def _drawn(
+    weights: Weights, kind: str, draw: Callable[[], "Axes"], *, width: str, alt: str, caption: str
+) -> str:
+    """A figure, made anew only if the record has changed."""
+    figure = f"models/{weights.model}-{weights.tag}-{kind}.svg"
+    if not is_fresh(figure, [Path(str(asset_folder(weights) / CONFIG))]):
+        (GENERATED / figure).parent.mkdir(parents=True, exist_ok=True)
+        drawn: Any = draw().figure
+        drawn.savefig(GENERATED / figure, bbox_inches="tight", metadata={"Date": None})
+    return f"```{{figure}} /generated/{figure}\n:width: {width}\n:alt: {alt}\n\n{caption}\n```\n\n"
+
+
 def _card(weights: Weights) -> str:
-    """The card below this page's headings, its commands in lines that fit."""
+    """The card below this page's headings, its commands in lines that fit, with its figures."""
     _, _, text = weights.card.partition("\n")
     text = re.sub(r"^## ", "### ", text, flags=re.MULTILINE)
-    return re.sub(r"^```console\n(.*?)```$", _wrap_commands, text, flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"^```console\n(.*?)```$", _wrap_commands, text, flags=re.MULTILINE | re.DOTALL)
+    for heading, figure in (("Calibration", _confusion), ("Known limits", _reliability)):
+        before, found, after = text.partition(f"### {heading}\n")
+        text = f"{before}{figure(weights)}{found}{after}"
+    return text
 
 
 def _wrap_commands(found: re.Match[str]) -> str:

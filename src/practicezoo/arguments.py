@@ -1,12 +1,15 @@
 """Checks of arguments, and how their errors are worded: the argument, the rule, the value."""
 
+import difflib
 import re
 from collections.abc import Collection, Iterable, Sequence
+from itertools import islice
 from numbers import Integral
 from pathlib import Path
 from typing import Any, TypeVar
 
 __all__ = [
+    "PATH_STARTS",
     "as_list",
     "as_path",
     "check_choice",
@@ -16,6 +19,8 @@ __all__ = [
     "check_instances",
     "check_restartable",
     "listed",
+    "near_matches",
+    "near_paths",
     "shorten",
 ]
 
@@ -23,6 +28,7 @@ _T = TypeVar("_T")
 
 NUM_NAMED = 3
 PATH_STARTS = ("./", "../", "/")
+MOST_LOOKED_AT = 1000  # files in a folder, for near names
 LONGEST = 80  # characters of a value in a message
 
 
@@ -96,7 +102,30 @@ def shorten(value: object) -> str:
     return shown if len(shown) <= LONGEST else f"{shown[:50]}...{shown[-20:]}"
 
 
-def as_path(source: str | Path) -> Path | None:
+def near_matches(name: object, known: Iterable[str], *, cutoff: float = 0.5) -> list[str]:
+    """At most three of the known names that are like a name, whatever its case.
+
+    Example:
+        >>> near_matches("MNIST-cnn", ["mnist_cnn", "names_gru"])
+        ['mnist_cnn']
+    """
+    by_case = {each.lower(): each for each in known}
+    return [
+        by_case[near] for near in difflib.get_close_matches(str(name).lower(), by_case, n=3, cutoff=cutoff)
+    ]
+
+
+def near_paths(path: Path) -> str:
+    """What a message adds on a path that is not there: what lies beside it and is called like it."""
+    try:
+        beside = [other.name for other in islice(path.parent.iterdir(), MOST_LOOKED_AT)]
+    except OSError:  # there is no such folder either, or it cannot be read
+        return ""
+    near = near_matches(path.name, beside, cutoff=0.6)
+    return f"; near: {', '.join(str(path.parent / name) for name in near)}" if near else ""
+
+
+def as_path(source: str | Path, *, argument: str = "source") -> Path | None:
     """The path that a source is, where names may stand too; None for a name.
 
     A ``Path`` is one, and a string that begins with ``./``, ``../`` or ``/`` or ends in a file's suffix; what
@@ -111,7 +140,7 @@ def as_path(source: str | Path) -> Path | None:
     if isinstance(source, Path):
         return source
     if not isinstance(source, str):
-        raise TypeError(f"source must be a name or a path, got {source!r}")
+        raise TypeError(f"{argument} must be a name or a path, got {source!r}")
     # a suffix begins with a letter: the tag names-2026.11 has none
     is_path = (
         source.startswith(PATH_STARTS) or re.search(r"\.[A-Za-z]\w*$", source) or Path(source).is_absolute()

@@ -22,6 +22,15 @@ from support.commands import error_line
         (["predict", "linear_regression", "4"], "linear_regression has no trained weights: its line is one"),
         (["card", "names_gru/1998"], "weights of names_gru must be 'default' or a tag, got '1998'"),
         (["verify", "names_gur"], "got 'names_gur'; near: names_gru"),
+        (["card", "./mine"], "weights must be named as `list --weights` shows them, got the path './mine'"),
+        (
+            ["predict", "names_gru", "--file", "absent.txt"],
+            "--file must be a file of samples, got absent",
+        ),
+        (
+            ["train", "mnist_cnn", "--init", "names-2026.11"],
+            "weights of mnist_cnn must be 'default' or a tag",
+        ),
         (
             ["train", "names_gru", "--init", "1998"],
             "weights of names_gru must be 'default' or a tag, got '1998'",

@@ -235,3 +235,19 @@ def test_feature_info_of_features_that_are_one_module_or_take_one_size():
             return self.norm(self.conv(images))
 
     assert ImageClassifier(Own(), image_size=16).feature_info == [("features", 4, 2)]
+
+
+def test_counting_features_leaves_parts_in_their_modes_and_their_statistics():
+    features = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5))
+    features[1].eval()
+    before = {name: tensor.clone() for name, tensor in features.state_dict().items()}
+    model = ImageClassifier(features, image_size=8)
+    assert [part.training for part in model.features] == [True, False, True]
+    assert model.head.in_features == 4 * 6 * 6
+    assert all(torch.equal(tensor, before[name]) for name, tensor in features.state_dict().items())
+
+
+@pytest.mark.parametrize("channels", [(8, 8), (8, 8, 8, 8), (8, 0, 8)])
+def test_mnist_fast_has_three_convolutions(channels):
+    with pytest.raises(ValueError, match=r"channels must be 3 integers of at least 1, got \(8, "):
+        create_model("mnist_fast", channels=channels)

@@ -142,6 +142,8 @@ def test_pictures_that_are_refused(picture, message):
             torch.zeros(28, 28, dtype=torch.complex64),
             "image must hold integers or floats, got torch.complex64",
         ),
+        (np.array([["a"]]), "image must hold integers or floats, got <U1"),
+        (np.array([[None]]), "image must hold integers or floats, got object"),
     ],
 )
 def test_what_is_no_picture_at_all(sample, message):
@@ -210,5 +212,7 @@ def test_what_is_no_picture(tmp_path):
     (tmp_path / "digit.png").write_text("seven")
     with pytest.raises(ValueError, match=r"digit\.png must be a picture"):
         read_image(tmp_path / "digit.png")
-    with pytest.raises(FileNotFoundError, match=r"absent\.png"):
-        read_image(tmp_path / "absent.png")
+    with pytest.raises(FileNotFoundError, match=r"got .*digits\.png, which is not there; near: .*digit\.png"):
+        read_image(tmp_path / "digits.png")
+    with pytest.raises(IsADirectoryError, match=r"sample must be a picture's path, got the folder"):
+        read_image(tmp_path)

@@ -49,6 +49,7 @@ def test_every_kind_is_read_back_as_it_was_written(kind):
         (LetterInput("ehlo"), "", "word must not be empty, got ''"),
         (LetterInput("ehlo"), "help", "letters e, h, l, o, got 'p' at position 3 of 'help'"),
         (RowInput(2), [1, 2, 3], r"a row must be 2 numbers with commas between them, got 3 in \[1, 2, 3\]"),
+        (RowInput(2), " ", "a row must be 2 numbers with commas between them, got 0 in ' '"),
         (RowInput(2), "1,x", "a value of a row must be a number, got 'x'"),
         (RowInput(2), [1, float("nan")], "a value of a row must be a number, got nan"),
         (RowInput(1), [1, 2], r"a row must be a number, got \[1, 2\]"),

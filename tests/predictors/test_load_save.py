@@ -135,6 +135,7 @@ def test_a_run_that_still_trains(run, tmp_path):
     ("source", "message"),
     [
         ("names_gur", "model must be one with trained weights, got 'names_gur'; near: names_gru"),
+        ("Names-GRU", "model must be one with trained weights, got 'Names-GRU'; near: names_gru"),
         ("names_gru/names", "weights of names_gru must be 'default' or a tag, got 'names'; near: names-20"),
         (
             "linear_regression",
@@ -152,6 +153,28 @@ def test_names_that_are_not_there(source, message):
 def test_paths_that_are_not_there(source):
     with pytest.raises(FileNotFoundError, match=r"source must be a folder that save wrote or a run's check"):
         load(source)
+
+
+def test_what_lies_beside_a_path_that_is_not_there_is_named(tmp_path):
+    save(create_model("diabetes_mlp"), tmp_path / "Mine")
+    with pytest.raises(FileNotFoundError, match=r"got .*mines, which is not there; near: .*Mine$"):
+        load(tmp_path / "mines")
+    with pytest.raises(ValueError, match=r"weights must be a folder .*, got .*mines, which is not there"):
+        create_model("diabetes_mlp", weights=tmp_path / "mines")
+    with pytest.raises(FileNotFoundError, match=r"which is not there$"):
+        load(tmp_path / "no folder" / "mine")
+
+
+@pytest.mark.parametrize("builder", ["Net", lambda **_: 3])
+def test_builders_that_make_no_network(builder):
+    with pytest.raises(TypeError, match=r"builder must (be a class or function|make an nn.Module, got int)"):
+        load("mnist_cnn", builder=builder)
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
+    (tmp_path / "taken").touch()
+    with pytest.raises(NotADirectoryError, match=r"folder must be a folder's path, got the file .*taken"):
+        save(create_model("diabetes_mlp"), tmp_path / "taken")
 
 
 def test_what_lies_in_the_current_folder_makes_no_difference_to_a_name(tmp_path, monkeypatch):
@@ -223,7 +246,11 @@ def test_a_foreign_file_is_no_tensors(folder):
             "config.json must be a configuration that practicezoo.save wrote, got format None",
         ),
         ({"config": 7}, "config.json must have 'config' as practicezoo.save writes it, got 7"),
-        ({"model": "os.system"}, "name must be a registered model, got 'os.system'"),
+        ({"model": "os.system"}, "cannot be built with .*: name must be a registered model, got 'os.sys"),
+        ({"config": {"hidden_sizes": [0]}}, "cannot be built with .*: .* must be integers of at least 1"),
+        ({"temperature": "x"}, "must describe a predictor, but temperature must be a positive number, got"),
+        ({"classes": 5}, "must describe a predictor, but classes must be a list of labels, got 5"),
+        ({"classes": ["a", "b", "c"]}, "must describe a predictor, but classes must be as many as the netw"),
         ({"config": {"wings": 2}}, "cannot be built with .*: diabetes_mlp has no keyword 'wings'"),
         (
             {"config": {"hidden_sizes": [7, 4]}},

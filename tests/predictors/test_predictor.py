@@ -83,7 +83,7 @@ def test_what_was_done_to_a_sample_is_told():
     ("arguments", "message"),
     [
         ({"classes": ["a", "a"]}, r"classes must not repeat, got \['a', 'a'\]"),
-        ({"temperature": 0.0}, "temperature must be positive, got 0.0"),
+        ({"temperature": 0.0}, "temperature must be a positive number, got 0.0"),
         ({"classes": ["a"]}, "classes must be as many as the network's 3 outputs, got 1"),
     ],
 )
@@ -95,6 +95,8 @@ def test_wrong_arguments(arguments, message):
 def test_what_is_no_network_or_preprocessing():
     with pytest.raises(TypeError, match=r"model must be an nn.Module, got str"):
         Predictor("mnist_cnn")
+    with pytest.raises(TypeError, match=r"classes must be a list of labels, got 'abc'"):
+        Predictor(MLP([2, 3]), classes="abc")
     with pytest.raises(TypeError, match=r"preprocess must be a preprocessing such as ImageInput, got 'grey'"):
         Predictor(MLP([2, 3]), preprocess="grey")
 

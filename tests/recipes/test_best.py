@@ -1,11 +1,14 @@
 """Settings that take their time: averaged weights, and what several networks teach one."""
 
 import dataclasses
+import importlib
 
 import pytest
 import torch
 
-from practicezoo.recipes import DataOptions, Distillation, get_recipe, list_recipes, train_recipe
+from practicezoo import list_weights
+from practicezoo.cli import main
+from practicezoo.recipes import DataOptions, Distillation, get_recipe, list_recipes, reproduce, train_recipe
 from practicezoo.recipes.distillation import soft_targets
 from practicezoo.recipes.recipe import changed
 from practicezoo.recipes.systems.names_gru import NamesGRU
@@ -110,3 +113,57 @@ def test_validation_that_chooses_an_epoch_is_refused_beside_averaging_and_distil
         how = {"distillation": Distillation(teacher=tuned, num_teachers=2)}
     with pytest.raises(ValueError, match=r"held_out must be 0 with averaging or distillation, .*, got 0\.1"):
         dataclasses.replace(tuned, **how)
+
+
+def small_steps(monkeypatch, setting):
+    monkeypatch.setattr(NamesGRU, "settings", {**NamesGRU.settings, "best": changed(setting, epochs=1)})
+
+
+def test_the_weights_that_come_along_are_trained_again(two_teachers, monkeypatch):
+    small_steps(monkeypatch, two_teachers)
+    (weights,) = list_weights("names_gru/mini-*")
+    (row,) = reproduce([str(weights)], setting="best", device="cpu")
+    assert (row.system, row.seed, row.verdict) == (str(weights), weights.data["seed"], "differs")
+    low, high = weights.metrics["interval"]
+    assert 0 < row.measured["test_accuracy"] < low
+    assert f"test_accuracy {weights.metrics['test_accuracy']:.4f} ({low:.4f} to {high:.4f})" in row.reference
+
+
+def test_what_lies_in_the_cards_interval_agrees(two_teachers, monkeypatch, tmp_path):
+    small_steps(monkeypatch, two_teachers)
+    (weights,) = list_weights("names_gru/mini-*")
+    figures = train_names(tmp_path, data=DataOptions(dataset="mini names"), seed=0).figures
+    metrics = {name: figures[name] for name in ("test_accuracy", "test_accuracy_unseen")}
+    metrics |= {"interval": [figures["test_accuracy"]] * 2, "interval_unseen": [0, 1]}
+    measured = dataclasses.replace(weights, metrics=metrics)
+    module = importlib.import_module("practicezoo.recipes.reproduce")  # the package has the function there
+    monkeypatch.setattr(module, "find_named", lambda name: measured)
+    (row,) = reproduce(["names_gru"], setting="best", device="cpu")  # with the seed of the weights, 0
+    assert (row.verdict, row.measured["test_accuracy"]) == ("agrees", figures["test_accuracy"])
+
+
+def test_weights_whose_data_is_not_here_are_skipped(tmp_path, capsys):
+    (tmp_path / "MNIST").touch()
+    names = ["mnist_cnn", "names_gru", "diabetes_mlp"]
+    assert main(["reproduce", *names, "--setting", "best", "--data", str(tmp_path)]) == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.endswith("measured | card")
+    assert [line.split()[1] for line in lines] == ["skipped"] * 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["names_gru", "--setting", "tuned"], "setting must be one of course, best, got 'tuned'"),
+        (["names_gur", "--setting", "best"], "model must be one with trained weights, got 'names_gur'; near"),
+        (["graph", "--setting", "best"], "model must be one with trained weights, got 'graph'"),
+        (["hello_rnn", "--setting", "best"], "hello_rnn has no trained weights: it learns one word"),
+    ],
+)
+def test_what_cannot_be_trained_again(arguments, message, capsys):
+    assert main(["reproduce", *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_all_weights_that_come_along_are_of_the_best_setting():
+    assert all("--setting best" in weights.command for weights in list_weights())

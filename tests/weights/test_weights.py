@@ -18,7 +18,8 @@ from practicezoo.metrics.calibration import wilson_interval
 from practicezoo.predictors import ImageInput, TextInput
 from practicezoo.recipes import get_recipe
 from practicezoo.recipes.card import HEADINGS
-from practicezoo.recipes.packing import read_splits, verify
+from practicezoo.recipes.packing import verify
+from practicezoo.recipes.run_data import read_splits
 from practicezoo.recipes.scores import logits_of
 from practicezoo.weights import Weights, records
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from practicezoo.arguments import check_count, shorten
+from practicezoo.arguments import check_count, near_paths, shorten
 from practicezoo.command_line.options import Options, add_command, trained_predictor
 from practicezoo.predictors import Prediction
 
@@ -78,6 +78,10 @@ def _as_dict(sample: str, answer: Prediction | Exception) -> dict[str, Any]:
 
 def _read_samples(path: Path) -> list[str]:
     """The lines of a file or of the standard input that are not blank."""
+    if str(path) != "-" and not path.exists():
+        raise FileNotFoundError(
+            f"--file must be a file of samples, got {path}, which is not there{near_paths(path)}"
+        )
     raw = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
     try:
         lines = raw.decode("utf-8-sig").splitlines()

@@ -62,6 +62,13 @@ def add_recipe_commands(commands: Any, options: Options) -> None:
         metavar="FROM",
         help="trained weights to start from: weights (those that come along), a tag, or a checkpoint",
     )
+    train.add_argument(
+        "--calibration-fraction",
+        type=float,
+        default=0.0,
+        metavar="F",
+        help="keep this fraction of the training data out, for a temperature: see `pack`; default: 0",
+    )
     add_command(
         commands,
         _evaluate,
@@ -69,9 +76,19 @@ def add_recipe_commands(commands: Any, options: Options) -> None:
         *(name, options.checkpoint, device, data, own_data),
     )
     again = add_command(
-        commands, _reproduce, "train as the course does; compare with its results", device, data
+        commands,
+        _reproduce,
+        "train again; compare with the course's results or the cards",
+        device,
+        data,
     )
     again.add_argument("names", nargs="*", metavar="NAME", help="default: every system of the course")
+    again.add_argument(
+        "--setting",
+        default="course",
+        metavar="S",
+        help="course, or best, which trains the weights that come along: NAME[/TAG]; default: course",
+    )
     again.add_argument("--quick", action="store_true", help="without names: those that take seconds")
     again.add_argument("--json", type=Path, metavar="FILE", help="write the table there as well")
 
@@ -143,6 +160,7 @@ def _train(options: argparse.Namespace) -> None:
             seed=options.seed,
             resume=options.resume,
             init=options.init,
+            calibration_fraction=options.calibration_fraction,
         )
     except KeyboardInterrupt:
         if RunFolder(folder).stage in {"unfinished", "trained"}:
@@ -168,13 +186,18 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 def _reproduce(options: argparse.Namespace) -> None:
     rows = reproduce(
-        options.names, quick=options.quick, data=DataOptions(root=options.data), device=options.device
+        options.names,
+        setting=options.setting,
+        quick=options.quick,
+        data=DataOptions(root=options.data),
+        device=options.device,
     )
     if options.json:
         options.json.write_text("[]\n", encoding="utf-8")  # fail now rather than at the end
     finished = []
-    line = "{:<26} {:<8} {:>8}  {}"
-    print(line.format("system", "verdict", "seconds", "measured | course"))
+    line = "{:<28} {:<8} {:>8}  {}"
+    whose = "course" if options.setting == "course" else "card"
+    print(line.format("system", "verdict", "seconds", f"measured | {whose}"))
     for row in rows:
         measured = ", ".join(
             f"{name} {value:.8g}" if isinstance(value, float) else f"{name} {value}"

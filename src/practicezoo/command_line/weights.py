@@ -6,7 +6,7 @@ from typing import Any
 
 from practicezoo.command_line.options import Options, add_command
 from practicezoo.recipes import get_recipe
-from practicezoo.recipes.packing import pack, verify
+from practicezoo.recipes.packing import pack, remeasure, verify
 from practicezoo.weights import Weights, list_weights
 from practicezoo.weights.records import find_named
 
@@ -22,19 +22,25 @@ def add_weights_commands(commands: Any, options: Options) -> None:
     checked = add_command(commands, _verify, "compare trained weights with their cards", options.data)
     checked.add_argument("names", nargs="*", metavar="NAME[/TAG]", help="default: all that come along")
     packed = add_command(
-        commands, _pack, "measure a finished run; write weights, record and card", options.name, options.data
+        commands, _pack, "measure a finished run; write weights, record and card", options.data
     )
-    packed.add_argument("--run", dest="folder", type=Path, required=True, metavar="DIR", help="of the run")
-    packed.add_argument("--tag", required=True, help="names the data and the date")
-    packed.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
     packed.add_argument(
-        "--others",
-        type=Path,
-        nargs="+",
-        default=[],
-        metavar="DIR",
-        help="runs of other seeds, for the spread",
+        "name", metavar="NAME[/TAG]", help="a recipe; without --run, weights of `list --weights`"
     )
+    packed.add_argument(
+        "--run",
+        dest="folder",
+        type=Path,
+        metavar="DIR",
+        help="of the run; default: the weights that come along, which are measured again",
+    )
+    packed.add_argument("--tag", help="names the data and the date")
+    packed.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
+    for option, about in (
+        ("--others", "runs of other seeds, for the spread"),
+        ("--calibrated-by", "runs that kept training data out, on which the temperature is chosen"),
+    ):
+        packed.add_argument(option, type=Path, nargs="+", default=[], metavar="DIR", help=about)
     packed.add_argument("--default", action="store_true", help="make them the model's default")
     packed.add_argument("--command", metavar="TEXT", help="what trains them; default: from the run's record")
 
@@ -54,16 +60,26 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _pack(options: argparse.Namespace) -> None:
-    pack(
-        get_recipe(options.name),
-        options.folder,
-        options.out,
-        tag=options.tag,
-        default=options.default,
-        root=options.data,
-        command=options.command,
-        others=options.others,
-    )
+    if options.folder is None:
+        for option in ("tag", "others", "default", "command"):
+            if getattr(options, option):
+                raise ValueError(f"--{option} must come with --run DIR, the folder of the run")
+        weights = find_named(options.name)
+        remeasure(weights, options.out, root=options.data, calibrated_by=options.calibrated_by)
+    elif options.tag is None:
+        raise ValueError("--tag must come with --run DIR, to name the data and the date")
+    else:
+        pack(
+            get_recipe(options.name),
+            options.folder,
+            options.out,
+            tag=options.tag,
+            default=options.default,
+            root=options.data,
+            command=options.command,
+            others=options.others,
+            calibrated_by=options.calibrated_by,
+        )
     print(f"wrote {options.out}")
 
 

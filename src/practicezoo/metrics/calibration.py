@@ -1,14 +1,14 @@
 """How far probabilities and measured fractions can be trusted."""
 
 import math
+from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from practicezoo.arguments import check_count
 
-__all__ = ["best_temperature", "calibration_error", "wilson_interval"]
+__all__ = ["Reliability", "best_temperature", "calibration_error", "reliability", "wilson_interval"]
 
 NUM_BINS = 15
 Z = 1.959963984540054  # of a two-sided interval of 95 %
@@ -40,6 +40,62 @@ def wilson_interval(right: int, count: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
+@dataclass(frozen=True)
+class Reliability:
+    """How often answers are right, by how sure they are: a number for each of 15 bins of equal width.
+
+    Attributes:
+        counts: answers whose probability lies in the bin.
+        confidence: their mean probability; 0 where there is none.
+        accuracy: the fraction of them that is right; 0 where there is none.
+    """
+
+    counts: tuple[int, ...]
+    confidence: tuple[float, ...]
+    accuracy: tuple[float, ...]
+
+    @property
+    def error(self) -> float:
+        """The expected calibration error: the mean distance of confidence and accuracy."""
+        bins = zip(self.counts, self.confidence, self.accuracy, strict=True)
+        return sum(count * abs(sure - right) for count, sure, right in bins) / sum(self.counts)
+
+
+def reliability(logits: Tensor, targets: Tensor) -> Reliability:
+    """How often the likeliest class is right, by the probability that it has.
+
+    Args:
+        logits: one for each class.
+        targets: class indices.
+
+    Shape:
+        - logits: ``(N, C)``
+        - targets: ``(N,)``
+
+    Raises:
+        ValueError: if the shapes do not fit, or there is no row.
+
+    Example:
+        >>> found = reliability(torch.tensor([[2.0, 0.0], [2.0, 0.0]]), torch.tensor([0, 1]))
+        >>> found.counts.index(2), found.accuracy[13]  # both are in the bin of 87 to 93 %
+        (13, 0.5)
+
+    Source: Guo et al., On calibration of modern neural networks (arXiv:1706.04599).
+    """
+    if logits.ndim != 2 or targets.shape != logits.shape[:1] or not len(targets):
+        raise ValueError(
+            "logits must be (N, C) and targets (N,) with at least one row, got "
+            f"{tuple(logits.shape)} and {tuple(targets.shape)}"
+        )
+    confidence, predicted = logits.detach().cpu().double().softmax(dim=1).max(dim=1)
+    bins = (confidence * NUM_BINS).long().clamp(max=NUM_BINS - 1)
+    counts = bins.bincount(minlength=NUM_BINS)
+    right = (predicted == targets.cpu()).double()
+    sums = (bins.bincount(values, minlength=NUM_BINS) for values in (confidence, right))
+    means = ((each / counts.clamp(min=1)).tolist() for each in sums)
+    return Reliability(tuple(counts.tolist()), *map(tuple, means))
+
+
 def calibration_error(logits: Tensor, targets: Tensor) -> float:
     """The expected calibration error: how far confidence and accuracy differ, over 15 bins of equal width.
 
@@ -53,12 +109,7 @@ def calibration_error(logits: Tensor, targets: Tensor) -> float:
 
     Source: Guo et al., On calibration of modern neural networks (arXiv:1706.04599).
     """
-    probabilities = logits.double().softmax(dim=1)
-    confidence, predicted = probabilities.max(dim=1)
-    right = (predicted == targets).double()
-    bins = (confidence * NUM_BINS).long().clamp(max=NUM_BINS - 1)
-    gaps = torch.zeros(NUM_BINS, dtype=torch.float64).index_add(0, bins, confidence - right)
-    return gaps.abs().sum().item() / len(targets)
+    return reliability(logits, targets).error
 
 
 def best_temperature(logits: Tensor, targets: Tensor) -> float:

@@ -1,6 +1,5 @@
 """What the parts of a model compute on the way to its output."""
 
-import difflib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves, tree_map
 
-from practicezoo.arguments import listed
+from practicezoo.arguments import listed, near_matches
 from practicezoo.batches import call_model, check_model, unwrap
 
 __all__ = ["feature_maps"]
@@ -81,7 +80,7 @@ def _find(model: nn.Module, names: Iterable[str]) -> dict[str, nn.Module]:
     names = list(names)
     for name in names:
         if name not in modules:
-            near = difflib.get_close_matches(str(name), modules, n=3, cutoff=0.5)
+            near = near_matches(name, modules)
             children = [child for child, _ in model.named_children()]
             hint = f"near: {', '.join(near)}" if near else f"there are: {listed(children) or 'none'}"
             raise ValueError(f"names must be names of {type(model).__name__}'s modules, got {name!r}; {hint}")

@@ -6,6 +6,7 @@ from functools import partial
 import torch
 from torch import nn
 
+from practicezoo.arguments import check_counts
 from practicezoo.blocks import ConvNormAct
 from practicezoo.models.image import ImageClassifier
 from practicezoo.models.registry import register_model
@@ -46,8 +47,7 @@ def mnist_fast(
         >>> mnist_fast()(torch.randn(2, 1, 28, 28)).shape
         torch.Size([2, 10])
     """
-    if len(channels) != 3:
-        raise ValueError(f"channels must be three numbers, got {tuple(channels)}")
+    check_counts("channels", channels, length=3)
     first, second, third = channels
     conv = partial(ConvNormAct, padding=0, bias=False, activation=None, device=device, dtype=dtype)
     norm = partial(nn.BatchNorm2d, device=device, dtype=dtype)

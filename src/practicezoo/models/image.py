@@ -2,6 +2,8 @@
 
 import copy
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -140,24 +142,42 @@ class ImageClassifier(Classifier):
 
     def _apart(self, image_size: int, device: str) -> tuple[nn.Module, Tensor]:
         """A copy of ``features`` and one image of this size, to run beside the model."""
+        return copy.deepcopy(self.features).to(device).eval(), self._image(image_size, device)
+
+    def _image(self, image_size: int, device: str) -> Tensor:
+        """One image of zeros, of the parameters' type."""
         parameter = next(self.features.parameters(), None)
-        dtype = None if parameter is None else parameter.dtype
         shape = (1, self.in_channels, image_size, image_size)
-        return copy.deepcopy(self.features).to(device).eval(), torch.zeros(shape, dtype=dtype, device=device)
+        return torch.zeros(shape, dtype=None if parameter is None else parameter.dtype, device=device)
 
     def _count_features(self) -> int:
         parameter = next(self.features.parameters(), None)
         # one image on the CPU takes a millisecond; what torch imports for the meta device takes seconds
         on_cpu = parameter is not None and parameter.device.type == "cpu" and parameter.dtype != torch.float16
-        features, images = self._apart(self.image_size, "cpu" if on_cpu else "meta")
+        if on_cpu:
+            features, image = self.features, self._image(self.image_size, "cpu")
+        else:
+            features, image = self._apart(self.image_size, "meta")
         try:
-            with torch.no_grad():
-                return features(images).numel()
+            with torch.no_grad(), _evaluating(features):
+                return features(image).numel()
         except RuntimeError as error:
             raise ValueError(
                 f"in_channels and image_size must suit {type(self).__name__}'s layers, "
                 f"got {self.in_channels} and {self.image_size}: {error}"
             ) from error
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode for a while: a copy of a network would take longer than the one image."""
+    training = [part for part in module.modules() if part.training]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part in training:
+            part.training = True
 
 
 def conv_pool(

@@ -1,6 +1,5 @@
 """Models by name."""
 
-import difflib
 import fnmatch
 import inspect
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 from torch import nn
 
-from practicezoo.arguments import as_path
+from practicezoo.arguments import as_path, near_matches, near_paths
 from practicezoo.models.pretrained import load_weights
 from practicezoo.weights import Weights
 from practicezoo.weights.reading import Folder, read_config, read_state
@@ -81,7 +80,7 @@ def create_model(name: str, *, weights: str | Path | Weights | None = None, **ov
         10
     """
     if name not in BUILDERS:
-        near = difflib.get_close_matches(str(name), BUILDERS, n=3, cutoff=0.5)
+        near = near_matches(name, BUILDERS)
         hint = f"; near: {', '.join(near)}" if near else f"; there are: {', '.join(list_models())}"
         raise ValueError(f"name must be a registered model, got {name!r}{hint}")
     keywords = inspect.signature(BUILDERS[name]).parameters
@@ -116,13 +115,13 @@ def _find(name: str, weights: str | Path | Weights) -> tuple[Folder, dict[str, A
     folder: Folder
     if isinstance(weights, Weights):
         folder = asset_folder(weights)
-    elif (path := as_path(weights)) is None:
+    elif (path := as_path(weights, argument="weights")) is None:
         folder = asset_folder(find_weights(name, str(weights), given=str(weights)))
     elif not path.is_dir():
-        raise ValueError(
-            f"weights must be a folder that practicezoo.save wrote, got {path}: practicezoo.load reads a "
-            "run's checkpoint"
-        )
+        hint = "" if path.exists() else f", which is not there{near_paths(path)}"
+        if path.is_file() or path.suffix == ".pt":
+            hint += ": practicezoo.load reads a run's checkpoint"
+        raise ValueError(f"weights must be a folder that practicezoo.save wrote, got {path}{hint}")
     else:
         folder = path
     config = read_config(folder)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from practicezoo.arguments import check_choice, check_count
+from practicezoo.arguments import check_choice, check_count, near_paths
 from practicezoo.data import NormalizeImages
 from practicezoo.predictors.preprocessing import (
     Prepared,
@@ -183,6 +183,12 @@ def _read(picture: Any) -> Tensor:
 def _read_file(path: Path) -> Tensor:
     from PIL import Image, UnidentifiedImageError  # comes with torchvision
 
+    if path.is_dir():
+        raise IsADirectoryError(f"sample must be a picture's path, got the folder {path}")
+    if not path.exists():
+        raise FileNotFoundError(
+            f"sample must be a picture's path, got {path}, which is not there{near_paths(path)}"
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is lower
@@ -220,6 +226,8 @@ def _pixels(array: Any) -> Tensor:
     """An array's values as uint8."""
     if isinstance(array, np.ndarray):  # a copy: it may be read-only, turned, or of a type that torch has not
         wide = array.dtype.kind == "u" and array.dtype != np.uint8
+        if array.dtype.kind not in "biufc":
+            raise TypeError(f"image must hold integers or floats, got {array.dtype}")
         array = array.astype(np.int64 if wide else array.dtype.newbyteorder("="))
     values = torch.as_tensor(array).detach().cpu()
     if values.numel() == 0:

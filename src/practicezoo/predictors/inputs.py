@@ -10,8 +10,6 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from practicezoo.arguments import check_count, shorten
-from practicezoo.data import CharVocab
-from practicezoo.data.names import encode_name
 from practicezoo.predictors.preprocessing import (
     Prepared,
     Preprocessing,
@@ -52,6 +50,9 @@ class TextInput(Preprocessing):
 
     def prepare(self, samples: Any) -> Prepared:
         """Ids, padded to the longest of the texts."""
+        from practicezoo.data.names import encode_name  # pictures and tables are read without it
+        from practicezoo.data.vocab import CharVocab
+
         vocab = CharVocab(self.characters, unknown=self.unknown)
         texts = as_samples(samples, what="a text")
         return _padded(texts, each(texts, lambda text: encode_name(_checked_text(text).strip(), vocab)))
@@ -138,7 +139,7 @@ class RowInput(Preprocessing):
         if is_array(sample):
             sample = sample.tolist()
         if isinstance(sample, str):
-            fields: list[Any] = sample.split(",")
+            fields: list[Any] = sample.split(",") if sample.strip() else []
         elif isinstance(sample, list | tuple):
             fields = list(sample)
         elif isinstance(sample, Real):
@@ -207,4 +208,5 @@ def _checked_text(sample: Any) -> str:
 
 def _padded(texts: list[str], ids: list[Tensor]) -> Prepared:
     lengths = torch.tensor([len(row) for row in ids], device="cpu")
-    return Prepared(PaddedSequence(pad_sequence(ids, batch_first=True), lengths), texts, [()] * len(texts))
+    names = [str(text) for text in texts]  # NumPy's strings are others
+    return Prepared(PaddedSequence(pad_sequence(ids, batch_first=True), lengths), names, [()] * len(texts))

@@ -1,13 +1,14 @@
 """Loading a predictor: by name from the wheel, from a folder, or from a run's checkpoint."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from practicezoo.arguments import as_path
+from practicezoo.arguments import as_path, near_paths
 from practicezoo.models import create_model
 from practicezoo.models.pretrained import load_weights
 from practicezoo.predictors.predictor import Predictor
@@ -73,7 +74,10 @@ def read_run(path: Path) -> dict[str, Any]:
         ValueError: if it is damaged, or its run still trains.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"source must be a folder that save wrote or a run's checkpoint, got {path}")
+        raise FileNotFoundError(
+            f"source must be a folder that save wrote or a run's checkpoint, got {path}, which is not there"
+            f"{near_paths(path)}"
+        )
     if path.name != FINISHED and is_locked(path.parent):
         raise ValueError(
             f"{path} is of a run that still trains: wait for its {FINISHED}, or copy the file elsewhere"
@@ -120,12 +124,15 @@ def _predictor_of(
     with torch.random.fork_rng(devices=[]):  # the random start is overwritten, and leaves no trace
         model = _build(config, name, builder)
     load_weights(model, state, name=name)
-    return Predictor(
-        model.to(device),
-        preprocess=preprocessing_from(config.get("preprocessing") or {"kind": "tensor"}),
-        classes=config.get("classes", ()),
-        temperature=config.get("temperature", 1.0),
-    )
+    try:
+        return Predictor(
+            model.to(device),
+            preprocess=preprocessing_from(config.get("preprocessing") or {"kind": "tensor"}),
+            classes=config.get("classes", ()),
+            temperature=config.get("temperature", 1.0),
+        )
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must describe a predictor, but {error}") from None
 
 
 def _build(config: Mapping[str, Any], name: str, builder: Builder | None) -> nn.Module:
@@ -134,12 +141,16 @@ def _build(config: Mapping[str, Any], name: str, builder: Builder | None) -> nn.
             f"builder must be given for {name}, whose network is not registered: the class or function that "
             "makes it"
         )
+    if builder is not None and not callable(builder):
+        raise TypeError(f"builder must be a class or function that makes the network, got {builder!r}")
+    make = partial(create_model, config["model"]) if builder is None else builder
     try:
-        if builder is not None:
-            return builder(**config["config"])
-        return create_model(config["model"], **config["config"])
-    except TypeError as error:
+        model = make(**config["config"])
+    except (TypeError, ValueError) as error:
         raise ValueError(f"{name} cannot be built with {dict(config['config'])}: {error}") from error
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"builder must make an nn.Module, got {type(model).__name__}")
+    return model
 
 
 def _check_folder(path: Path) -> None:

@@ -33,7 +33,7 @@ class Predictor:
 
     Raises:
         ValueError: if classes repeat, or the temperature is not positive.
-        TypeError: if ``model`` or ``preprocess`` is of another kind.
+        TypeError: if ``model``, ``preprocess`` or ``classes`` is of another kind.
 
     Example:
         >>> from practicezoo.models import MLP
@@ -59,6 +59,8 @@ class Predictor:
             preprocess = TensorInput()
         if not isinstance(preprocess, Preprocessing):
             raise TypeError(f"preprocess must be a preprocessing such as ImageInput, got {preprocess!r}")
+        if isinstance(classes, str) or not isinstance(classes, Sequence):
+            raise TypeError(f"classes must be a list of labels, got {classes!r}")
         if len({*classes}) < len(classes):
             raise ValueError(f"classes must not repeat, got {list(classes)}")
         outputs = getattr(model, "num_classes", None)
@@ -71,8 +73,8 @@ class Predictor:
             raise ValueError(
                 f"classes must be as many as the network's {outputs} outputs, got {len(classes)}"
             )
-        if not 0 < temperature < float("inf"):
-            raise ValueError(f"temperature must be positive, got {temperature}")
+        if not isinstance(temperature, int | float) or not 0 < temperature < float("inf"):
+            raise ValueError(f"temperature must be a positive number, got {temperature!r}")
         self.model = model.eval()
         self.preprocess = preprocess
         self.classes = tuple(classes)

@@ -15,10 +15,10 @@ from practicezoo.models import create_model
 from practicezoo.models.registry import origin_of
 from practicezoo.predictors.predictor import Predictor, describe
 from practicezoo.predictors.preprocessing import Preprocessing
-from practicezoo.runtime.files import write_whole
+from practicezoo.runtime.files import make_folder, write_whole
 from practicezoo.weights.reading import CARD, CONFIG, TENSORS
 
-__all__ = ["save", "serialised"]
+__all__ = ["save", "serialised", "write_folder"]
 
 
 def save(
@@ -64,9 +64,28 @@ def save(
             raise ValueError("preprocess and classes must be left out beside a Predictor, which has its own")
     else:
         predictor = Predictor(predictor, preprocess=preprocess, classes=classes)
+    write_folder(
+        predictor,
+        folder,
+        content=serialised(predictor.model, half=half),
+        config=config,
+        card=card,
+        facts={"dtype": "float16" if half else "as trained", **(facts or {})},
+    )
+
+
+def write_folder(
+    predictor: Predictor,
+    folder: str | Path,
+    *,
+    content: bytes,
+    config: Mapping[str, Any] | None = None,
+    card: str | None = None,
+    facts: Mapping[str, Any],
+) -> None:
+    """As :func:`save`, with tensors that are serialised already, and facts that say as what."""
     model = unwrap(predictor.model)
     name, keywords = (None, dict(config)) if config is not None else _origin(model)
-    content = serialised(model, half=half)
     description = {
         **describe(
             name,
@@ -75,15 +94,14 @@ def save(
             classes=predictor.classes,
             temperature=predictor.temperature,
         ),
-        "dtype": "float16" if half else "as trained",
         "sha256": hashlib.sha256(content).hexdigest(),
         "num_bytes": len(content),
         "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
-        **(facts or {}),
+        **facts,
     }
     text = json.dumps(description, indent=2, ensure_ascii=False, allow_nan=False)
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     parts = {TENSORS: content, CONFIG: f"{text}\n".encode(), CARD: (card or _card(name, predictor)).encode()}
     for part, written in parts.items():
         with write_whole(folder / part) as file:

@@ -148,19 +148,30 @@ def _each_class(per_class: Mapping[str, Mapping[str, int]]) -> list[str]:
     return _table(("class", "samples", "recall", "precision"), rows)
 
 
-def _calibration(calibration: Mapping[str, float] | None, metrics: Mapping[str, Any]) -> list[str]:
-    error = (
-        f"The expected calibration error on the test data is {metrics['calibration_error']:.4f} (15 bins)."
-    )
+def _calibration(calibration: Mapping[str, Any] | None, metrics: Mapping[str, Any]) -> list[str]:
+    error, without = metrics["calibration_error"], metrics["calibration_error_without"]
+    told = f"The expected calibration error on all test data is {error:.4f} (15 bins of equal width)"
     if calibration is None:
-        return [error, "No temperature is applied: none helps, or there are too few samples to choose one."]
+        return [
+            f"{told}.",
+            (
+                "No temperature is applied: the network was trained on all of the training data, none of "
+                "which is left to choose one on, and the test data chooses nothing."
+            ),
+        ]
+    count, commands = calibration["num_samples"], calibration["commands"]
+    runs = "a run" if len(commands) == 1 else f"{len(commands)} runs"
     return [
-        error,
+        f"{told}, {without:.4f} without the temperature.",
         (
-            f"Logits are divided by a temperature of {calibration['temperature']:.3f}, chosen on every "
-            "second test sample; no label changes by that. On the others the error is "
-            f"{calibration['error_with']:.4f} with it and {calibration['error_without']:.4f} without."
+            f"Logits are divided by a temperature of {calibration['temperature']:.3f}, which changes no "
+            f"label. It was chosen on {count:,} rows of the training data that {runs} of the same setting "
+            "did not see, and on no test sample:"
         ),
+        "",
+        "```console",
+        *(f"$ {command}" for command in commands),
+        "```",
     ]
 
 

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from practicezoo.arguments import as_path, check_choice, check_count
+from practicezoo.arguments import as_path, check_choice, check_count, check_fraction
 from practicezoo.data import TensorLoader
 from practicezoo.models.pretrained import load_weights
 from practicezoo.predictors import Predictor, load
-from practicezoo.recipes.holdout import hold_out
+from practicezoo.recipes.holdout import hold_out, set_aside
 from practicezoo.recipes.recipe import DataOptions, Recipe, Setting, Splits, changed
 from practicezoo.runtime.collectives import main_process_first
 from practicezoo.runtime.processes import rank, world_size
@@ -52,6 +52,7 @@ class Experiment:
     seed: int
     start: Predictor | None = None
     start_name: str | None = None
+    calibration_fraction: float = 0.0
 
     def train(
         self,
@@ -205,6 +206,7 @@ def prepare(
     device: torch.device,
     seed: int,
     init: str | Path | None = None,
+    calibration_fraction: float = 0.0,
 ) -> Experiment:
     """Read the data and settle how to train on it.
 
@@ -215,12 +217,16 @@ def prepare(
     check_choice(recipe.settings, of=f" for {recipe.name}", setting=setting_name)
     if epochs is not None:
         check_count(epochs=epochs)
+    check_fraction(calibration_fraction=calibration_fraction)
     seed_everything(seed)  # refuses a wrong one before the data is read
+    start = None if init is None else _trained(recipe, init)
     data = data or DataOptions()
     if data.dataset is None:
         data = dataclasses.replace(data, dataset=recipe.settings[setting_name].dataset)
     with main_process_first():  # one process downloads, the others find the files
         splits = recipe.load(data, seed=seed)
+    if calibration_fraction:
+        splits, _ = set_aside(splits, fraction=calibration_fraction, seed=seed)
     setting = recipe.setting_for(splits, setting_name)
     if epochs is not None:
         setting = changed(setting, epochs=epochs)
@@ -234,9 +240,20 @@ def prepare(
                 f"got {len(targets)} of {len(splits.classes)} classes"
             )
     config = {**recipe.model_config(splits), **setting.model_overrides}
-    start = None if init is None else _trained(recipe, init)
     name = None if start is None else f"{init} ({_fingerprint(start)})"
-    return Experiment(recipe, setting, setting_name, splits, config, held_out, device, seed, start, name)
+    return Experiment(
+        recipe,
+        setting,
+        setting_name,
+        splits,
+        config,
+        held_out,
+        device,
+        seed,
+        start,
+        name,
+        calibration_fraction,
+    )
 
 
 def _trained(recipe: Recipe, init: str | Path) -> Predictor:

@@ -1,18 +1,23 @@
 """What a run's result depends on, beside the code."""
 
 import hashlib
+import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import torch
 from torch import Tensor
 
+import practicezoo
 from practicezoo.recipes.experiment import Experiment
 from practicezoo.runtime.processes import world_size
 from practicezoo.sequences import PaddedSequence
 
-__all__ = ["RunIdentity", "fingerprint"]
+__all__ = ["RunIdentity", "fingerprint", "machine", "versions"]
+
+COMPARED = ("recipe", "setting", "data", "calibration_fraction", "data_digest", "seed", "epochs", "init")
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,7 @@ class RunIdentity:
         device: the kind of device.
         processes: how many processes train together.
         init: the trained weights that it started from, with their fingerprint; None for a random start.
+        calibration_fraction: the fraction of the training data that it was not shown.
     """
 
     recipe: str
@@ -42,6 +48,7 @@ class RunIdentity:
     device: str
     processes: int
     init: str | None
+    calibration_fraction: float
 
     @classmethod
     def of(cls, experiment: Experiment) -> Self:
@@ -57,6 +64,7 @@ class RunIdentity:
             device=experiment.device.type,
             processes=world_size(),
             init=experiment.start_name,
+            calibration_fraction=experiment.calibration_fraction,
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -68,7 +76,8 @@ class RunIdentity:
 
         Device and number of processes are left to ``fit``: a finished run may be read anywhere.
         """
-        for name in ("recipe", "setting", "data", "data_digest", "seed", "epochs", "init"):
+        earlier = {"calibration_fraction": 0.0, **earlier}  # a run of before there was such a thing
+        for name in COMPARED:
             if earlier.get(name) != getattr(self, name):
                 raise ValueError(
                     f"{name} must be {earlier.get(name)!r} to resume the run in {folder}, "
@@ -84,3 +93,22 @@ def fingerprint(data: tuple[Tensor | PaddedSequence, Tensor]) -> str:
     for tensor in parts:
         whole.update(tensor.cpu().contiguous().numpy().tobytes())
     return whole.hexdigest()[:16]
+
+
+def versions() -> dict[str, str]:
+    """The versions that a result depends on."""
+    return {
+        "practicezoo": practicezoo.__version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def machine() -> str:
+    """The kind of machine, as far as it tells, and the number of threads."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        model = next(line.partition(": ")[2] for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        model = platform.processor() or platform.machine()
+    return f"{platform.system()}, {model}, {torch.get_num_threads()} threads"

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,20 +11,23 @@ import torch
 from torch import Tensor
 
 from practicezoo.models import model_summary
-from practicezoo.predictors import Predictor, load, save
-from practicezoo.predictors.saving import serialised
+from practicezoo.predictors import Predictor, load
+from practicezoo.predictors.saving import serialised, write_folder
+from practicezoo.recipes.calibrating import SAME, choose_temperature
 from practicezoo.recipes.card import write_card
 from practicezoo.recipes.identity import fingerprint
-from practicezoo.recipes.recipe import DataOptions, Recipe, Splits
+from practicezoo.recipes.recipe import Recipe, Splits
 from practicezoo.recipes.registry import get_recipe
-from practicezoo.recipes.run_folder import RunFolder
-from practicezoo.recipes.scores import fit_temperature, logits_of, score
+from practicezoo.recipes.run_data import RunData, command_of, figures_of, read_splits
+from practicezoo.recipes.scores import logits_of, score
 from practicezoo.recipes.sources import source_of
 from practicezoo.recipes.trained import load_predictor
 from practicezoo.sequences import PaddedSequence
 from practicezoo.weights import Weights
+from practicezoo.weights.reading import read_config
+from practicezoo.weights.records import asset_folder
 
-__all__ = ["Verdict", "pack", "read_splits", "verify"]
+__all__ = ["Verdict", "pack", "remeasure", "verify"]
 
 TOLERANCE = 3 / 10_000  # of the predictions: processors round differently
 
@@ -40,6 +42,7 @@ def pack(
     root: Path | None = None,
     command: str | None = None,
     others: Sequence[str | Path] = (),
+    calibrated_by: Sequence[str | Path] = (),
 ) -> None:
     """Write a finished run's weights, measured on the test data, with record and card.
 
@@ -54,54 +57,104 @@ def pack(
         root: the data root.
         command: what trains them again; default: from the run's record.
         others: folders of finished runs of the same command with other seeds, for the spread.
+        calibrated_by: folders of finished runs of the same command that kept a part of the training data
+            out, on which the temperature is chosen; default: the run itself if it did, else there is none.
 
     Raises:
         ValueError: if a run is not finished, is another recipe's or another command's.
         OSError: if the data is missing, or ``folder`` cannot be written.
     """
-    figures = _finished(run)
-    seeds = _over_seeds(figures, [_finished(other) for other in others])
-    predictor, state = load_predictor(recipe, RunFolder(run).checkpoint, device="cpu")
-    splits = read_splits(recipe, figures["data"], figures["seed"], root)
+    data = RunData.of(recipe, run, root)
+    figures, splits = data.figures, data.splits
+    seeds = _over_seeds(figures, [figures_of(other) for other in others])
+    predictor, state = load_predictor(recipe, data.folder.checkpoint, device="cpu")
     recipe.check_data(splits, state)
-    if fingerprint(splits.train) != figures["data_digest"]:
-        raise ValueError(
-            f"data must be what {run} was trained on ({figures['data']}), got another of that name"
-        )
     half = _halve_if_harmless(predictor, splits)
-    calibration = fit_temperature(*logits_of(predictor, splits))
-    if calibration is not None:
-        predictor.temperature = calibration["temperature"]
-    source = source_of(figures["data"])
+    calibration = None
+    if calibrated_by or data.kept_out is not None:
+        calibration = choose_temperature(
+            recipe, calibrated_by or [run], splits=splits, like=figures, root=root
+        )
     facts = {
         "tag": tag,
         "default": default,
-        "metrics": score(recipe, predictor, splits),
         "calibration": calibration,
         "seeds": seeds,
-        "data": {
-            "name": figures["data"],
-            "seed": figures["seed"],
-            "digest": figures["data_digest"],
-            **source.as_dict(root),
-        },
+        "data": {"name": figures["data"], "seed": figures["seed"], "digest": figures["data_digest"]},
         "license": "MIT",
-        "command": command or _command(figures),
+        "command": command or command_of(figures),
         "training": {
+            "setting": figures["setting"],
+            "epochs": figures["epochs"],
             "seed": figures["seed"],
             "seconds": figures["training_seconds"],
             "versions": figures["versions"],
             "machine": figures.get("machine", "not recorded"),
         },
+    }
+    _write(recipe, predictor, splits, folder, facts, half=half, root=root)
+
+
+def remeasure(
+    weights: Weights,
+    folder: str | Path,
+    *,
+    root: Path | None = None,
+    calibrated_by: Sequence[str | Path] = (),
+) -> None:
+    """Measure the weights of a record again, and write them with a new record and card.
+
+    Args:
+        weights: the record.
+        folder: where to write.
+        root: the data root.
+        calibrated_by: as for :func:`pack`; default: the temperature stays.
+
+    Raises:
+        ValueError: if the files are damaged, a run is another command's, or the data is another.
+        OSError: if the data is missing, or ``folder`` cannot be written.
+    """
+    recipe, predictor = get_recipe(weights.model), load(weights)
+    record = read_config(asset_folder(weights))
+    splits = read_splits(recipe, weights.data["name"], weights.data["seed"], root)
+    if fingerprint(splits.train) != weights.data["digest"]:
+        raise ValueError(f"data must be what {weights} was trained on, got another {weights.data['name']}")
+    if calibrated_by:
+        like = {"recipe": recipe.name, "data": weights.data["name"], **record["training"]}
+        record["calibration"] = choose_temperature(recipe, calibrated_by, splits=splits, like=like, root=root)
+    kept = ("tag", "default", "calibration", "seeds", "license", "command", "training")
+    facts = {name: record[name] for name in kept}
+    facts["data"] = {name: weights.data[name] for name in ("name", "seed", "digest")}
+    _write(recipe, predictor, splits, folder, facts, half=record["dtype"] == "float16", root=root)
+
+
+def _write(
+    recipe: Recipe,
+    predictor: Predictor,
+    splits: Splits,
+    folder: str | Path,
+    facts: dict[str, Any],
+    *,
+    half: bool,
+    root: Path | None,
+) -> None:
+    """Measure a predictor on the test data; write it with the facts that are known of it."""
+    calibration, source = facts["calibration"], source_of(facts["data"]["name"])
+    predictor.temperature = calibration["temperature"] if calibration else 1.0
+    content = serialised(predictor.model, half=half)
+    facts = {
+        **facts,
+        "metrics": score(recipe, predictor, splits),
+        "data": {**facts["data"], **source.as_dict(root)},
         "dtype": "float16" if half else "float32",
     }
     cost = {
         "parameters": sum(parameter.numel() for parameter in predictor.model.parameters()),
         "multiply_adds": _multiply_adds(predictor, splits),
-        "bytes": len(serialised(predictor.model, half=half)),
+        "bytes": len(content),
     }
     card = write_card(recipe, predictor, source, facts, cost)
-    save(predictor, folder, card=card, half=half, facts=facts)
+    write_folder(predictor, folder, content=content, card=card, facts=facts)
 
 
 @dataclass(frozen=True)
@@ -141,26 +194,12 @@ def verify(weights: Weights, *, root: Path | None = None) -> Verdict:
     return Verdict(weights, holds=abs(right - expected) <= TOLERANCE * len(targets), text=text)
 
 
-def read_splits(recipe: Recipe, data: str, seed: int, root: Path | None) -> Splits:
-    """A record's data: what it is called, and the seed of its split."""
-    dataset = data if data in recipe.datasets else None
-    return recipe.load(DataOptions(root=root, dataset=dataset), seed=seed)
-
-
-def _finished(run: str | Path) -> Mapping[str, Any]:
-    """The record of a finished run."""
-    folder = RunFolder(run)
-    if folder.stage != "finished":
-        raise ValueError(f"run must be the folder of a finished run, got {run}, which is {folder.stage}")
-    return folder.figures
-
-
 def _over_seeds(
     figures: Mapping[str, Any], others: Sequence[Mapping[str, Any]]
 ) -> dict[str, dict[str, float]]:
     """What each figure was with each seed, by the figure's name."""
     for other in others:
-        for key in ("recipe", "setting", "data", "epochs"):
+        for key in SAME:
             if other[key] != figures[key]:
                 raise ValueError(f"{key} of the other runs must be {figures[key]!r}, got {other[key]!r}")
     runs = {str(run["seed"]): run for run in (figures, *others)}
@@ -199,10 +238,3 @@ def _multiply_adds(predictor: Predictor, splits: Splits) -> int:
     example = first if splits.transform is None else splits.transform(first)
     with contextlib.redirect_stdout(io.StringIO()):
         return model_summary(predictor.model, example).multiply_adds
-
-
-def _command(figures: Mapping[str, Any]) -> str:
-    words = ["python", "-m", "practicezoo", "train", figures["recipe"], "--setting", figures["setting"]]
-    if figures["data"] in get_recipe(figures["recipe"]).datasets:
-        words += ["--dataset", figures["data"]]
-    return shlex.join([*words, "--seed", str(figures["seed"]), "--device", figures["device"]])

@@ -1,8 +1,8 @@
 """Recipes by name; the module of one is imported when it is asked for."""
 
-import difflib
 import importlib
 
+from practicezoo.arguments import near_matches
 from practicezoo.recipes.recipe import Recipe
 
 __all__ = ["get_recipe", "list_recipes"]
@@ -47,7 +47,7 @@ def get_recipe(name: str) -> Recipe:
         256
     """
     if name not in HOMES:
-        near = difflib.get_close_matches(name, HOMES, n=3, cutoff=0.4) or list(HOMES)
+        near = near_matches(name, HOMES, cutoff=0.4) or list(HOMES)
         raise ValueError(f"recipe must be one that `list` shows, got {name!r}; near: {', '.join(near)}")
     module, class_name = HOMES[name]
     home = importlib.import_module(f"practicezoo.recipes.systems.{module}")

@@ -1,12 +1,12 @@
-"""Every system of the course at the course's own setting, its result beside the course's."""
+"""Results measured anew: the course's systems at the course's setting, and the weights in the wheel."""
 
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Self
 
 import torch
 
@@ -20,6 +20,8 @@ from practicezoo.recipes.run_folder import RunFolder
 from practicezoo.recipes.systems.regression import regress_by_hand
 from practicezoo.recipes.train import measure_trained, train_experiment
 from practicezoo.training import Callback, Run, distributed_context, pick_device
+from practicezoo.weights import Weights, list_weights
+from practicezoo.weights.records import find_named
 
 __all__ = ["Reproduced", "reproduce"]
 
@@ -28,11 +30,11 @@ Figures = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Reproduced:
-    """A system's result beside the course's.
+    """A system's result beside the course's, or that of a card.
 
     Attributes:
         system: its name.
-        reference: the course's result.
+        reference: the course's result, or the card's figures with their intervals of 95 %.
         measured: the figures that were measured, by name.
         seed: the seed it ran with; None if nothing is random.
         seconds: how long it took.
@@ -58,6 +60,58 @@ class _Lesson:
     expected: Mapping[str, tuple[float, float]]
     run: Callable[[], dict[str, float]]
     quick: bool = True
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class _Training:
+    """A recipe that is trained, and what the result is compared with."""
+
+    name: str
+    recipe: Recipe
+    setting: str
+    seed: int
+    reference: str
+    expected: Mapping[str, tuple[float, float]]
+    data: str | None  # of these figures
+    dataset: str | None = None
+
+    @property
+    def quick(self) -> bool:
+        return self.recipe.quick
+
+    @classmethod
+    def of_the_course(cls, recipe: Recipe) -> Self:
+        """At the course's setting."""
+        return cls(
+            name=recipe.name,
+            recipe=recipe,
+            setting="course",
+            seed=recipe.course_seed,
+            reference=recipe.reference,
+            expected=recipe.expected,
+            data=recipe.course_data,
+        )
+
+    @classmethod
+    def of_weights(cls, weights: Weights) -> Self:
+        """As the weights were trained; figures must lie in the intervals of the card."""
+        metrics = weights.metrics
+        intervals = {"test_accuracy": "interval", "test_accuracy_unseen": "interval_unseen"}
+        expected = {name: tuple(metrics[key]) for name, key in intervals.items() if key in metrics}
+        figures = (
+            f"{name} {metrics[name]:.4f} ({low:.4f} to {high:.4f})" for name, (low, high) in expected.items()
+        )
+        return cls(
+            name=str(weights),
+            recipe=get_recipe(weights.model),
+            setting="best",
+            seed=weights.data["seed"],
+            reference=", ".join(figures),
+            expected=expected,
+            data=weights.data["name"],
+            dataset=weights.data["name"],
+        )
 
 
 def _two_paths() -> dict[str, float]:
@@ -94,14 +148,21 @@ LESSONS = (
 def reproduce(
     names: Sequence[str] = (),
     *,
+    setting: str = "course",
     quick: bool = False,
     data: DataOptions | None = None,
     device: str = "auto",
 ) -> Iterator[Reproduced]:
-    """Run systems of the course as the course does, one after another.
+    """Train systems again, one after another: as the course does, or as the weights in the wheel were.
+
+    At "best" the weights in the wheel are trained again from their seed on, on their data, which takes from
+    seconds to more than an hour each. Processors round differently, so that another network comes out: its
+    figures must lie in the intervals of 95 % that the card tells.
 
     Args:
-        names: which ones; default: all, in the order of the course.
+        names: which ones; default: all, in the order of the course. At "best" models, of which the default
+            weights are meant, or models and tags with a slash between them; default: all default weights.
+        setting: "course" or "best".
         quick: of all, only those that take seconds.
         data: where real data lies; a system without its data, or one that fails, is reported.
         device: see :func:`~practicezoo.pick_device`.
@@ -118,26 +179,38 @@ def reproduce(
         ...     print(row.system, row.measured, row.verdict)
         graph {'by_paths': 6.0, 'by_autograd': 6.0} agrees
     """
-    recipes = [get_recipe(name) for name in list_recipes()]
-    of_the_course = [recipe for recipe in recipes if "course" in recipe.settings]
-    systems: dict[str, _Lesson | Recipe] = {system.name: system for system in LESSONS}
-    systems |= {recipe.name: recipe for recipe in of_the_course}
-    for name in names:
-        check_choice(systems, name=name)
+    check_choice(("course", "best"), setting=setting)
+    chosen = _of_the_course(names) if setting == "course" else _of_the_wheel(names)
     pick_device(device)
     data = data or DataOptions()
     if data.root is not None:
         data_root(data.root)
-    chosen = names or [name for name, system in systems.items() if system.quick or not quick]
-    return (_reproduce(systems[name], data, device) for name in chosen)
+    return (_reproduce(system, data, device) for system in chosen if names or system.quick or not quick)
 
 
-def _reproduce(system: _Lesson | Recipe, data: DataOptions, device: str) -> Reproduced:
+def _of_the_course(names: Sequence[str]) -> list[_Lesson | _Training]:
+    recipes = [get_recipe(name) for name in list_recipes()]
+    systems: dict[str, _Lesson | _Training] = {system.name: system for system in LESSONS}
+    systems |= {
+        recipe.name: _Training.of_the_course(recipe) for recipe in recipes if "course" in recipe.settings
+    }
+    for name in names:
+        check_choice(systems, name=name)
+    return [systems[name] for name in names or systems]
+
+
+def _of_the_wheel(names: Sequence[str]) -> list[_Training]:
+    named = [find_named(name) for name in names]
+    defaults = [weights for weights in list_weights() if weights.default]
+    return [_Training.of_weights(weights) for weights in named or defaults]
+
+
+def _reproduce(system: _Lesson | _Training, data: DataOptions, device: str) -> Reproduced:
     started = time.perf_counter()
     figures: Figures = {}
     verdict = why = ""
     try:
-        if isinstance(system, Recipe):
+        if isinstance(system, _Training):
             figures, why = _train(system, data, device)
         else:
             figures = system.run()
@@ -151,26 +224,29 @@ def _reproduce(system: _Lesson | Recipe, data: DataOptions, device: str) -> Repr
         system.name,
         system.reference,
         measured,
-        getattr(system, "course_seed", None),
+        system.seed,
         round(time.perf_counter() - started, 2),
         verdict or ("skipped" if why else _verdict(measured, system.expected)),
         why,
     )
 
 
-def _train(recipe: Recipe, data: DataOptions, device: str) -> tuple[Figures, str]:
-    """The figures, or why they could not be compared with the course's."""
+def _train(system: _Training, data: DataOptions, device: str) -> tuple[Figures, str]:
+    """The figures, or why they could not be compared."""
     started = time.perf_counter()
+    recipe, data = system.recipe, replace(data, dataset=data.dataset or system.dataset)
     with tempfile.TemporaryDirectory() as folder:
         with distributed_context(device) as context:
-            experiment = prepare(recipe, "course", data=data, device=context.device, seed=recipe.course_seed)
+            experiment = prepare(recipe, system.setting, data=data, device=context.device, seed=system.seed)
             found = experiment.splits.source
-            if recipe.course_data not in {None, found}:
-                return {}, f"the course's figures are for {recipe.course_data}, got {found}"
-            last = _LastEpochs(experiment)
+            if system.data not in {None, found}:
+                whose = "course" if system.setting == "course" else "card"
+                return {}, f"the {whose}'s figures are for {system.data}, got {found}"
+            last = [_LastEpochs(experiment)] if system.setting == "course" else []
             run_folder = RunFolder(Path(folder) / recipe.name)
-            trained = train_experiment(experiment, run_folder, progress=False, callbacks=[last])
-        return {**measure_trained(trained, started=started).figures, **last.medians()}, ""
+            trained = train_experiment(experiment, run_folder, progress=False, callbacks=last)
+        medians = {name: value for callback in last for name, value in callback.medians().items()}
+        return {**measure_trained(trained, started=started).figures, **medians}, ""
 
 
 class _LastEpochs(Callback):

@@ -1,5 +1,6 @@
 """What a predictor reaches on a recipe's test data."""
 
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -7,19 +8,26 @@ from torch import Tensor
 
 from practicezoo.data import TensorLoader
 from practicezoo.metrics import confusion_matrix
-from practicezoo.metrics.calibration import best_temperature, calibration_error, wilson_interval
+from practicezoo.metrics.calibration import reliability, wilson_interval
 from practicezoo.predictors import Predictor
 from practicezoo.recipes.recipe import Recipe, Splits
+from practicezoo.sequences import PaddedSequence
 from practicezoo.training import predict
 
-__all__ = ["fit_temperature", "logits_of", "score"]
-
-NUM_CALIBRATING = 1000  # test samples, below which no temperature is fitted
+__all__ = ["logits_of", "score"]
 
 
-def logits_of(predictor: Predictor, splits: Splits) -> tuple[Tensor, Tensor]:
-    """Logits ``(N, C)`` and class indices ``(N,)`` of all test data, in its order."""
-    inputs, targets = splits.test
+def logits_of(
+    predictor: Predictor, splits: Splits, rows: tuple[Tensor | PaddedSequence, Tensor] | None = None
+) -> tuple[Tensor, Tensor]:
+    """Logits ``(N, C)`` and class indices ``(N,)`` of rows of the data, in their order.
+
+    Args:
+        predictor: the network.
+        splits: the data.
+        rows: inputs and targets; default: the test data.
+    """
+    inputs, targets = rows or splits.test
     logits = predict(
         predictor.model, TensorLoader(inputs, targets, batch_size=1000, transform=splits.transform)
     )
@@ -39,12 +47,15 @@ def score(recipe: Recipe, predictor: Predictor, splits: Splits) -> dict[str, Any
         label: {"count": of_class[index], "right": hits[index], "predicted": as_class[index]}
         for index, label in enumerate(predictor.classes)
     }
+    calibrated = reliability(logits / predictor.temperature, targets)
     figures = {
         **recipe.measure(predictor.model, splits),
         "num_samples": len(targets),
         "num_right": right,
         "interval": list(wilson_interval(right, len(targets))),
-        "calibration_error": calibration_error(logits / predictor.temperature, targets),
+        "calibration_error": calibrated.error,
+        "calibration_error_without": reliability(logits, targets).error,
+        "reliability": asdict(calibrated),
         "per_class": per_class,
         "confusion": counts.tolist(),
     }
@@ -54,20 +65,3 @@ def score(recipe: Recipe, predictor: Predictor, splits: Splits) -> dict[str, Any
         figures["num_unseen"] = int(unseen.sum())
         figures["interval_unseen"] = list(wilson_interval(right_unseen, figures["num_unseen"]))
     return figures
-
-
-def fit_temperature(logits: Tensor, targets: Tensor) -> dict[str, float] | None:
-    """The temperature that is best on the even rows, if it makes the odd rows' calibration better.
-
-    Returns:
-        The temperature, and the odd rows' calibration error without and with it; None if it does not help,
-        or there are too few rows.
-    """
-    if len(targets) < NUM_CALIBRATING:
-        return None
-    temperature = best_temperature(logits[::2], targets[::2])
-    before = calibration_error(logits[1::2], targets[1::2])
-    after = calibration_error(logits[1::2] / temperature, targets[1::2])
-    if after >= before:
-        return None
-    return {"temperature": temperature, "error_without": before, "error_with": after}

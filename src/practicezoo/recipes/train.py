@@ -1,6 +1,5 @@
 """Running a recipe: train, choose the epoch on validation data, measure on test data, write it all down."""
 
-import platform
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -9,13 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
-import practicezoo
 from practicezoo.recipes.distillation import distilled
 from practicezoo.recipes.experiment import CHOSEN_BY, Experiment, prepare
-from practicezoo.recipes.identity import RunIdentity
+from practicezoo.recipes.identity import RunIdentity, machine, versions
 from practicezoo.recipes.recipe import DataOptions, Recipe
 from practicezoo.recipes.run_folder import RunFolder
 from practicezoo.runtime.collectives import broadcast_object, run_on_main
@@ -75,6 +72,7 @@ def train_recipe(
     progress: bool = True,
     resume: bool = False,
     init: str | Path | None = None,
+    calibration_fraction: float = 0.0,
 ) -> TrainResult:
     """Train a recipe and write history, checkpoint, result and curve into ``folder``.
 
@@ -101,6 +99,8 @@ def train_recipe(
         init: trained weights to start from: "weights" for those that come with the library, one of their
             tags, or the path of a checkpoint or of a folder that :func:`~practicezoo.save` wrote. Where the
             classes are others, the last layer starts afresh.
+        calibration_fraction: the fraction of each class of the training data that the network is not shown;
+            the command `pack` chooses a temperature on it.
 
     Returns:
         What the run left behind; on a rank other than 0 the history alone.
@@ -119,7 +119,14 @@ def train_recipe(
     with ExitStack() as locks:
         with distributed_context(device) as context:
             experiment = prepare(
-                recipe, setting, epochs=epochs, data=data, device=context.device, seed=seed, init=init
+                recipe,
+                setting,
+                epochs=epochs,
+                data=data,
+                device=context.device,
+                seed=seed,
+                init=init,
+                calibration_fraction=calibration_fraction,
             )
             run_folder = RunFolder(broadcast_object(str(folder)))
             # from before anything in the folder is looked at until the result is there
@@ -181,7 +188,7 @@ def measure_trained(trained: Trained, *, started: float) -> TrainResult:
         "training_seconds": round(trained.seconds, 2),
         "seconds": round(time.perf_counter() - started, 2),
         "versions": versions(),
-        "machine": _machine(),
+        "machine": machine(),
     }
     folder.finish(figures)
     title = f"{identity.recipe} ({identity.setting}) on {identity.data}"
@@ -191,25 +198,6 @@ def measure_trained(trained: Trained, *, started: float) -> TrainResult:
         reason = str(error).partition("\n")[0] or type(error).__name__
         print(f"{folder.curve.name} is left out: {reason}", file=sys.stderr, flush=True)
     return TrainResult(trained.history, measured, figures, folder.files)
-
-
-def versions() -> dict[str, str]:
-    """The versions that a result depends on."""
-    return {
-        "practicezoo": practicezoo.__version__,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-    }
-
-
-def _machine() -> str:
-    """The kind of machine, as far as it tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        model = next(line.partition(": ")[2] for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        model = platform.processor() or platform.machine()
-    return f"{platform.system()}, {model}, {torch.get_num_threads()} threads"
 
 
 class _EpochLines(Callback):

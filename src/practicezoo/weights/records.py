@@ -1,6 +1,5 @@
 """Records of the trained weights: what each is, what it was measured with, and where it lies."""
 
-import difflib
 import fnmatch
 import functools
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from practicezoo.arguments import listed
+from practicezoo.arguments import PATH_STARTS, listed, near_matches
 from practicezoo.weights.reading import CARD, read_config, read_text
 
 __all__ = ["Weights", "asset_folder", "find_named", "find_weights", "list_weights"]
@@ -85,13 +84,16 @@ def list_weights(pattern: str = "*") -> list[Weights]:
     """
     return [
         weights
-        for weights in _records()
+        for model in _models()
+        for weights in _records_of(model)
         if fnmatch.fnmatchcase(weights.model, pattern) or fnmatch.fnmatchcase(str(weights), pattern)
     ]
 
 
 def find_named(name: str, *, given: str = "") -> Weights:
     """The record of ``NAME``, the model's default, or of ``NAME/TAG``; else as :func:`find_weights`."""
+    if name.startswith(PATH_STARTS):
+        raise ValueError(f"weights must be named as `list --weights` shows them, got the path {name!r}")
     model, _, tag = name.partition("/")
     return find_weights(model, tag or "default", given=given)
 
@@ -108,19 +110,19 @@ def find_weights(model: str, tag: str = "default", *, given: str = "") -> Weight
     Raises:
         ValueError: if there are none; the message lists near matches, or says why there are none.
     """
-    tags = {weights.tag: weights for weights in _records() if weights.model == model}
+    tags = {weights.tag: weights for weights in _records_of(model)} if model in _models() else {}
     if tags and tag == "default":
         return next(weights for weights in tags.values() if weights.default)
     if tag in tags:
         return tags[tag]
     if tags:
-        near = difflib.get_close_matches(tag, tags, n=3, cutoff=0.5) or list(tags)
+        near = near_matches(tag, tags) or list(tags)
         message = f"weights of {model} must be 'default' or a tag, got {tag!r}; near: {listed(near)}"
     elif model in WITHOUT:
         message = f"{model} has no trained weights: {WITHOUT[model]}"
     else:
-        known = sorted({weights.model for weights in _records()})
-        near = difflib.get_close_matches(model, known, n=3, cutoff=0.5)
+        known = _models()
+        near = near_matches(model, known)
         hint = f"near: {', '.join(near)}" if near else f"there are: {', '.join(known)}"
         message = f"model must be one with trained weights, got {model!r}; {hint}"
     if given and Path(given).exists():
@@ -138,11 +140,15 @@ def _assets() -> Traversable:
 
 
 @functools.cache
-def _records() -> tuple[Weights, ...]:
-    """Every record, read once."""
-    folders = [
-        tag for model in _assets().iterdir() if model.is_dir() for tag in model.iterdir() if tag.is_dir()
-    ]
+def _models() -> list[str]:
+    """The names of the models that have weights, sorted."""
+    return sorted(folder.name for folder in _assets().iterdir() if folder.is_dir())
+
+
+@functools.cache
+def _records_of(model: str) -> tuple[Weights, ...]:
+    """A model's records, read once."""
+    folders = (folder for folder in (_assets() / model).iterdir() if folder.is_dir())
     return tuple(sorted((_read_record(folder) for folder in folders), key=str))
 
 
