@@ -91,7 +91,7 @@ def test_every_example_is_shown_and_run():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(SHOWN) - set(TESTED_ELSEWHERE)))
 def test_an_example_runs_and_prints_what_its_page_shows(name, tmp_path):
-    package = name.removeprefix("frameworks/with_").removesuffix(".py")
+    package = re.sub(r"^frameworks/with_|\.py$", "", name)
     if name.startswith("frameworks/") and importlib.util.find_spec(package) is None:
         pytest.skip(f'{package} is missing: pip install "practicezoo[frameworks]"')
     ran = subprocess.run(  # in a process of its own, whose warnings are its own

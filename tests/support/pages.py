@@ -109,7 +109,7 @@ def _run_session(block: Block, page: Path, names: dict[str, object]) -> None:
 
 
 def check_output(printed: str, shown: str, place: str) -> None:
-    """Words and whole numbers must be those that the page shows; other numbers nearly, as processors differ."""
+    """Words and whole numbers must be those that the page shows; others nearly, as processors differ."""
     told = f"{place} prints\n{printed}\nand the page shows\n{shown}"
     assert _words(printed) == _words(shown), told
     for number, expected in zip(NUMBER.findall(printed), NUMBER.findall(shown), strict=True):
