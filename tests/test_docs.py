@@ -1,6 +1,5 @@
 """The documentation: complete, and its programs run."""
 
-import doctest
 import importlib
 import re
 import runpy
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import practicezoo
+from support.pages import PAGES, blocks
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = (
@@ -66,62 +66,20 @@ def test_every_headline_name_has_an_entry_and_every_entry_exists():
         )
 
 
-PAGES_WITH_SESSIONS = [
-    page for page in (ROOT / "docs").glob("*.md") if ">>> " in page.read_text(encoding="utf-8")
-]
-
-
-@pytest.mark.parametrize("page", PAGES_WITH_SESSIONS, ids=lambda page: page.name)
-def test_console_sessions_in_the_guide_are_true(page):
-    flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
-    result = doctest.testfile(str(page), module_relative=False, optionflags=flags, encoding="utf-8")
-    assert result.attempted > 0
-    assert result.failed == 0
-
-
-def blocks(page: Path, language: str) -> list[str]:
-    """The code blocks of a page in one language."""
-    return re.findall(
-        rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
-    )
-
-
-@pytest.mark.slow
-def test_the_readmes_program_prints_what_the_readme_says(capsys):
-    (program,), (output,) = blocks(ROOT / "README.md", "python"), blocks(ROOT / "README.md", "text")
-    exec(program, {})  # noqa: S102
-    number = r"accuracy\D+([\d.]+)"
-    printed = re.findall(number, capsys.readouterr().out)
-    assert float(printed[-1]) == pytest.approx(float(*re.findall(number, output)), abs=0.02)
-
-
 @pytest.mark.parametrize("language", ["python", "text", "console", "pycon"])
 def test_the_chinese_readme_shows_the_same_programs(language):
     programs = [
-        [re.sub(r" *#.*", "", block) for block in blocks(ROOT / name, language)]
+        [re.sub(r" *#.*", "", block.code) for block in blocks(ROOT / name) if block.kind == language]
         for name in ("README.md", "README.zh-CN.md")
     ]
     assert programs[0] == programs[1]
 
 
-CODE = re.compile(r"^```(?:python|pycon|console|text)\n(.*?)^```", re.DOTALL | re.MULTILINE)
-PAGES = [*(ROOT / "docs").glob("*.md"), *ROOT.glob("README*.md")]
-
-
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_code_fits_79_columns(page):
-    lines = "\n".join(CODE.findall(page.read_text(encoding="utf-8"))).splitlines()
-    assert [line for line in lines if len(line) > 79] == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "example", sorted((ROOT / "docs" / "examples").glob("*.py")), ids=lambda path: path.name
-)
-def test_the_guides_programs_run(example, capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    runpy.run_path(str(example), run_name="__main__")
-    assert re.search("accuracy|nodes", capsys.readouterr().out)
+    kinds = {"python", "pycon", "console", "text", "{code-block}"}
+    code = [block.code for block in blocks(page) if block.kind in kinds]
+    assert [line for line in "\n".join(code).splitlines() if len(line) > 79] == []
 
 
 @pytest.mark.parametrize(

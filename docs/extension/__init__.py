@@ -2,7 +2,7 @@
 
 from sphinx.application import Sphinx
 
-from extension import blocks, commands, errors, models, references, uses
+from extension import blocks, commands, errors, models, references, speed, uses
 
 
 def write_pages(app: Sphinx) -> None:
@@ -12,6 +12,7 @@ def write_pages(app: Sphinx) -> None:
     models.write_models()
     errors.write_errors()
     commands.write_commands()
+    speed.write_speed()
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -1,0 +1,70 @@
+"""Tables of what makes a step faster, from the results that the repository holds."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from extension.pages import ROOT, table, write
+
+BATCH_SIZE = 256
+EAGER, COMPILED = "eager fp32", "compiled fp32"
+WAYS = {
+    "`channels_last`": "eager fp32 channels_last",
+    "bf16": "eager bf16",
+    "bf16, `channels_last`": "eager bf16 channels_last",
+    "compiled": COMPILED,
+}
+
+
+def write_speed() -> None:
+    """Write the tables that ``speed.md`` and ``compile.md`` include."""
+    training, inference = _results("training_step"), _results("inference")
+    steps = _ratios(training)
+    rows = [(f"`{name}`", *(_plain(ratios, way) for way in WAYS.values())) for name, ratios in steps.items()]
+    write("speed_steps.inc", f"{table(['training step', *WAYS], rows, 'lrrrr')}\n{_machine(training)}\n")
+    evaluated = _ratios(inference)
+    both = [
+        (f"`{name}`", _interval(evaluated[name][COMPILED]), _interval(steps[name][COMPILED]))
+        for name in sorted(steps.keys() & evaluated, key=lambda name: evaluated[name][COMPILED]["median"])
+    ]
+    head = ["network", "inference", "training step"]
+    write("speed_compiled.inc", f"{table(head, both, 'lrr')}\n{_machine(inference)}\n")
+    write("speed_names.inc", _names(_results("names_epoch")))
+
+
+def _names(result: Mapping[str, Any]) -> str:
+    (comparison,) = result["comparisons"].values()
+    rows = [(arm["name"], _interval(arm["ratio"])) for arm in comparison["measurements"]]
+    head = ["an epoch of names", f"time, beside {comparison['reference']!r}"]
+    return f"{table(head, rows, 'lr')}\n{_machine(result)}\n"
+
+
+def _results(name: str) -> dict[str, Any]:
+    path = ROOT / "benchmarks" / "results" / f"{name}-cpu.json"
+    return json.loads(path.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+
+def _ratios(result: Mapping[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
+    """The ratio of each way to eager float32, by model; cells whose reference is not steady are left out."""
+    return {
+        cell["model"]: {arm["name"]: arm["ratio"] for arm in cell["measurements"]}
+        for cell in result["grid"]["cells"]
+        if cell["batch_size"] == BATCH_SIZE and cell["trustworthy"]
+    }
+
+
+def _plain(ratios: Mapping[str, Mapping[str, float]], way: str) -> str:
+    return f"{ratios[way]['median']:.2f}" if way in ratios else ""
+
+
+def _interval(ratio: Mapping[str, float]) -> str:
+    return f"{ratio['median']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]"
+
+
+def _machine(result: Mapping[str, Any]) -> str:
+    found = result["environment"]
+    threads = found["num_threads"]
+    return (
+        f"Time beside the reference, below 1 is faster; {threads} thread{'s' if threads > 1 else ''} of an "
+        f"{found['processor']}, torch {found['versions']['torch']}."
+    )
