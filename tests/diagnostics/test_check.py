@@ -2,6 +2,7 @@
 
 import copy
 import random
+import sys
 import time
 import warnings
 
@@ -168,6 +169,21 @@ def test_a_keyboard_interrupt_ends_the_check_and_restores_random_numbers():
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_hooks_of_an_optimizer_that_reach_for_the_model_change_nothing():
+    model, optimizer = in_training(fails=False)
+
+    def noise(*_):
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(1)
+                parameter.grad = None
+
+    optimizer.register_step_pre_hook(noise)
+    before = trace(model, optimizer, [])
+    check(model, [classes(20)], criterion=nn.CrossEntropyLoss(), optimizer=optimizer)
+    assert trace(model, optimizer, []) == before
+
+
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_a_check_works_without_gradients_around_it(mode):
     with mode():
@@ -216,17 +232,25 @@ def test_the_epochs_must_be_a_count():
         check_with(epochs=0)
 
 
-def test_a_thorough_check_of_a_slow_network_trains_it_on_a_batch():
+def test_a_network_too_large_for_updates_is_told_and_tried_by_a_thorough_check(monkeypatch):
+    monkeypatch.setattr(sys.modules[check.__module__], "WORK", 1e6)
+    model = mlp()
+    settings = {"model": model, "optimizer": SGD(model.parameters(), lr=100)}
+    with pytest.warns(UserWarning, match="whether it learns was not tried: thorough=True allows for more"):
+        assert check_with(**settings) == []
+    (finding,) = check_with(**settings, thorough=True)
+    assert finding.code == "does-not-learn"
+
+
+def test_a_slow_program_is_tried_with_as_many_updates_as_a_fast_one():
     class Slow(nn.Linear):
         def forward(self, inputs):
-            time.sleep(0.15)
+            time.sleep(0.01)
             return super().forward(inputs)
 
     model = Slow(FEATURES, CLASSES)
-    settings = {"model": model, "optimizer": SGD(model.parameters(), lr=100)}
-    assert check_with(**settings) == []
-    (finding,) = check_with(**settings, thorough=True)
-    assert finding.code == "does-not-learn"
+    (finding,) = check_with(model=model, optimizer=SGD(model.parameters(), lr=100))
+    assert finding.message.startswith("30 updates on one batch")
 
 
 @pytest.mark.parametrize("name", ["loader", "val_loader"])

@@ -1,8 +1,10 @@
 """Programs with one mistake each, as beginners make them, by the code of the finding."""
 
+import random
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW
@@ -440,6 +442,51 @@ def the_same_half_twice() -> Program:
     return classify(Both(), inputs=torch.randn(N, 7, FEATURES))
 
 
+@plant("no-gradient")
+def data_in_the_middle() -> Program:
+    return classify(Net(lambda net, inputs: net.head(net.hidden(inputs).relu().data)))
+
+
+@plant("no-gradient")
+def detached_in_the_middle() -> Program:
+    return classify(Net(lambda net, inputs: net.head(net.hidden(inputs).detach().relu())))
+
+
+@plant("no-gradient")
+def a_layer_without_gradients() -> Program:
+    class Features(nn.Linear):
+        @torch.no_grad()
+        def forward(self, inputs: Tensor) -> Tensor:
+            return super().forward(inputs)
+
+    return classify(nn.Sequential(Features(FEATURES, 16), nn.ReLU(), nn.Linear(16, CLASSES)))
+
+
+@plant("no-gradient")
+def a_hook_that_erases_a_weights_gradient() -> Program:
+    model = mlp()
+    model[0].weight.register_hook(torch.zeros_like)
+    return classify(model)
+
+
+@plant("zero-gradients")
+def hooks_that_erase_all_gradients() -> Program:
+    model = mlp()
+    for parameter in model.parameters():
+        parameter.register_hook(lambda gradient: gradient * 0)
+    return classify(model)
+
+
+@plant("no-graph")
+def frozen_in_forward() -> Program:
+    def forward(net: Net, inputs: Tensor) -> Tensor:
+        for parameter in net.parameters():
+            parameter.requires_grad = False
+        return through(net, inputs)
+
+    return classify(Net(forward))
+
+
 @plant("unregistered-parameters")
 def layers_in_a_list() -> Program:
     class Listed(nn.Module):
@@ -637,6 +684,47 @@ def a_norm_over_the_batch() -> Program:
     return classify(Net(forward))
 
 
+@plant("samples-mixed")
+def scaled_by_the_batchs_extremes() -> Program:
+    def forward(net: Net, inputs: Tensor) -> Tensor:
+        lowest, highest = inputs.min(), inputs.max()
+        return through(net, (inputs - lowest) / (highest - lowest))
+
+    return classify(Net(forward))
+
+
+@plant("samples-mixed")
+def scaled_by_the_batchs_extremes_of_each_column() -> Program:
+    def forward(net: Net, inputs: Tensor) -> Tensor:
+        lowest, highest = inputs.amin(dim=0), inputs.amax(dim=0)
+        return through(net, (inputs - lowest) / (highest - lowest))
+
+    return classify(Net(forward))
+
+
+@plant("samples-mixed")
+def centred_by_the_batchs_median() -> Program:
+    return classify(Net(lambda net, inputs: through(net, inputs - inputs.median(dim=0).values)))
+
+
+@plant("samples-mixed")
+def scaled_by_the_largest_of_the_batch() -> Program:
+    def forward(net: Net, inputs: Tensor) -> Tensor:
+        hidden = net.hidden(inputs).relu()
+        return net.head(hidden / hidden.max())
+
+    return classify(Net(forward))
+
+
+@plant("samples-mixed")
+def a_functional_batch_norm_in_any_mode() -> Program:
+    def forward(net: Net, inputs: Tensor) -> Tensor:
+        hidden = nn.functional.batch_norm(net.hidden(inputs), None, None, training=True)
+        return net.head(hidden.relu())
+
+    return classify(Net(forward))
+
+
 @plant("evaluation-random")
 def functional_dropout() -> Program:
     return classify(
@@ -675,6 +763,41 @@ def attention_that_drops() -> Program:
 @plant("evaluation-random")
 def noise_that_never_ends() -> Program:
     return classify(Net(lambda net, inputs: through(net, inputs + 0.2 * torch.randn_like(inputs))))
+
+
+@plant("evaluation-random")
+def a_crop_at_random_for_the_batch() -> Program:
+    class Cropping(nn.Sequential):
+        def forward(self, images: Tensor) -> Tensor:
+            top, left = (int(torch.randint(0, 3, (1,))) for _ in range(2))
+            return super().forward(images[..., top : top + 6, left : left + 6])
+
+    model = Cropping(nn.Flatten(), nn.Linear(36, 16), nn.ReLU(), nn.Linear(16, CLASSES))
+    return classify(model, inputs=torch.randn(N, 1, 8, 8))
+
+
+@plant("evaluation-random")
+def a_shift_by_pythons_random() -> Program:
+    def forward(net: Net, inputs: Tensor) -> Tensor:
+        return through(net, inputs.roll(random.randrange(FEATURES), dims=1))  # noqa: S311
+
+    return classify(Net(forward))
+
+
+@plant("evaluation-random")
+def noise_by_numpy() -> Program:
+    def forward(net: Net, inputs: Tensor) -> Tensor:
+        return through(net, inputs + torch.from_numpy(np.random.randn(FEATURES)).float())  # noqa: NPY002
+
+    return classify(Net(forward))
+
+
+@plant("evaluation-random")
+def steps_in_random_order() -> Program:
+    def forward(net: Recurrent, inputs: Tensor) -> Tensor:
+        return net.head(net.lstm(inputs[:, torch.randperm(7)])[1][0][-1])
+
+    return classify(Recurrent(forward), inputs=sequences())
 
 
 @plant("no-nonlinearity")
@@ -728,6 +851,69 @@ def relu_for_either_sign() -> Program:
 def softmax_for_counts() -> Program:
     counts = torch.randint(9, (N, CLASSES)).float()
     return Program(mlp(nn.Softmax(dim=1)), [(features(), counts)], nn.MSELoss())
+
+
+def bounded(*last: nn.Module, targets: Tensor) -> Program:
+    return Program(mlp(*last, outputs=1), [(features(), targets)], nn.MSELoss())
+
+
+@plant("output-out-of-reach")
+def relu6_for_prices() -> Program:
+    return bounded(nn.ReLU6(), targets=20 + 5 * torch.randn(N, 1))
+
+
+@plant("output-out-of-reach")
+def hardtanh_for_any_number() -> Program:
+    return bounded(nn.Hardtanh(), targets=4 * torch.randn(N, 1))
+
+
+@plant("output-out-of-reach")
+def hardsigmoid_for_hours() -> Program:
+    return bounded(nn.Hardsigmoid(), targets=torch.rand(N, 1) * 10)
+
+
+@plant("output-out-of-reach")
+def softplus_for_either_sign() -> Program:
+    return bounded(nn.Softplus(), targets=torch.randn(N, 1))
+
+
+@plant("output-out-of-reach")
+def log_sigmoid_for_positive_numbers() -> Program:
+    return bounded(nn.LogSigmoid(), targets=torch.rand(N, 1))
+
+
+@plant("output-out-of-reach")
+def silu_for_either_sign() -> Program:
+    return bounded(nn.SiLU(), targets=3 * torch.randn(N, 1))
+
+
+@plant("output-out-of-reach")
+def clamped_too_far() -> Program:
+    model = mlp(outputs=1)
+    model.register_forward_hook(lambda *given: given[2].clamp(0, 1))
+    return Program(model, [(features(), 3 * torch.randn(N, 1))], nn.MSELoss())
+
+
+@plant("output-out-of-reach")
+def a_scaled_sigmoid_for_more() -> Program:
+    class Scaled(nn.Sequential):
+        def forward(self, inputs: Tensor) -> Tensor:
+            return 5 * super().forward(inputs).sigmoid()
+
+    return Program(Scaled(*mlp(outputs=1)), [(features(), 20 * torch.rand(N, 1))], nn.MSELoss())
+
+
+@plant("output-out-of-reach")
+def a_recurrent_state_for_any_number() -> Program:
+    class Last(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gru = nn.GRU(FEATURES, 1, batch_first=True)
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            return self.gru(inputs)[1][-1]
+
+    return Program(Last(), [(sequences(), 4 * torch.randn(N, 1))], nn.MSELoss())
 
 
 @plant("target-scale")
@@ -860,6 +1046,62 @@ def prices_and_large_steps() -> Program:
     model = mlp(outputs=1)
     prices = 2e5 + 1e5 * torch.randn(N, 1)
     return Program(model, [(features(), prices)], nn.MSELoss(), SGD(model.parameters(), lr=0.1))
+
+
+@plant("does-not-learn")
+def a_small_learning_rate_with_momentum() -> Program:
+    model = mlp()
+    return classify(model, optimizer=SGD(model.parameters(), lr=1e-7, momentum=0.9))
+
+
+@plant("does-not-learn")
+def a_small_learning_rate_for_a_regression() -> Program:
+    model, inputs = mlp(outputs=1), features()
+    optimizer = SGD(model.parameters(), lr=1e-7, momentum=0.9)
+    return Program(model, [(inputs, inputs.sum(dim=1, keepdim=True))], nn.MSELoss(), optimizer)
+
+
+class Erasing(SGD):
+    """Clears the gradients where it should use them."""
+
+    def step(self, closure: Any = None) -> Any:
+        self.zero_grad()
+        return super().step(closure)
+
+
+@plant("does-not-learn")
+def gradients_erased_in_step() -> Program:
+    model = mlp()
+    return classify(model, optimizer=Erasing(model.parameters(), lr=0.1))
+
+
+class Idle(SGD):
+    """Does something else in a step than its base class."""
+
+    def step(self, closure: Any = None) -> Any:
+        return closure() if closure else None
+
+
+@plant("does-not-learn")
+def a_step_that_calls_no_other() -> Program:
+    model = mlp()
+    return classify(model, optimizer=Idle(model.parameters(), lr=0.1))
+
+
+@plant("does-not-learn")
+def gradients_erased_by_a_hook() -> Program:
+    model = mlp()
+    optimizer = SGD(model.parameters(), lr=0.1)
+    optimizer.register_step_pre_hook(lambda own, *_: own.zero_grad())
+    return classify(model, optimizer=optimizer)
+
+
+@plant("does-not-learn")
+def gradients_erased_by_a_hook_made_for_the_model() -> Program:
+    model = mlp()
+    optimizer = SGD(model.parameters(), lr=0.1)
+    optimizer.register_step_pre_hook(lambda *_: model.zero_grad())
+    return classify(model, optimizer=optimizer)
 
 
 @plant("does-not-learn")

@@ -318,11 +318,90 @@ def scaled_sigmoid():
     return Program(model, [(features(), 5 * torch.rand(32, 1))], nn.MSELoss())
 
 
+def scored(forward, targets=None, **parts):
+    """A regression with layers and a forward of its own."""
+    targets = 5 * torch.randn(32, 1) if targets is None else targets
+    return Program(Forward(forward, **parts), [(features(), targets)], nn.MSELoss())
+
+
+def largest_of_many():
+    return scored(lambda net, inputs: net.layers(inputs).amax(dim=1, keepdim=True), layers=mlp(outputs=64))
+
+
+def tanh_with_a_scale_that_is_learned():
+    return scored(
+        lambda net, inputs: net.scale * net.layers(inputs).tanh(),
+        layers=mlp(outputs=1),
+        scale=nn.Parameter(torch.zeros(1)),
+    )
+
+
+def pooled_by_attention():
+    def forward(net, inputs):
+        steps = inputs[:, :, None]
+        return (net.score(steps).softmax(dim=1) * net.value(steps)).sum(dim=1)
+
+    return scored(forward, value=nn.Linear(1, 1), score=nn.Linear(1, 1))
+
+
+def change_of_the_last_value():
+    def forward(net, inputs):
+        return inputs[:, -1:] + net.layers(inputs).tanh()
+
+    return scored(forward, targets=torch.randn(32, 1), layers=mlp(outputs=1))
+
+
+def norm_at_the_end():
+    layers = nn.Sequential(mlp(outputs=4), nn.LayerNorm(4))
+    return scored(lambda net, inputs: net.layers(inputs), targets=5 * torch.randn(32, 4), layers=layers)
+
+
+def many_answers_a_sample():
+    def forward(net, inputs):
+        noise = torch.randn(50, len(inputs), 4)
+        return net.layers(torch.cat([inputs.expand(50, -1, -1), noise], dim=2)).mean(dim=0)
+
+    layers = nn.Sequential(nn.Linear(FEATURES + 4, 8), nn.ReLU(), nn.Linear(8, CLASSES))
+    return classify(Forward(forward, layers=layers))
+
+
+class EverySecond(SGD):
+    """Adds up two gradients for a step."""
+
+    calls = 0
+
+    def step(self, closure=None):
+        gradients = [each.grad for group in self.param_groups for each in group["params"]]
+        self.calls += 1
+        if self.calls % 2:
+            self.kept = gradients
+            return None
+        for gradient, kept in zip(gradients, self.kept, strict=True):
+            gradient.add_(kept)
+        return super().step(closure)
+
+
+def clipped_by_a_hook():
+    program = trained()
+    parameters = list(program.model.parameters())
+    program.optimizer.register_step_pre_hook(lambda *_: nn.utils.clip_grad_norm_(parameters, 1))
+    return program
+
+
 def warmed_up(optimizer):
     return LambdaLR(optimizer, lambda epoch: min(1, (epoch + 1) / 1000))
 
 
 SOUND = {
+    "the largest of many outputs": largest_of_many,
+    "a scale that starts at zero behind a tanh": tanh_with_a_scale_that_is_learned,
+    "a mean weighted by attention": pooled_by_attention,
+    "a bounded change of the last value": change_of_the_last_value,
+    "layer norm at the end": norm_at_the_end,
+    "many random answers a sample": many_answers_a_sample,
+    "a step for two gradients": lambda: trained(lambda each: EverySecond(each, lr=0.1)),
+    "a hook that clips gradients": clipped_by_a_hook,
+    "a small learning rate with momentum": lambda: trained(lambda each: SGD(each, lr=1e-5, momentum=0.9)),
     "noise for labels": lambda: trained(targets=torch.randint(3, (32,))),
     "a loss at its lowest": at_its_lowest,
     "a small learning rate for fine-tuning": lambda: trained(lambda each: AdamW(each, lr=1e-5)),

@@ -81,3 +81,31 @@ def test_parameters_without_an_optimizer_are_warned_of():
         train(model, model[1].parameters(), epochs=1)
     freeze(model[0])
     train(model, model[1].parameters(), epochs=1)
+
+
+def test_parameters_in_two_optimizers_are_warned_of():
+    model = nn.Linear(4, 1)
+    optimizers = [torch.optim.SGD(model.parameters(), lr=0.01) for _ in range(2)]
+    with pytest.warns(
+        UserWarning, match="each update changes weight, bias twice: give each parameter to one"
+    ):
+        fit(model, LOADER, criterion=nn.MSELoss(), optimizer=optimizers, epochs=1)
+
+
+def test_batch_norms_that_are_frozen_and_move_are_warned_of():
+    model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+    model[:2].requires_grad_(requires_grad=False)
+    with pytest.warns(UserWarning, match="the batch norms 1 are frozen, and in training mode they take on"):
+        train(model, model[2].parameters(), epochs=1)
+    freeze(model[:2])
+    train(model, model[2].parameters(), epochs=1)
+
+
+def test_parameters_of_a_criterion_without_an_optimizer_are_warned_of():
+    criterion = nn.Module()
+    criterion.scale = nn.Parameter(torch.ones(1))
+    criterion.forward = lambda outputs, targets: (criterion.scale * (outputs - targets).square()).mean()
+    model = nn.Linear(4, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    with pytest.warns(UserWarning, match=r"no optimizer has criterion\.scale, so"):
+        fit(model, LOADER, criterion=criterion, optimizer=optimizer, epochs=1)

@@ -14,10 +14,12 @@ from practicezoo.batches import check_model
 from practicezoo.diagnostics.finding import Finding
 from practicezoo.metrics.loss import Criterion
 from practicezoo.runtime.preserve import preserve_loaders
+from practicezoo.training.schedules import list_schedulers
 
 __all__ = ["check"]
 
-SECONDS, SECONDS_THOROUGH = 1.0, 30.0  # for updates on one batch
+# Multiply-adds for updates on one batch: about a second of one core, and half a minute.
+WORK, WORK_THOROUGH = 5e9, 150e9
 # A finding that only follows from others is left out where one of those is there.
 FOLLOWS = {
     "forward-fails": {"batch-norm-of-one", "zero-length"},
@@ -60,7 +62,9 @@ def check(
             data's.
         lr_scheduler: one scheduler, or several, that would be stepped as :func:`~practicezoo.fit` does.
         epochs: how long the training would be; without it, no scheduler is looked at as too fast.
-        thorough: whether updates on one batch may take half a minute instead of a second.
+        thorough: whether updates on one batch may take half a minute of one core instead of a second. How
+            much they would compute is counted, not timed, so that every machine tries the same; a network
+            that is too large to be tried is warned of.
 
     Returns:
         The findings, in the order in which training would meet them; empty when nothing was found. The
@@ -83,9 +87,12 @@ def check(
     Source: the mistakes that the course's programs and their readers make.
     """
     optimizers = _check_arguments(model, loader, criterion, optimizer, val_loader)
-    schedulers = _check_schedulers(lr_scheduler, epochs)
+    schedulers = list_schedulers(lr_scheduler)  # whose they are is for the check to find
+    if epochs is not None:
+        check_count(epochs=epochs)
     from practicezoo.diagnostics.examine import examine, examine_learning  # loaded when first needed
 
+    is_untried = False
     with (
         preserve_loaders(loader, val_loader),
         warnings.catch_warnings(action="ignore"),  # what they say becomes a finding
@@ -96,8 +103,15 @@ def check(
             examine(model, loader, criterion, optimizers, val_loader, schedulers=schedulers, epochs=epochs)
         )
         if not findings:
-            seconds = SECONDS_THOROUGH if thorough else SECONDS
-            findings = examine_learning(model, loader, criterion, optimizers, seconds=seconds)
+            allowed = WORK_THOROUGH if thorough else WORK
+            learning = examine_learning(model, loader, criterion, optimizers, allowed=allowed)
+            findings, is_untried = learning or [], learning is None
+    if is_untried:
+        warnings.warn(
+            "the network is too large for updates on one batch, so whether it learns was not tried: "
+            "thorough=True allows for more",
+            stacklevel=2,
+        )
     codes = {finding.code for finding in findings}
     return [finding for finding in findings if not FOLLOWS.get(finding.code, set()) & codes]
 
@@ -121,15 +135,3 @@ def _check_arguments(
         if not isinstance(each, Optimizer):
             raise TypeError(f"optimizer must be an optimizer or several, got {type(each).__name__}")
     return optimizers
-
-
-def _check_schedulers(lr_scheduler: Any, epochs: int | None) -> list[LRScheduler]:
-    """The schedulers, if they are; whose they are is for the check to find."""
-    schedulers = as_list(lr_scheduler)
-    for each in schedulers:
-        check_instances(lr_scheduler=each)
-        if not callable(getattr(each, "step", None)):
-            raise TypeError(f"lr_scheduler must have a method step(), got {type(each).__name__}")
-    if epochs is not None:
-        check_count(epochs=epochs)
-    return schedulers

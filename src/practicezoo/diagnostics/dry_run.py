@@ -1,7 +1,7 @@
 """One forward and backward pass on a copy of the program."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
@@ -18,8 +18,9 @@ from practicezoo.runtime.device import device_of
 from practicezoo.runtime.freezing import frozen_modules, train_all_but
 from practicezoo.runtime.preserve import preserve_training_mode
 from practicezoo.runtime.randomness import seed_everything
+from practicezoo.training.parameters import named_parameters
 
-__all__ = ["DryRun", "Gradients", "copied", "named_parameters", "tensors_in"]
+__all__ = ["DryRun", "Gradients", "copied", "tensors_in"]
 
 NUDGE = 1e-2
 
@@ -42,6 +43,7 @@ class DryRun:
         copies: the copy of each original object, by the original's ``id``.
         inputs: a batch's inputs, on the model's device.
         targets: its targets, there too.
+        is_trained: whether a parameter required a gradient before the first pass.
         given: the copy of the inputs that the last pass was given: a model may change them in place.
         layers: what the forward pass computed with weights, in order.
         rectified: what its ReLUs gave, in order.
@@ -53,6 +55,7 @@ class DryRun:
     copies: dict[int, Any]
     inputs: Any
     targets: Any
+    is_trained: bool = True
     given: Any = None
     outputs: Any = None
     loss: Any = None
@@ -70,6 +73,8 @@ class DryRun:
         frozen = frozen_modules(twin)
         train_all_but(twin, frozen)
         dry_run = cls(twin, its_criterion, copies, inputs, targets)
+        dry_run.is_trained = bool(dry_run.parameters())
+        _copy_hooks([*named_parameters(unwrap(model), criterion)], copies)
         for name, module in twin.named_modules():
             module.register_forward_pre_hook(partial(dry_run._enter, name))
             module.register_forward_hook(dry_run._leave)
@@ -156,13 +161,6 @@ class DryRun:
         )
 
 
-def named_parameters(model: nn.Module, criterion: Any) -> Iterator[tuple[str, nn.Parameter]]:
-    """The parameters of both, by name."""
-    yield from model.named_parameters()
-    if isinstance(criterion, nn.Module):
-        yield from criterion.named_parameters(prefix="criterion")
-
-
 def copied(thing: Any, copies: dict[int, Any]) -> Any:
     """A deep copy; ``copies`` takes each original's copy by its ``id``.
 
@@ -177,6 +175,15 @@ def copied(thing: Any, copies: dict[int, Any]) -> Any:
         if attempt(copy.deepcopy, value).error is not None:
             copies[id(value)] = value.detach().clone() if isinstance(value, Tensor) else copy.copy(value)
     return copy.deepcopy(thing, copies)
+
+
+def _copy_hooks(named: Sequence[tuple[str, nn.Parameter]], copies: dict[int, Any]) -> None:
+    """Give the copies the hooks of parameters, which change gradients and are not copied with them."""
+    for _, parameter in named:
+        twin = copies.get(id(parameter))
+        for hook in (getattr(parameter, "_backward_hooks", None) or {}).values():
+            if isinstance(twin, Tensor) and twin.requires_grad:
+                twin.register_hook(hook)
 
 
 def tensors_in(data: Any) -> Iterator[Tensor]:

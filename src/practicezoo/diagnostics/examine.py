@@ -18,6 +18,7 @@ from practicezoo.diagnostics.probes.criterion import find_in_criterion
 from practicezoo.diagnostics.probes.evaluation import find_in_evaluation
 from practicezoo.diagnostics.probes.forward import find_batch_of_one, find_in_forward
 from practicezoo.diagnostics.probes.gradients import find_in_gradients
+from practicezoo.diagnostics.probes.hooks import find_erasing_hooks
 from practicezoo.diagnostics.probes.labels import find_shuffled_labels
 from practicezoo.diagnostics.probes.learning import find_no_learning
 from practicezoo.diagnostics.probes.loaders import find_order, find_unpicklable
@@ -35,7 +36,7 @@ from practicezoo.diagnostics.probes.scales import (
 from practicezoo.diagnostics.probes.schedulers import find_in_schedulers
 from practicezoo.diagnostics.probes.splits import find_one_class, find_overlap
 from practicezoo.diagnostics.reading import all_targets, batches, last_batch_size, stacks_samples
-from practicezoo.diagnostics.trial import Trial
+from practicezoo.diagnostics.trial import Trial, plan_updates
 
 __all__ = ["examine", "examine_learning"]
 
@@ -101,8 +102,8 @@ def examine(
     yield from find_scale(dry_run.layers, dry_run.inputs)
     yield from find_dead(dry_run.rectified)
     yield from find_in_criterion(dry_run, all_targets(loader))
+    yield from _tried(find_out_of_reach, dry_run)
     for call in dry_run.loss_calls:
-        yield from _tried(find_out_of_reach, call, dry_run.targets)
         yield from _tried(find_small_targets, call, dry_run.targets)
         yield from _tried(find_large_first_loss, call)
     yield from _tried(find_one_class, loader, dry_run.loss_calls)
@@ -124,14 +125,33 @@ def examine_learning(
     criterion: Any,
     optimizers: Sequence[Optimizer],
     *,
-    seconds: float,
-) -> list[Finding]:
-    """Whether updates on one batch lower its loss, for a program in which nothing else was found."""
+    allowed: float,
+) -> list[Finding] | None:
+    """Whether updates on one batch lower its loss, for a program in which nothing else was found.
+
+    Args:
+        model: the program's.
+        loader: the program's.
+        criterion: the program's.
+        optimizers: the program's.
+        allowed: multiply-adds that the updates may take.
+
+    Returns:
+        The findings; None if the updates would take more than is allowed.
+    """
     batch = next(batches(loader), None)
     if batch is None or not optimizers:
         return []
-    pair = split_batch(batch)
-    return _tried(find_no_learning, lambda: Trial.of(model, criterion, pair, optimizers), seconds)
+    make = partial(Trial.of, model, criterion, split_batch(batch), optimizers)
+    trial, error = attempt(make)
+    if error is not None:
+        return []
+    if found := _tried(find_erasing_hooks, trial, optimizers):
+        return found
+    plan, error = attempt(plan_updates, trial, allowed)
+    if plan is None:
+        return [] if error is not None else None
+    return _tried(find_no_learning, partial(make, num_samples=plan.num_samples), plan.num_updates)
 
 
 def _tried(probe: Callable[..., Iterator[Finding]], *args: Any) -> list[Finding]:

@@ -31,7 +31,11 @@ DROPOUTS = {
     ),
     "scaled_dot_product_attention": ("dropout_p", 4, 0.0),
 }
-NOISE = {"randn", "rand", "randn_like", "rand_like", "normal", "normal_", "bernoulli", "uniform_"}
+NOISE = {
+    *("rand", "rand_like", "uniform_", "randn", "randn_like", "normal", "normal_", "log_normal_", "poisson"),
+    *("randint", "randint_like", "random_", "randperm", "multinomial", "bernoulli", "bernoulli_", "binomial"),
+    *("exponential_", "geometric_", "cauchy_"),
+}
 MIN_CLASS_DIMS = 2  # (N, C, ...)
 
 

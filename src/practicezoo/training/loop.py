@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from practicezoo.arguments import check_count, listed
+from practicezoo.arguments import check_count
 from practicezoo.batches import check_loaders, no_batch
 from practicezoo.metrics.loss import Criterion, nothing_counted
 from practicezoo.metrics.metric import Function, Metric
@@ -27,10 +27,11 @@ from practicezoo.training.callbacks.callback import Callback, CallbackList
 from practicezoo.training.checkpoints.resume import resume
 from practicezoo.training.history import History
 from practicezoo.training.interruption import interruptions
+from practicezoo.training.parameters import warn_of_parameters
 from practicezoo.training.progress import EpochBar
 from practicezoo.training.run import Run
 from practicezoo.training.schedules import Interval, Schedules
-from practicezoo.training.step import StepResult, TrainStep, parameters_of
+from practicezoo.training.step import StepResult, TrainStep
 from practicezoo.training.validation import Validation
 
 __all__ = ["fit", "train_epoch"]
@@ -196,7 +197,7 @@ def fit(
     )
     run.history.directions |= validation.directions
     schedules.check_length(run.num_updates_in_all())
-    _warn_of_missed_parameters(step)
+    warn_of_parameters(step.model, criterion, step.optimizers)
     if resume_from is not None:
         resume(run, resume_from)
     with interruptions(run), run.resources:
@@ -236,22 +237,6 @@ def _run_epoch(
     watchers.call("on_epoch_end", run)
     run.should_stop = any_rank(run.should_stop)
     watchers.call("on_checkpoint", run)
-
-
-def _warn_of_missed_parameters(step: TrainStep) -> None:
-    """Warn of parameters that get gradients and that no optimizer changes."""
-    held = {parameter for optimizer in step.optimizers for parameter in parameters_of(optimizer)}
-    names = [
-        name
-        for name, parameter in step.model.named_parameters()
-        if parameter.requires_grad and parameter not in held
-    ]
-    if names:
-        warnings.warn(
-            f"no optimizer has {listed(names)}, so they stay as they are: make the optimizer after the "
-            "model's last change, or freeze(...) what is not to be trained",
-            stacklevel=3,
-        )
 
 
 def _train(run: Run, watchers: CallbackList, bar: EpochBar) -> float:

@@ -23,7 +23,15 @@ from torch.optim.lr_scheduler import (
 from practicezoo.arguments import as_list, check_choice, check_instances
 from practicezoo.metrics.direction import Direction, Measures, known_direction
 
-__all__ = ["Interval", "Schedules", "as_schedulers", "check_needs_no_value", "steps_per_update"]
+__all__ = [
+    "Interval",
+    "Schedules",
+    "as_schedulers",
+    "check_needs_no_value",
+    "is_foreign",
+    "list_schedulers",
+    "steps_per_update",
+]
 
 Interval: TypeAlias = Literal["auto", "update", "epoch"]
 
@@ -167,18 +175,30 @@ def as_schedulers(lr_scheduler: Any, optimizers: Sequence[Optimizer]) -> list[LR
         TypeError: if one is a class or has no ``step``.
         ValueError: if one is of another optimizer.
     """
+    schedulers = list_schedulers(lr_scheduler)
+    for scheduler in schedulers:
+        if is_foreign(scheduler, optimizers):
+            raise ValueError(
+                f"lr_scheduler must be of the optimizer that trains, got a {type(scheduler).__name__} of "
+                f"another {type(scheduler.optimizer).__name__}: make it from this optimizer"
+            )
+    return schedulers
+
+
+def list_schedulers(lr_scheduler: Any) -> list[LRScheduler]:
+    """None, one or several schedulers as a list, of whatever optimizer; TypeError for what is none."""
     schedulers = as_list(lr_scheduler)
     for scheduler in schedulers:
         check_instances(lr_scheduler=scheduler)
         if not callable(getattr(scheduler, "step", None)):
             raise TypeError(f"lr_scheduler must have a method step(), got {type(scheduler).__name__}")
-        optimizer = getattr(scheduler, "optimizer", None)
-        if optimizer is not None and all(optimizer is not own for own in optimizers):
-            raise ValueError(
-                f"lr_scheduler must be of the optimizer that trains, got a {type(scheduler).__name__} of "
-                f"another {type(optimizer).__name__}: make it from this optimizer"
-            )
     return schedulers
+
+
+def is_foreign(scheduler: LRScheduler, optimizers: Sequence[Optimizer]) -> bool:
+    """Whether a scheduler changes another optimizer than these."""
+    optimizer = getattr(scheduler, "optimizer", None)
+    return optimizer is not None and all(optimizer is not own for own in optimizers)
 
 
 def check_needs_no_value(schedulers: Sequence[LRScheduler]) -> None:

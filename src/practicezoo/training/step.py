@@ -16,10 +16,11 @@ from practicezoo.runtime.collectives import sum_over_ranks
 from practicezoo.runtime.device import device_of, raise_mmap_threshold
 from practicezoo.runtime.freezing import frozen_modules, train_all_but
 from practicezoo.runtime.precision import Precision, autocast, check_precision
+from practicezoo.training.parameters import check_own_parameters, parameters_of
 from practicezoo.training.replica import Replica
 from practicezoo.training.schedules import as_schedulers, check_needs_no_value
 
-__all__ = ["StepResult", "TrainStep", "parameters_of"]
+__all__ = ["StepResult", "TrainStep"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ class TrainStep:
         self.precision: Precision = precision
         self.max_grad_norm = max_grad_norm
         check_needs_no_value(self.lr_schedulers)
-        _check_parameters(self.optimizers, model, criterion)
+        check_own_parameters(self.optimizers, model, criterion)
         self.replica = Replica(model, criterion)
         self.model = self.replica.model
         self.scaler = torch.amp.GradScaler("cuda", enabled=precision == "fp16")
@@ -236,23 +237,6 @@ def _as_optimizers(optimizer: Optimizer | Sequence[Optimizer]) -> list[Optimizer
     if not optimizers:
         raise ValueError(f"optimizer must be at least one optimizer, got {optimizer!r}")
     return optimizers
-
-
-def parameters_of(optimizer: Optimizer) -> list[nn.Parameter]:
-    """The parameters that an optimizer updates."""
-    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
-
-
-def _check_parameters(optimizers: Sequence[Optimizer], model: nn.Module, criterion: object) -> None:
-    """Raise ValueError for an optimizer whose updates would change nothing here."""
-    modules = [part for part in (model, criterion) if isinstance(part, nn.Module)]
-    ours = {parameter for module in modules for parameter in module.parameters()}
-    for optimizer in optimizers:
-        if ours.isdisjoint(parameters_of(optimizer)):
-            raise ValueError(
-                "optimizer must hold parameters of the model, got none of them: make it from this model, "
-                "after its last change (such as reset_head)"
-            )
 
 
 def _check_alone(optimizers: Sequence[Optimizer], precision: str, max_grad_norm: float | None) -> None:

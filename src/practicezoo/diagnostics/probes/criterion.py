@@ -76,7 +76,7 @@ def _find_in_loss(dry_run: DryRun) -> Iterator[Finding]:
             if isinstance(loss, Tensor)
             else f"the loss is a {type(loss).__name__}"
         )
-        if not dry_run.parameters():
+        if not dry_run.is_trained:  # it says so itself
             return
         yield Finding(
             "no-graph",

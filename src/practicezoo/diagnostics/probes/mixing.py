@@ -19,7 +19,10 @@ MIXED = 1e-4
 
 
 def find_mixed_samples(dry_run: DryRun, num_samples: int, *, stacked: bool) -> Iterator[Finding]:
-    """In evaluation mode, put one sample in another's place and look at the outputs of all others.
+    """In evaluation mode, put samples in others' places and look at the outputs of those that stay.
+
+    One is replaced, at three places; and each half by the other, after which every extreme value, sum and
+    order of the batch is another.
 
     Left alone are models that are made for one batch of fixed rows (a graph's nodes), that compare all
     samples of a batch with each other, or that normalise with the batch's own statistics on purpose.
@@ -42,31 +45,42 @@ def find_mixed_samples(dry_run: DryRun, num_samples: int, *, stacked: bool) -> I
         return
     if _rows(half, count // 2).shape[-1] != outputs.shape[-1]:  # type: ignore[union-attr]
         return
-    for place in (0, count // 2, count - 1):
-        yield from (found := list(_find_change(dry_run, inputs, outputs, place)))
+    for what, rows in _replacements(count):
+        yield from (found := list(_find_change(dry_run, inputs, outputs, rows, what)))
         if found:
             return
 
 
-def _find_change(dry_run: DryRun, inputs: Any, outputs: Tensor, place: int) -> Iterator[Finding]:
+def _replacements(count: int) -> Iterator[tuple[str, Tensor]]:
+    """What stands where, in words and as the rows to take."""
+    rows, half = torch.arange(count), count // 2
+    for place in (0, half, count - 1):
+        other = (place + 1) % count
+        yield f"sample {other} in the place of sample {place}", torch.where(rows == place, other, rows)
+    yield f"samples 0 to {half - 1} in the places of all others", rows % half
+    yield (
+        f"samples {half} to {2 * half - 1} in the places of those before",
+        torch.where(rows < half, rows + half, rows),
+    )
+
+
+def _find_change(dry_run: DryRun, inputs: Any, outputs: Tensor, rows: Tensor, what: str) -> Iterator[Finding]:
     count = len(outputs)
-    rows = torch.arange(count)
-    rows[place] = other = (place + 1) % count
     changed = _rows(dry_run.evaluated(take(inputs, rows, of=count)), count)
     if changed is None or changed.shape != outputs.shape:
         return
     change = (changed - outputs).abs().flatten(1).amax(dim=1)
-    change[place] = 0
+    change[(rows != torch.arange(count)).to(change.device)] = 0
     scale = float(outputs.abs().max())
     if float(change.max()) > MIXED * scale:
         reached = int(change.argmax())
         yield Finding(
             "samples-mixed",
-            f"with sample {other} in the place of sample {place}, the output of sample {reached} changes by "
-            f"{float(change[reached]):.2g} in evaluation mode (the outputs reach {scale:.2g}): it depends on "
-            "the others in its batch",
+            f"with {what}, the output of sample {reached} changes by {float(change[reached]):.2g} in "
+            f"evaluation mode (the outputs reach {scale:.2g}): it depends on the others in its batch",
             "batch_first=True in recurrent and attention layers, transpose or permute instead of view to "
-            "exchange dimensions, softmax and means over dim=1 or -1 instead of 0",
+            "exchange dimensions, softmax and means over dim=1 or -1 instead of 0; scale inputs by numbers "
+            "of the training data rather than of the batch",
         )
 
 

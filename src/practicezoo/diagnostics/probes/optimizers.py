@@ -1,6 +1,5 @@
 """Mistakes between the model's parameters and the optimizers."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -8,8 +7,8 @@ from torch import nn
 from torch.optim import Optimizer
 
 from practicezoo.arguments import listed
-from practicezoo.diagnostics.dry_run import named_parameters
 from practicezoo.diagnostics.finding import Finding
+from practicezoo.training.parameters import held_twice, holds_none, missed_parameters, named_parameters
 
 __all__ = ["find_in_optimizers"]
 
@@ -27,13 +26,8 @@ def find_in_optimizers(
         )
     if not optimizers:
         return
-    ours = {id(parameter) for parameter in named.values()}
-    held = Counter(
-        id(each) for optimizer in optimizers for group in optimizer.param_groups for each in group["params"]
-    )
     for optimizer in optimizers:
-        own = {id(each) for group in optimizer.param_groups for each in group["params"]}
-        if ours.isdisjoint(own):
+        if holds_none(optimizer, model, criterion):
             yield Finding(
                 "foreign-optimizer",
                 f"{type(optimizer).__name__} holds none of the model's parameters",
@@ -45,15 +39,14 @@ def find_in_optimizers(
                 f"{type(optimizer).__name__} has a learning rate of 0",
                 "give it a positive one, such as 1e-3 for Adam or 1e-2 for SGD",
             )
-    missed = [name for name, each in named.items() if each.requires_grad and not held[id(each)]]
-    if missed:
+    if missed := missed_parameters(model, criterion, optimizers):
         yield Finding(
             "parameters-missed",
             f"no optimizer has {listed(missed)}",
             "make the optimizer from all of model.parameters(), after the last change of its layers; set "
             "requires_grad to False for what stays as it is",
         )
-    if twice := [name for name, each in named.items() if held[id(each)] > 1]:
+    if twice := held_twice(model, criterion, optimizers):
         yield Finding(
             "parameter-twice",
             f"{listed(twice)} would be updated twice in each step",

@@ -1,46 +1,120 @@
-"""Targets that the last activation can never give."""
+"""Targets that the outputs cannot reach, whatever the weights are."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import product
+from typing import Any
 
+import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
+from practicezoo.diagnostics.dry_run import DryRun
 from practicezoo.diagnostics.finding import Finding
 from practicezoo.diagnostics.probes.misfits import last_computation
-from practicezoo.diagnostics.recorder import LossCall
+from practicezoo.diagnostics.recorder import LossCall, OperationRecorder
 
 __all__ = ["find_out_of_reach"]
 
-# The range of each activation, by the name that autograd gives it.
-RANGES = {
-    "TanhBackward0": ("tanh", -1, 1),
-    "SigmoidBackward0": ("sigmoid", 0, 1),
-    "HardsigmoidBackward0": ("hard sigmoid", 0, 1),
-    "SoftmaxBackward0": ("softmax", 0, 1),
-    "ReluBackward0": ("ReLU", 0, math.inf),
-    "SoftplusBackward0": ("softplus", 0, math.inf),
-    "ExpBackward0": ("exponential", 0, math.inf),
-    "LogSoftmaxBackward0": ("log-softmax", -math.inf, 0),
-    "LogSigmoidBackward0": ("log-sigmoid", -math.inf, 0),
-}
 # A few targets just beyond the range, as noise leaves them, are no mistake: what no output can reach must be
 # a tenth of the targets' variance.
 UNREACHED = 0.1
+FAR = 1e4  # times the largest target: any bend of an activation lies within
+PRODUCTS = {
+    *("linear", "bilinear", "conv1d", "conv2d", "conv3d"),
+    *("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
+}
 
 
-def find_out_of_reach(call: LossCall, targets: Tensor) -> Iterator[Finding]:
-    """A regression whose last activation has a range in which the targets do not lie."""
-    if call.kind != "difference" or call.targets is not targets or call.inputs.shape != targets.shape:
-        return
-    name, lowest, highest = RANGES.get(last_computation(call.inputs), ("", -math.inf, math.inf))
-    wanted = targets.double()
-    missing = (wanted - wanted.clamp(lowest, highest)).abs()
-    variance = float(wanted.var(correction=0))
-    if name and float(missing.square().mean()) > UNREACHED * variance and bool(missing.any()):
-        yield Finding(
-            "output-out-of-reach",
-            f"the outputs go through a {name}, whose values lie between {lowest:g} and {highest:g}, and "
-            f"{int((missing > 0).sum())} of the batch's {targets.numel()} targets do not: they reach from "
-            f"{float(wanted.min()):.4g} to {float(wanted.max()):.4g}",
-            f"remove the {name} behind the last layer, or scale the targets into its range",
-        )
+def find_out_of_reach(dry_run: DryRun) -> Iterator[Finding]:
+    """A regression whose outputs have a range in which the targets do not lie."""
+    targets = dry_run.targets
+    for index, call in enumerate(dry_run.loss_calls):
+        if call.kind == "difference" and call.targets is targets and call.inputs.shape == targets.shape:
+            lowest, highest = _reached(dry_run, index, targets)
+            missing = (targets.double() - targets.double().clamp(lowest, highest)).square()
+            if float(missing.mean()) > UNREACHED * float(targets.double().var(correction=0)):
+                yield _finding(call, targets, missing, lowest, highest)
+
+
+def _finding(call: LossCall, targets: Tensor, missing: Tensor, lowest: float, highest: float) -> Finding:
+    bounds = {
+        (True, False): f"never fall below {lowest:.4g}",
+        (False, True): f"never rise above {highest:.4g}",
+        (True, True): f"lie between {lowest:.4g} and {highest:.4g}",
+    }
+    bound = bounds[math.isfinite(lowest), math.isfinite(highest)]
+    name = last_computation(call.inputs).split("Backward")[0].lower()
+    return Finding(
+        "output-out-of-reach",
+        f"whatever the weights are, the outputs {bound} (they are computed by {name}), and "
+        f"{int((missing > 0).sum())} of the batch's {targets.numel()} targets do not: they reach from "
+        f"{float(targets.min()):.4g} to {float(targets.max()):.4g}",
+        f"remove the {name} behind the last layer, or scale the targets into the range of the outputs",
+    )
+
+
+def _reached(dry_run: DryRun, index: int, targets: Tensor) -> tuple[float, float]:
+    """The lowest and the highest outputs, infinite on the side where they go beyond the targets.
+
+    What linear layers and convolutions compute, and all trained parameters, are replaced by random numbers of
+    either sign and of both, small and very large. What the outputs still do not reach, no training will.
+    """
+    low, high = float(targets.min()), float(targets.max())
+    scale = FAR * max(1.0, abs(low), abs(high))
+    lowest, highest = math.inf, -math.inf
+    for seed, (size, sign) in enumerate(product((scale, 10.0, 1.0), (0, 1, -1))):
+        values = _with_any_weights(dry_run, index, _numbers(size, sign), seed)
+        if values is None or bool(values.isnan().any()):
+            return -math.inf, math.inf
+        lowest, highest = min(lowest, float(values.min())), max(highest, float(values.max()))
+        if lowest <= low and highest >= high:
+            break
+    return (-math.inf if lowest <= low else lowest), (math.inf if highest >= high else highest)
+
+
+def _numbers(size: float, sign: int) -> Callable[[Tensor], Tensor]:
+    """Random numbers of up to ``size`` in the shape of a tensor; a sign of 0 stands for both."""
+
+    def like(tensor: Tensor) -> Tensor:
+        numbers = torch.empty_like(tensor, dtype=torch.float32).uniform_(size / 10, size)
+        signs = sign or torch.randint_like(numbers, 2) * 2 - 1
+        return (numbers * signs).to(tensor.dtype)
+
+    return like
+
+
+class _Replaced(TorchFunctionMode):
+    """Gives other numbers for what linear layers and convolutions compute."""
+
+    def __init__(self, numbers: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.numbers = numbers
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        return self.numbers(result) if getattr(func, "__name__", "") in PRODUCTS else result
+
+
+def _with_any_weights(
+    dry_run: DryRun, index: int, numbers: Callable[[Tensor], Tensor], seed: int
+) -> Tensor | None:
+    """What the loss compares with the targets, in evaluation mode; the weights are restored."""
+    trained = [parameter for parameter in dry_run.parameters().values() if parameter.is_floating_point()]
+    values = [parameter.data for parameter in trained]  # the graph of the loss must not see the change
+    before = [each.clone() for each in values]
+    try:
+        for each in values:
+            each.copy_(numbers(each))
+        with _Replaced(numbers):
+            outputs = dry_run.evaluated(dry_run.inputs, seed=seed)
+        with (
+            torch.no_grad(),
+            OperationRecorder(dry_run.where, pair=(outputs, dry_run.targets)) as recorder,
+        ):
+            dry_run.criterion(outputs, dry_run.targets)
+    finally:
+        for each, old in zip(values, before, strict=True):
+            each.copy_(old)
+    calls = recorder.loss_calls
+    return calls[index].inputs.double() if index < len(calls) else None

@@ -9,7 +9,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from practicezoo.diagnostics.attempt import attempt
 from practicezoo.diagnostics.finding import Finding
-from practicezoo.training.schedules import steps_per_update
+from practicezoo.training.schedules import is_foreign, steps_per_update
 
 __all__ = ["find_in_schedulers"]
 
@@ -27,12 +27,11 @@ def find_in_schedulers(
 ) -> Iterator[Finding]:
     """Look at whose the schedulers are, and step copies through the training."""
     for scheduler in schedulers:
-        optimizer = getattr(scheduler, "optimizer", None)
-        if optimizer is not None and optimizers and all(optimizer is not own for own in optimizers):
+        if optimizers and is_foreign(scheduler, optimizers):
             yield Finding(
                 "foreign-scheduler",
-                f"{type(scheduler).__name__} is of a {type(optimizer).__name__} that does not train the "
-                "model: the learning rate of the one that does stays as it is",
+                f"{type(scheduler).__name__} is of a {type(scheduler.optimizer).__name__} that does not "
+                "train the model: the learning rate of the one that does stays as it is",
                 "make the scheduler from the optimizer that is given",
             )
         elif epochs is not None and not isinstance(scheduler, ReduceLROnPlateau):
