@@ -39,7 +39,7 @@ class FeatureInfo(NamedTuple):
 class ImageClassifier(Classifier):
     """Feature extractor, flattening, linear head; takes images of one size only.
 
-    The size of the head's input is derived by running a copy of ``features`` once, on one image of
+    The size of the head's input is derived by running ``features`` once, on one image of
     zeros. Compose a network of your own from any blocks, or subclass it as
     :class:`~practicezoo.CNN` does.
 
