@@ -4,9 +4,11 @@ import contextlib
 import io
 import json
 import re
+from typing import Any
 
 import torch
 
+from extension.model_figures import architecture, most_wrong
 from extension.pages import GENERATED, ROOT, command, fenced, is_fresh, table, write
 from practicezoo import create_model, list_models, list_weights, model_summary
 from practicezoo.models import ModelSummary
@@ -74,10 +76,12 @@ def _page(name: str, records: list[Weights]) -> str:
         "## Train it again\n",
         command(first.command),
         "## Layers\n",
+        architecture(first, _example(first)),
         _layers(first),
+        _speed(name),
     ]
     for weights in records:
-        parts += [f"## Weights {weights.tag}\n", _confusion(weights), _card(weights)]
+        parts += [f"## Weights {weights.tag}\n", _confusion(weights), most_wrong(weights), _card(weights)]
     return "\n".join(parts)
 
 
@@ -112,16 +116,29 @@ def _layers(weights: Weights) -> str:
     )
 
 
-def _summary(weights: Weights) -> ModelSummary:
-    model = create_model(weights.model, **weights.config)
+def _example(weights: Weights) -> Any:
+    """An input of the network, or the shape of one."""
     preprocessing = weights.preprocessing
-    example = {
+    return {
         "text": lambda: torch.ones(1, 8, dtype=torch.long),
         "image": lambda: (1, preprocessing["channels"], preprocessing["size"], preprocessing["size"]),
         "row": lambda: (1, preprocessing["num_features"]),
     }[preprocessing["kind"]]()
+
+
+def _summary(weights: Weights) -> ModelSummary:
+    model = create_model(weights.model, **weights.config)
     with contextlib.redirect_stdout(io.StringIO()):
-        return model_summary(model, example)
+        return model_summary(model, _example(weights))
+
+
+def _speed(name: str) -> str:
+    """How long a batch takes; empty where nothing was measured."""
+    speed, machine = _milliseconds()
+    if name not in speed:
+        return ""
+    link = "[Benchmark inference](/generated/benchmarks/inference.md)"
+    return f"A batch of {BATCH_SIZE} takes {speed[name]} ms on {machine}: {link}.\n"
 
 
 def _confusion(weights: Weights) -> str:
