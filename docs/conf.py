@@ -39,6 +39,7 @@ html_title = f"practicezoo {version}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_js_files = ["sort.js"]
+html_search_scorer = str(HERE / "_static" / "scorer.js")
 html_show_sourcelink = False
 html_sidebars = {"index": [], "benchmarks": [], "about": []}
 html_theme_options = {

@@ -8,6 +8,7 @@ from benchmarks.discovery import FOLDER, summaries
 from benchmarks.report import RESULTS
 from benchmarks.tables import Table, grid_heading, payload_tables
 from extension.pages import DOCS, table, write
+from practicezoo.recipes import list_recipes
 
 REPRODUCED = DOCS / "reproduced.json"
 
@@ -38,8 +39,10 @@ def write_reproduced() -> None:
         )
         for row in found["rows"]
     ]
+    left = [name for name in list_recipes() if name not in {row["system"] for row in found["rows"]}]
+    missing = f" Not part of that run: {', '.join(f'`{name}`' for name in left)}.\n" if left else "\n"
     head = ["system", "verdict", "measured", "the course"]
-    write("reproduced.inc", f"{table(head, rows, 'llll')}\nRun on {machine(found['environment'])}.\n")
+    write("reproduced.inc", f"{table(head, rows, 'llll')}\nRun on {machine(found['environment'])}.{missing}")
 
 
 def machine(environment: Mapping) -> str:
@@ -75,7 +78,7 @@ def _page(name: str, payloads: Mapping[str, Mapping]) -> str:
 def _table(found: Table) -> str:
     head, *rows = found.rows
     title = f"### {found.title}\n\n" if found.title else ""
-    heading = f"{found.heading[:1].upper()}{found.heading[1:]}.\n\n" if found.heading else ""
+    heading = f"{found.heading.replace('cpu', 'CPU', 1)}.\n\n" if found.heading else ""
     cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     notes = "".join(f"\n{note[:1].upper()}{note[1:]}.\n" for note in found.notes)
     shown = table([head[0] or "way", *head[1:]], cells, "l" + "r" * (len(head) - 1))
@@ -83,4 +86,4 @@ def _table(found: Table) -> str:
 
 
 def _short(value: object) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.8g}" if isinstance(value, float) else str(value)

@@ -135,7 +135,7 @@ def _page(kind: type, block: Block) -> str:
         [
             f"# {name} block\n",
             f"{_summary(kind)}\n",
-            figure(ax, f"blocks/{name}.svg", alt, f"`{block.calls[0]}`. {block.caption}"),
+            figure(ax, f"blocks/{name}.svg", alt, f"Picture of `{block.calls[0]}`. {block.caption}"),
             "## Shapes, parameters, multiply-adds\n",
             table(
                 ["block", "input", "output", "parameters", "multiply-adds"],
@@ -207,7 +207,7 @@ def _shortcuts() -> list[str]:
     return [
         "## Shortcuts\n",
         "By name, from 16 to 32 channels with stride 2, and the identity, which keeps the shape:\n",
-        "\n".join(["::::{grid} 1 2 2 3\n:gutter: 2\n", *cards, "::::\n"]),
+        "\n".join(["::::{grid} 1 1 2 2\n:gutter: 2\n", *cards, "::::\n"]),
         "Any module can be a shortcut too: see [Image networks](/vision.md#shortcuts).\n",
     ]
 

@@ -34,6 +34,7 @@ SETTINGS = {
     "capture_repr": (),
     "abort_on_example_error": True,
     "download_all_examples": False,
+    "remove_config_comments": True,
     "show_signature": False,
     "write_computation_times": False,
     "min_reported_time": 1e6,  # seconds: the time that a build took says nothing to a reader

@@ -20,8 +20,8 @@ for name, features in maps.items():
 # %%
 # The image, and the ten maps of the first stage; bright is where a channel
 # fires:
-figure = Figure(figsize=(8, 1.6), layout="constrained")
-axes = figure.subplots(1, 11)
+figure = Figure(figsize=(6, 4.5), layout="constrained")
+axes = figure.subplots(3, 4).flatten()
 axes[0].imshow(digits.images[0, 0].numpy(), cmap="gray")
 for ax, channel in zip(axes[1:], maps["features.0"][0].detach()):
     ax.imshow(channel.numpy(), cmap="viridis")

@@ -26,6 +26,8 @@ print(model(torch.randn(2, 3, 32, 32)).shape)
 # With ``depth=0`` each block is one box:
 draw_block(model, (1, 3, 32, 32), depth=0)
 
+# sphinx_gallery_thumbnail_number = 2
+
 # %%
 # Without it every layer is, branches side by side:
 draw_block(InceptionA(16, activation=nn.ReLU), (1, 16, 16, 16))

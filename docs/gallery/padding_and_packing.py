@@ -43,7 +43,14 @@ with torch.no_grad():
 figure = Figure(figsize=(7, 3.6), layout="constrained")
 for ax, name, steps in zip(figure.subplots(3, 1), names, outputs):
     shown = steps[:, :40].T.numpy()
-    ax.imshow(shown, cmap="RdBu", vmin=-1, vmax=1, aspect="auto")
+    ax.imshow(
+        shown,
+        cmap="RdBu",
+        vmin=-1,
+        vmax=1,
+        aspect="auto",
+        interpolation="nearest",
+    )
     ax.set_xticks(range(data.shape[1]), name.ljust(data.shape[1], "·"))
     ax.set_yticks([])
 figure.supylabel("first 40 features")

@@ -43,7 +43,7 @@ print(len(history), "epochs; best:", history.best("val_loss"))
 history.plot()
 
 # %%
-# The training loss still falls where the validation loss has turned: the
+# The training loss still falls where the validation loss does no more: the
 # network learns its training images by heart. Some curves alone:
 from practicezoo.plotting import plot_history
 
