@@ -42,8 +42,8 @@ class Table(NamedTuple):
     notes: Sequence[str]
 
     def __str__(self) -> str:
-        lines = (self.title, self.heading, aligned(self.rows), *self.notes)
-        return "\n".join(line for line in lines if line)
+        above = ": ".join(part for part in (self.title, self.heading) if part)
+        return "\n".join([above, aligned(self.rows), *self.notes])
 
 
 def payload_tables(payload: Mapping) -> list[Table]:
@@ -88,7 +88,7 @@ def _comparison(comparison: Mapping, title: str) -> Table:
 
 
 def accuracies_table(title: str, found: Mapping[str, Sequence[float]], *, quick: bool) -> str:
-    """Render each arm's accuracies over seeds, and how much better the last arm is than the first."""
+    """Render each arm's accuracies over seeds, and how much better the best arm is than the worst."""
     return str(_accuracies(title, found, quick=quick))
 
 
@@ -97,8 +97,8 @@ def _accuracies(title: str, found: Mapping[str, Sequence[float]], *, quick: bool
         (arm, f"{np.mean(values):.1%}", f"{np.std(values):.1%}", str(len(values)))
         for arm, values in found.items()
     ]
-    (first, before), *_, (last, after) = found.items()
-    notes = [f"{last} - {first}: {100 * np.subtract(after, before).mean():+.1f} points", *[QUICK] * quick]
+    (worst, low), *_, (best, high) = sorted(found.items(), key=lambda item: np.mean(item[1]))
+    notes = [f"{best} - {worst}: {100 * np.subtract(high, low).mean():+.1f} points", *[QUICK] * quick]
     return Table(title, "", [("arm", "accuracy", "standard deviation", "seeds"), *rows], notes)
 
 

@@ -96,7 +96,8 @@ const report = {};
     const text = frame.contentDocument.querySelector("article").textContent.toLowerCase();
     const anchor = decodeURIComponent(link.hash).slice(1);
     report[word] = [
-      link.getAttribute("href").replace(/#.*/, ""), word.split(" ").every((part) => text.includes(part.toLowerCase())),
+      link.getAttribute("href").replace(/#.*/, ""),
+      word.split(" ").every((part) => text.includes(part.toLowerCase())),
       anchor === "" || frame.contentDocument.getElementById(anchor) !== null,
     ];
     frame.remove();
