@@ -2,16 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
+from typing import NamedTuple
 
 import numpy as np
 
 __all__ = [
+    "Table",
     "accuracies_table",
     "aligned",
     "cells_table",
     "comparison_table",
     "format_seconds",
     "grid_heading",
+    "payload_tables",
     "payload_text",
 ]
 
@@ -23,17 +26,41 @@ CELLS_HEADER = (
 QUICK = "quick run: a check that everything works; the numbers mean little"
 
 
-def payload_text(payload: Mapping) -> str:
-    """Render everything that a script has measured."""
-    parts = [f"{title}\n{comparison_table(found)}" for title, found in payload["comparisons"].items()]
-    parts += [
-        accuracies_table(title, found, quick=payload["quick"])
+class Table(NamedTuple):
+    """Some measurements side by side.
+
+    Attributes:
+        title: what was measured; may be empty.
+        heading: how it was measured.
+        rows: cells as text, the head first.
+        notes: what to mind, a line each.
+    """
+
+    title: str
+    heading: str
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str]
+
+    def __str__(self) -> str:
+        above = ": ".join(part for part in (self.title, self.heading) if part)
+        return "\n".join([above, aligned(self.rows), *self.notes])
+
+
+def payload_tables(payload: Mapping) -> list[Table]:
+    """Everything that a script has measured."""
+    tables = [_comparison(found, title) for title, found in payload["comparisons"].items()]
+    tables += [
+        _accuracies(title, found, quick=payload["quick"])
         for title, found in payload.get("accuracies", {}).items()
     ]
-    if "grid" in payload:
-        cells = groupby(payload["grid"]["cells"], key=lambda cell: cell["model"])
-        parts += [grid_heading(payload["grid"]), *(cells_table(list(of_model)) for _, of_model in cells)]
-    return "\n".join(parts)
+    cells = groupby(payload.get("grid", {"cells": ()})["cells"], key=lambda cell: cell["model"])
+    return [*tables, *(_cells(list(of_model)) for _, of_model in cells)]
+
+
+def payload_text(payload: Mapping) -> str:
+    """Render everything that a script has measured."""
+    heading = [grid_heading(payload["grid"])] if "grid" in payload else []
+    return "\n".join([*heading, *map(str, payload_tables(payload))])
 
 
 def comparison_table(comparison: Mapping) -> str:
@@ -42,30 +69,37 @@ def comparison_table(comparison: Mapping) -> str:
     Args:
         comparison: What `Comparison.to_dict` returns, also after a trip through JSON.
     """
+    return str(_comparison(comparison, ""))
+
+
+def _comparison(comparison: Mapping, title: str) -> Table:
     arms = comparison["measurements"]
     reference = comparison["reference"]
-    heading = _heading(comparison, num_rounds=len(arms[0]["rounds"]))
-    lines = [heading, aligned([HEADER, *(_row(arm, reference) for arm in arms)])]
+    notes = []
     if comparison["quick"]:
-        lines.append(QUICK)
+        notes.append(QUICK)
     elif not comparison["trustworthy"]:
-        lines.append(
+        notes.append(
             f"WARNING: not trustworthy: {reference!r} measured twice differs from itself; "
             "run again on a quieter machine"
         )
-    return "\n".join(lines)
+    heading = _heading(comparison, num_rounds=len(arms[0]["rounds"]))
+    return Table(title, heading, [HEADER, *(_row(arm, reference) for arm in arms)], notes)
 
 
 def accuracies_table(title: str, found: Mapping[str, Sequence[float]], *, quick: bool) -> str:
-    """Render each arm's accuracies over seeds, and how much better the last arm is than the first."""
-    lines = [title]
-    lines += [
-        f"  {arm}: {np.mean(values):.1%} (standard deviation {np.std(values):.1%}, {len(values)} seeds)"
+    """Render each arm's accuracies over seeds, and how much better the best arm is than the worst."""
+    return str(_accuracies(title, found, quick=quick))
+
+
+def _accuracies(title: str, found: Mapping[str, Sequence[float]], *, quick: bool) -> Table:
+    rows = [
+        (arm, f"{np.mean(values):.1%}", f"{np.std(values):.1%}", str(len(values)))
         for arm, values in found.items()
     ]
-    first, *_, last = found.values()
-    lines.append(f"  {100 * np.subtract(last, first).mean():+.1f} points")
-    return "\n".join([*lines, *([QUICK] if quick else [])])
+    (worst, low), *_, (best, high) = sorted(found.items(), key=lambda item: np.mean(item[1]))
+    notes = [f"{best} - {worst}: {100 * np.subtract(high, low).mean():+.1f} points", *[QUICK] * quick]
+    return Table(title, "", [("arm", "accuracy", "standard deviation", "seeds"), *rows], notes)
 
 
 def grid_heading(grid: Mapping) -> str:
@@ -76,22 +110,24 @@ def grid_heading(grid: Mapping) -> str:
 
 def cells_table(cells: Sequence[Mapping]) -> str:
     """Render the cells of one model: a comparison for each batch size."""
+    return str(_cells(cells))
+
+
+def _cells(cells: Sequence[Mapping]) -> Table:
     first = cells[0]
     rows = [CELLS_HEADER, *(_cell_row(cell, arm) for cell in cells for arm in cell["measurements"])]
     told = [column for column in zip(*rows, strict=True) if any(column[1:])]
-    lines = [
-        f"{first['model']}: {_heading(first, num_rounds=first['num_rounds'])}",
-        aligned(list(zip(*told, strict=True))),
-    ]
     doubtful = [str(cell["batch_size"]) for cell in cells if not cell["trustworthy"]]
+    notes = []
     if first["quick"]:
-        lines.append(QUICK)
+        notes.append(QUICK)
     elif doubtful:
-        lines.append(
+        notes.append(
             f"doubtful at batch size {', '.join(doubtful)}: {first['reference']!r} measured twice differs "
             "from itself"
         )
-    return "\n".join(lines)
+    heading = _heading(first, num_rounds=first["num_rounds"])
+    return Table(first["model"], heading, list(zip(*told, strict=True)), notes)
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:

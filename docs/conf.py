@@ -12,6 +12,8 @@ sys.path[:0] = [
     str(HERE.parent / "tests"),
 ]  # extension, planted mistakes
 
+from extension.gallery import SETTINGS  # noqa: E402  # found there
+
 project = "practicezoo"
 author = "The practicezoo developers"
 copyright = "2026, The practicezoo developers"
@@ -25,9 +27,11 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
     "sphinx_design",
+    "sphinx_gallery.gen_gallery",
     "extension",
 ]
-exclude_patterns = ["_build", "_templates", "extension", "examples"]
+sphinx_gallery_conf = SETTINGS
+exclude_patterns = ["_build", "_templates", "extension", "examples", "gallery", "generated/backreferences"]
 templates_path = ["_templates"]
 
 html_theme = "pydata_sphinx_theme"
@@ -35,6 +39,7 @@ html_title = f"practicezoo {version}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_js_files = ["sort.js"]
+html_search_scorer = str(HERE / "_static" / "scorer.js")
 html_show_sourcelink = False
 html_sidebars = {"index": [], "benchmarks": [], "about": []}
 html_theme_options = {

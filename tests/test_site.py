@@ -25,8 +25,15 @@ PAGES = (
     "blocks.html",
     "reference.html",
     "training.html",
+    "benchmarks.html",
+    "reproduce.html",
     "generated/errors.html",
     "generated/commands.html",
+    "generated/benchmarks/training_step.html",
+    "generated/blocks/ResidualBlock.html",
+    "generated/gallery/index.html",
+    "generated/gallery/compose_network.html",
+    "generated/models/mnist_inception.html",
     "generated/blocks/InceptionA.html",
     "generated/models/names_gru.html",
     "api/generated/practicezoo.fit.html",
@@ -50,8 +57,12 @@ const report = {};
     const errors = [];
     await new Promise((done) => {
       frame.onload = done;
-      const note = (event) => errors.push(event.message);
-      setTimeout(() => frame.contentWindow?.addEventListener("error", note), 0);
+      const note = (event) => errors.push(event.message ?? String(event.reason));
+      setTimeout(() => {
+        const shown = frame.contentWindow;
+        for (const kind of ["error", "unhandledrejection"]) shown.addEventListener(kind, note);
+        shown.console.error = (...texts) => errors.push(texts.join(" "));
+      }, 0);
     });
     await new Promise((done) => setTimeout(done, 300));
     const root = frame.contentDocument.documentElement, images = [...frame.contentDocument.images];
@@ -70,29 +81,75 @@ const report = {};
 </script>"""
 
 
-# Searches for words, and notes where the first answer leads.
+# Searches for words, notes where the first answer leads, and follows it.
 SEARCH = """<!doctype html><meta charset="utf-8"><pre id="report"></pre><script>
 const report = {};
 (async () => {
   for (const word of SETTINGS) {
     const frame = document.createElement("iframe");
-    frame.src = `search.html?q=${word}`;
     document.body.append(frame);
-    await new Promise((done) => { frame.onload = done; });
+    const open = (page) => new Promise((done) => { frame.onload = done; frame.src = page; });
+    await open(`search.html?q=${word}`);
     await new Promise((done) => setTimeout(done, 3000));
-    report[word] = frame.contentDocument.querySelector("ul.search li > a")?.getAttribute("href");
+    const link = frame.contentDocument.querySelector("ul.search li > a");
+    await open(link.href);
+    const text = frame.contentDocument.querySelector("article").textContent.toLowerCase();
+    const anchor = decodeURIComponent(link.hash).slice(1);
+    report[word] = [
+      link.getAttribute("href").replace(/#.*/, ""),
+      word.split(" ").every((part) => text.includes(part.toLowerCase())),
+      anchor === "" || frame.contentDocument.getElementById(anchor) !== null,
+    ];
     frame.remove();
   }
   document.getElementById("report").textContent = JSON.stringify(report);
 })();
 </script>"""
 FOUND = {
-    "InceptionA": "api/generated/practicezoo.InceptionA.html",
-    "freeze": "api/generated/practicezoo.freeze.html",
-    "fine-tune": "fine-tuning.html",
-    "gpu": "gpu.html",
-    "softmax-before-cross-entropy": "generated/errors.html",
+    "InceptionA": ["generated/blocks/InceptionA.html"],
+    "freeze": ["training.html", "fine-tuning.html", "api/generated/practicezoo.freeze.html"],
+    "export": ["export.html"],
+    "fine-tune": ["fine-tuning.html"],
+    "gpu": ["gpu.html"],
+    "own csv": ["own-table.html"],
+    "load trained model": ["pretrained.html"],
+    "own recipe": ["recipes.html"],
+    "softmax-before-cross-entropy": ["generated/errors.html"],
 }
+
+# Copies a code block, switches the colours, and downloads a notebook. There is no clipboard without a screen:
+# the text is caught where the button hands it over.
+HANDS = """<!doctype html><meta charset="utf-8"><pre id="report"></pre><script>
+const report = {};
+(async () => {
+  const frame = document.createElement("iframe");
+  frame.style = "width: 1280px; height: 900px";
+  document.body.append(frame);
+  const open = async (page) => {
+    await new Promise((done) => { frame.onload = done; frame.src = page; });
+    await new Promise((done) => setTimeout(done, 500));
+    return frame.contentDocument;
+  };
+  const page = await open("SETTINGS");
+  page.execCommand = (command) => {
+    report.copied = command === "copy" ? (page.activeElement.value ?? String(page.getSelection())) : command;
+    return true;
+  };
+  const block = page.querySelector("div.highlight");
+  report.shown = block.querySelector("pre").textContent;
+  block.querySelector("button.copybtn").click();
+  const root = page.documentElement;
+  report.themes = [];
+  for (const mode of ["dark", "light"]) {
+    page.querySelector("button.theme-switch-button").click();
+    page.querySelector(`button[data-mode=${mode}]`).click();
+    report.themes.push([root.dataset.theme, frame.contentWindow.getComputedStyle(page.body).backgroundColor]);
+  }
+  const link = page.querySelector("a[href$='.ipynb']");
+  report.notebook = await (await fetch(link.href)).json();
+  document.getElementById("report").textContent = JSON.stringify(report);
+})();
+</script>"""
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -150,7 +207,24 @@ def test_pages_fit_the_screen_and_raise_no_error(address, tmp_path, width, theme
 
 @needs_chromium
 def test_the_search_leads_to_the_page_first(address, tmp_path):
-    assert browse(SEARCH.replace("SETTINGS", json.dumps([*FOUND])), address, tmp_path) == FOUND
+    found = browse(SEARCH.replace("SETTINGS", json.dumps([*FOUND])), address, tmp_path)
+    assert list(found) == list(FOUND)
+    for word, (page, *followed) in found.items():
+        assert page in FOUND[word], word
+        assert followed == [True, True], word
+
+
+@needs_chromium
+def test_a_visitor_copies_code_switches_colours_and_takes_a_notebook(address, tmp_path):
+    report = browse(HANDS.replace("SETTINGS", "generated/gallery/compose_network.html"), address, tmp_path)
+    assert report["copied"].strip() == report["shown"].strip()
+    assert "ImageClassifier(" in report["copied"]
+    themes, colours = zip(*report["themes"], strict=True)
+    assert set(themes) == {"light", "dark"}
+    assert len(set(colours)) == 2
+    cells = report["notebook"]["cells"]
+    assert {cell["cell_type"] for cell in cells} == {"code", "markdown"}
+    assert any("draw_block(model" in "".join(cell["source"]) for cell in cells)
 
 
 def test_no_link_within_the_site_is_broken():

@@ -2,7 +2,7 @@
 
 from sphinx.application import Sphinx
 
-from extension import blocks, commands, errors, models, references, speed, uses
+from extension import benchmarks, blocks, commands, errors, gallery, models, references, speed, uses
 
 
 def write_pages(app: Sphinx) -> None:
@@ -13,11 +13,14 @@ def write_pages(app: Sphinx) -> None:
     errors.write_errors()
     commands.write_commands()
     speed.write_speed()
+    benchmarks.write_benchmarks()
+    benchmarks.write_reproduced()
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
     app.connect("builder-inited", write_pages, priority=100)  # before autosummary reads what there is
     app.connect("missing-reference", references.resolve)
+    app.connect("doctree-read", gallery.name_thumbnails)
     app.add_directive("uses", uses.Uses)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

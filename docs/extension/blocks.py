@@ -4,19 +4,19 @@ import contextlib
 import inspect
 import io
 import re
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from extension.drawing import draw_branches, draw_padding, steps
-from extension.pages import DOCS, GENERATED, ROOT, fenced, is_fresh, table, touch, write
+from extension.drawing import draw_padding
+from extension.gallery import examples_with
+from extension.pages import DOCS, GENERATED, ROOT, fenced, figure, is_fresh, table, touch, write
 from practicezoo import ConvNormAct, DenseBlock, InceptionA, ResidualBlock, SequenceEncoder, Transition
-from practicezoo.blocks import SHORTCUTS, PadChannels
+from practicezoo.blocks import SHORTCUTS
 from practicezoo.models import model_summary
+from practicezoo.plotting import draw_block
 
 PROGRAMS = DOCS / "examples" / "blocks"
 
@@ -28,8 +28,7 @@ class Block:
     Attributes:
         calls: expressions that build it, whose shapes and parameters the page compares.
         size: of a sample of the input behind its channels: height and width, or steps and features.
-        draw: writes the figure of the first call's block.
-        caption: of the figure.
+        caption: of the figure, which is that of the first call's block.
         formula: the number of parameters, for people.
         count: the same, for the build to compare, by the call.
         equals: what it equals, and which test holds it.
@@ -37,36 +36,10 @@ class Block:
 
     calls: tuple[str, ...]
     size: tuple[int, ...]
-    draw: Callable[[Any, Path], None]
     caption: str
     formula: str
     count: dict[str, int]
     equals: str
-
-
-def _chain(block: Any, path: Path) -> None:
-    draw_branches(path, f"{block.in_channels} channels", [steps(block)], f"{block.out_channels} channels")
-
-
-def _inception(block: Any, path: Path) -> None:
-    branches = (block.branch1x1, block.branch5x5, block.branch3x3dbl, block.branch_pool)
-    join = f"concatenate\n{block.out_channels} channels"
-    draw_branches(path, f"{block.in_channels} channels", [steps(branch) for branch in branches], join)
-
-
-def _residual(block: Any, path: Path) -> None:
-    branches = [steps(block.residual), steps(block.shortcut.projection)]
-    draw_branches(path, f"{block.in_channels} channels", branches, "add", tail=steps(block.activation))
-
-
-def _dense(block: Any, path: Path) -> None:
-    branches: list[Sequence[str]] = [[], *(steps(layer) for layer in block.layers)]
-    join = f"concatenate\n{block.out_channels} channels"
-    draw_branches(path, f"{block.in_channels} channels", branches, join)
-
-
-def _padding(_: Any, path: Path) -> None:
-    draw_padding(path, ["Yamamoto", "Álvarez", "Rossi", "Li"])
 
 
 BLOCKS = {
@@ -77,7 +50,6 @@ BLOCKS = {
             "ConvNormAct(16, 16, 3, stride=2)",
         ),
         (28, 28),
-        _chain,
         "Convolution, norm, activation; by default there is no norm.",
         "`kernel_size**2 * in_channels * out_channels + out_channels`; with batch norm `out_channels` more",
         {"ConvNormAct(3, 16, 5)": 5**2 * 3 * 16 + 16},
@@ -86,7 +58,6 @@ BLOCKS = {
     InceptionA: Block(
         ("InceptionA(10)", "InceptionA(20)", "InceptionA.v3(192, 32)"),
         (12, 12),
-        _inception,
         "Four branches side by side, joined on channels.",
         "`72 * in_channels + 18_384` with the course's widths",
         {"InceptionA(10)": 72 * 10 + 18_384, "InceptionA(20)": 72 * 20 + 18_384},
@@ -100,7 +71,6 @@ BLOCKS = {
             "ResidualBlock(64, norm=nn.BatchNorm2d)",
         ),
         (12, 12),
-        _residual,
         "Two convolutions learn what to add. Where the shape changes, a 1x1 convolution fits the input.",
         "`2 * (9 * channels**2 + channels)` with the identity as shortcut and no norm",
         {"ResidualBlock(16)": 2 * (9 * 16**2 + 16)},
@@ -110,8 +80,7 @@ BLOCKS = {
     DenseBlock: Block(
         ("DenseBlock(8, 4, 2)", "DenseBlock(64, 32, 1)", "DenseBlock(64, 32, 6)"),
         (8, 8),
-        _dense,
-        "Each layer reads the input and all layers before it: see how the channels grow from left to right.",
+        "Each layer reads the input and all layers before it: see how the channels grow.",
         "a layer that reads `c` channels, with growth rate `g`: `2*c + 4*g*c + 8*g + 36*g**2`",
         {"DenseBlock(64, 32, 1)": 2 * 64 + 4 * 32 * 64 + 8 * 32 + 36 * 32**2},
         "`torchvision.models.densenet`'s dense block, outputs and gradients (`tests/blocks/test_dense.py`)",
@@ -119,7 +88,6 @@ BLOCKS = {
     Transition: Block(
         ("Transition(256, 128)", "Transition(64, 32)"),
         (8, 8),
-        _chain,
         "Half as many channels, half the height and width.",
         "`2 * in_channels + in_channels * out_channels`",
         {"Transition(256, 128)": 2 * 256 + 256 * 128},
@@ -132,8 +100,7 @@ BLOCKS = {
             "SequenceEncoder(32, 64, num_layers=2, bidirectional=True)",
         ),
         (8, 32),
-        _padding,
-        "The same batch padded and packed: what is computed never reads the grey cells.",
+        "Every step's output, and the state after each sequence's last real step.",
         "a layer and direction: `gates * hidden_size * (input_size + hidden_size + 2)`, with 1 gate (RNN), "
         "3 (GRU) or 4 (LSTM); the second layer's input is the first one's output",
         {"SequenceEncoder(32, 64)": 3 * 64 * (32 + 64 + 2)},
@@ -149,7 +116,9 @@ def write_blocks() -> None:
         name = kind.__name__
         page = f"blocks/{name}.md"
         rows.append((f"[{name}](/generated/blocks/{name}.md)", _summary(kind)))
-        sources = [*(ROOT / "src" / "practicezoo" / "blocks").glob("*.py"), PROGRAMS / f"{name}.py"]
+        library = ROOT / "src" / "practicezoo"
+        sources = [*(library / "blocks").glob("*.py"), *(library / "plotting").glob("*.py")]
+        sources += [PROGRAMS / f"{name}.py", *(DOCS / "gallery").glob("*.py")]
         if not is_fresh(page, sources):
             write(page, _page(kind, block))
             touch(page)
@@ -158,15 +127,15 @@ def write_blocks() -> None:
 
 def _page(kind: type, block: Block) -> str:
     name = kind.__name__
-    first = block.calls[0]
-    figure = GENERATED / "blocks" / f"{name}.svg"
-    block.draw(_build(first), figure)
+    first = _build(block.calls[0])
+    ax = draw_block(first, _shape(first, block))
+    alt = f"What {block.calls[0]} computes, layer by layer"
     program = (PROGRAMS / f"{name}.py").read_text(encoding="utf-8")
     return "\n".join(
         [
             f"# {name} block\n",
             f"{_summary(kind)}\n",
-            f"```{{figure}} /generated/blocks/{name}.svg\n:alt: {first}\n\n`{first}`. {block.caption}\n```\n",
+            figure(ax, f"blocks/{name}.svg", alt, f"Picture of `{block.calls[0]}`. {block.caption}"),
             "## Shapes, parameters, multiply-adds\n",
             table(
                 ["block", "input", "output", "parameters", "multiply-adds"],
@@ -178,6 +147,7 @@ def _page(kind: type, block: Block) -> str:
             "## Compose it\n",
             fenced(program, "python"),
             fenced(_output(program)),
+            *examples_with(name),
             "## Where it comes from\n",
             f"{_source(kind)}\n",
             f"It equals {block.equals}.\n",
@@ -191,10 +161,14 @@ def _build(call: str) -> nn.Module:
     return module
 
 
+def _shape(module: Any, block: Block) -> tuple[int, ...]:
+    channels = () if isinstance(module, SequenceEncoder) else (module.in_channels,)
+    return (1, *channels, *block.size)
+
+
 def _row(call: str, block: Block) -> tuple[str, ...]:
     module = _build(call)
-    channels = () if isinstance(module, SequenceEncoder) else (module.in_channels,)
-    shape = (1, *channels, *block.size)
+    shape = _shape(module, block)
     with contextlib.redirect_stdout(io.StringIO()):
         summary = model_summary(module, shape)
     count = summary.num_parameters
@@ -208,25 +182,32 @@ def _row(call: str, block: Block) -> tuple[str, ...]:
 
 
 def _more(kind: type) -> list[str]:
-    """What a residual block can be joined by."""
-    if kind is not ResidualBlock:
-        return []
-    rows = []
+    """What one kind alone has."""
+    return {ResidualBlock: _shortcuts, SequenceEncoder: _layout}.get(kind, list)()
+
+
+def _layout() -> list[str]:
+    draw_padding(GENERATED / "blocks" / "padding.svg", ["Yamamoto", "Álvarez", "Rossi", "Li"])
+    head = "```{figure} /generated/blocks/padding.svg\n:alt: A batch of four names, padded and packed\n"
+    caption = "The same batch padded and packed: what is computed never reads the grey cells."
+    return ["## Padded and packed\n", f"{head}\n{caption}\n```\n"]
+
+
+def _shortcuts() -> list[str]:
+    """What a residual block can be joined by, side by side."""
+    cards = []
     for name in SHORTCUTS:
         changed = {} if name == "identity" else {"out_channels": 32, "stride": 2}
-        shortcut = ResidualBlock(16, shortcut=name, **changed).shortcut
-        count = sum(parameter.numel() for parameter in shortcut.parameters())
-        path = (
-            ", ".join(line.replace("\n", ", ") for line in steps(shortcut.projection)) or "the input itself"
-        )
-        if isinstance(shortcut.projection, PadChannels):
-            path = "every second pixel, channels of zeros"
-        joined = type(shortcut).__name__
-        rows.append((f'`"{name}"`', path, f"{{class}}`~practicezoo.blocks.{joined}`", f"{count:,}"))
+        block = ResidualBlock(16, shortcut=name, **changed)
+        count = sum(parameter.numel() for parameter in block.shortcut.parameters())
+        ax = draw_block(block, (1, 16, 12, 12))
+        shown = figure(ax, f"blocks/shortcut-{name}.svg", f"A residual block with the shortcut {name}")
+        kind = f"{{class}}`~practicezoo.blocks.{type(block.shortcut).__name__}`"
+        cards.append(f':::{{grid-item-card}} `"{name}"`\n{shown}\n{kind}, {count:,} parameters\n:::\n')
     return [
         "## Shortcuts\n",
         "By name, from 16 to 32 channels with stride 2, and the identity, which keeps the shape:\n",
-        table(["name", "on the way", "joined by", "parameters"], rows, "lllr"),
+        "\n".join(["::::{grid} 1 1 2 2\n:gutter: 2\n", *cards, "::::\n"]),
         "Any module can be a shortcut too: see [Image networks](/vision.md#shortcuts).\n",
     ]
 

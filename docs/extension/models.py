@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from extension.model_figures import architecture, most_wrong
 from extension.pages import GENERATED, ROOT, command, fenced, is_fresh, table, write
 from practicezoo import create_model, list_models, list_weights, model_summary
 from practicezoo.metrics.calibration import Reliability
@@ -84,10 +85,12 @@ def _page(name: str, records: list[Weights]) -> str:
         "## Train it again\n",
         command(first.command),
         "## Layers\n",
+        architecture(first, _example(first)),
         _layers(first),
+        _speed(name),
     ]
     for weights in records:
-        parts += [f"## Weights {weights.tag}\n", _card(weights)]
+        parts += [f"## Weights {weights.tag}\n", _card(weights), most_wrong(weights)]
     return "\n".join(parts)
 
 
@@ -122,16 +125,29 @@ def _layers(weights: Weights) -> str:
     )
 
 
-def _summary(weights: Weights) -> ModelSummary:
-    model = create_model(weights.model, **weights.config)
+def _example(weights: Weights) -> Any:
+    """An input of the network, or the shape of one."""
     preprocessing = weights.preprocessing
-    example = {
+    return {
         "text": lambda: torch.ones(1, 8, dtype=torch.long),
         "image": lambda: (1, preprocessing["channels"], preprocessing["size"], preprocessing["size"]),
         "row": lambda: (1, preprocessing["num_features"]),
     }[preprocessing["kind"]]()
+
+
+def _summary(weights: Weights) -> ModelSummary:
+    model = create_model(weights.model, **weights.config)
     with contextlib.redirect_stdout(io.StringIO()):
-        return model_summary(model, example)
+        return model_summary(model, _example(weights))
+
+
+def _speed(name: str) -> str:
+    """How long a batch takes; empty where nothing was measured."""
+    speed, machine = _milliseconds()
+    if name not in speed:
+        return ""
+    link = "[Benchmark inference](/generated/benchmarks/inference.md)"
+    return f"A batch of {BATCH_SIZE} takes {speed[name]} ms on {machine}: {link}.\n"
 
 
 def _confusion(weights: Weights) -> str:

@@ -5,6 +5,10 @@ import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 DOCS = Path(__file__).parents[1]
 ROOT = DOCS.parent
@@ -42,6 +46,15 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], align: str) -> 
 def fenced(text: str, language: str = "text") -> str:
     """A code block."""
     return f"```{language}\n{text.rstrip()}\n```\n"
+
+
+def figure(ax: "Axes", name: str, alt: str, caption: str = "", *, width: str = "") -> str:
+    """Save a figure below ``generated``, and show it."""
+    path = GENERATED / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ax.figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
+    options = f":alt: {alt}\n" + (f":width: {width}\n" if width else "")
+    return f"```{{figure}} /generated/{name}\n{options}\n{caption}\n```\n"
 
 
 def wrapped(text: str) -> str:

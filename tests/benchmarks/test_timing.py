@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks.tables import comparison_table, format_seconds
+from benchmarks.tables import comparison_table, format_seconds, payload_tables
 from benchmarks.timing import MIN_ROUNDS, QUICK_ROUNDS, Arm, Comparison, compare, paired_ratio
 
 
@@ -253,3 +253,13 @@ def test_an_unknown_measurement():
 )
 def test_seconds_are_written_in_the_unit_that_suits_them(seconds, text):
     assert format_seconds(seconds) == text
+
+
+def test_accuracies_tell_how_much_the_best_arm_is_better():
+    found = {"tuned": [0.9, 0.8], "plain": [0.5, 0.6]}
+    payload = {"comparisons": {}, "accuracies": {"letters": found}, "quick": False}
+    (table,) = payload_tables(payload)
+    assert (table.title, table.heading) == ("letters", "")
+    assert table.rows[1:] == [("tuned", "85.0%", "5.0%", "2"), ("plain", "55.0%", "5.0%", "2")]
+    assert table.notes == ["tuned - plain: +30.0 points"]
+    assert str(table).startswith("letters\narm")

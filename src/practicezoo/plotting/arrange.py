@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from practicezoo.plotting.layers import Item, Layers
 
-__all__ = ["Arrangement", "Block", "Rectangle", "arrange"]
+__all__ = ["Arrangement", "Block", "Curve", "Point", "Rectangle", "arrange"]
 
 ROW_HEIGHT, GAP, CLEARANCE = 0.95, 0.55, 0.12
 STRETCH, NUM_STRETCHES = 1.15, 12
@@ -50,6 +50,7 @@ class Curve(NamedTuple):
 
     @property
     def controls(self) -> tuple[Point, Point]:
+        """The two points between the ends that the curve bends to."""
         middle = (self.start[0] + self.end[0]) / 2
         return (middle, self.start[1]), (middle, self.end[1])
 
@@ -70,7 +71,7 @@ class Block(NamedTuple):
     @property
     def width(self) -> float:
         """Of the widest part."""
-        return max(self.box[0], *(width for width, _ in self.lines))
+        return max(width for width, _ in (self.box, *self.lines))
 
     def line_centers(self, center: Point) -> list[Point]:
         """The centers of the lines under a box that is centered there."""
@@ -97,7 +98,12 @@ class Arrangement(NamedTuple):
 
 
 def arrange(
-    layers: Layers, blocks: Mapping[str, Block], labels: Mapping[Edge, tuple[float, float]]
+    layers: Layers,
+    blocks: Mapping[str, Block],
+    labels: Mapping[Edge, tuple[float, float]],
+    *,
+    gap: float = GAP,
+    row_height: float = ROW_HEIGHT,
 ) -> Arrangement:
     """Place everything; stretch the picture until every label has a place of its own.
 
@@ -105,11 +111,13 @@ def arrange(
         layers: of the graph.
         blocks: sizes of each node.
         labels: sizes of the edges' labels.
+        gap: between two columns without labels, in inches.
+        row_height: from the center of a box to that of the one below, in inches.
     """
-    gap = GAP + max((width for width, _ in labels.values()), default=0.0)
+    gap += max((width for width, _ in labels.values()), default=0.0)
     stretch = 1.0
     for _ in range(NUM_STRETCHES):
-        centers, half_widths = _centers(layers, blocks, gap * stretch, ROW_HEIGHT * stretch)
+        centers, half_widths = _centers(layers, blocks, gap * stretch, row_height * stretch)
         nodes = {node: centers[node] for node in blocks}
         obstacles = [r for node, block in blocks.items() for r in block.rectangles(nodes[node])]
         curves = _curves(layers, blocks, centers, half_widths)

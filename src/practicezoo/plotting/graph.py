@@ -4,8 +4,8 @@ import re
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from practicezoo.plotting.arrange import Arrangement, Block, arrange
-from practicezoo.plotting.extra import needs_matplotlib
+from practicezoo.plotting.arrange import Block, arrange
+from practicezoo.plotting.boxes import draw_box, draw_edges, fit_canvas, new_canvas, new_text, size_of
 from practicezoo.plotting.layers import find_layers
 
 if TYPE_CHECKING:
@@ -17,10 +17,10 @@ __all__ = ["draw_graph"]
 
 SYMBOLS = {"add": "+", "sub": "−", "mul": "×", "div": "÷", "mm": "@", "mv": "@", "dot": "@", "sigmoid": "σ"}  # noqa: RUF001
 FILLS = {"input": "#d6e6f5", "parameter": "#d6e6f5", "constant": "#ffffff", "operation": "#f4efe2"}
-INK, EDGE_INK, GRADIENT_INK = "#222222", "#8a8a8a", "#c0311d"
+GRADIENT_INK = "#c0311d"
 NODE_ATTRIBUTES = {"kind", "operation", "shape", "value", "gradient"}
 EDGE_ATTRIBUTES = {"derivative", "jacobian_shape"}
-BOX_HEIGHT, LINE_HEIGHT, PADDING, MARGIN = 0.30, 0.18, 0.09, 0.12  # inches
+BOX_HEIGHT, LINE_HEIGHT, PADDING = 0.30, 0.18, 0.09  # inches
 
 
 def draw_graph(graph: "nx.DiGraph", *, backward: bool = True) -> "Axes":
@@ -51,34 +51,30 @@ def draw_graph(graph: "nx.DiGraph", *, backward: bool = True) -> "Axes":
         >>> ax = draw_graph(trace((a + b) * (b + 1), {"a": a, "b": b}))
         >>> ax.figure.savefig("graph.png")  # doctest: +SKIP
     """
-    with needs_matplotlib():
-        from matplotlib.figure import Figure
     _check_graph(graph)
-    figure = Figure()
-    ax = figure.add_axes((0, 0, 1, 1))
-    ax.set_axis_off()
+    ax = new_canvas()
 
     texts = {node: _node_texts(ax, node, data, backward=backward) for node, data in graph.nodes(data=True)}
     labels = {
-        (source, target): _text(ax, label, paper="white")
+        (source, target): new_text(ax, label, paper="white")
         for source, target, data in graph.edges(data=True)
         if backward and (label := _edge_label(data))
     }
     blocks = {node: _block(lines) for node, lines in texts.items()}
-    arrangement = arrange(find_layers(graph), blocks, {edge: _size(text) for edge, text in labels.items()})
+    arrangement = arrange(find_layers(graph), blocks, {edge: size_of(text) for edge, text in labels.items()})
 
     for node, lines in texts.items():
         center = arrangement.nodes[node]
         for text, place in zip(lines, [center, *blocks[node].line_centers(center)], strict=True):
             text.set_position(place)
         is_output = node == graph.graph.get("output")
-        _draw_box(ax, center, blocks[node].box[0], kind=graph.nodes[node]["kind"], is_output=is_output)
+        kind = graph.nodes[node]["kind"]
+        rounding = BOX_HEIGHT / (2 if kind == "operation" else 8)
+        draw_box(ax, center, blocks[node].box, FILLS[kind], rounding=rounding, is_output=is_output)
     for edge, text in labels.items():
         text.set_position(arrangement.labels[edge])
-    _draw_edges(ax, arrangement)
-    x0, y0, x1, y1 = arrangement.bounds
-    ax.set(xlim=(x0 - MARGIN, x1 + MARGIN), ylim=(y0 - MARGIN, y1 + MARGIN))
-    figure.set_size_inches(x1 - x0 + 2 * MARGIN, y1 - y0 + 2 * MARGIN)
+    draw_edges(ax, arrangement.curves.values())
+    fit_canvas(ax, arrangement.bounds)
     return ax
 
 
@@ -107,9 +103,9 @@ def _node_texts(ax: "Axes", node: str, data: dict[str, Any], *, backward: bool) 
     value = _short(data["value"], data["shape"])
     if operation is not None and not re.fullmatch(rf"{re.escape(operation)}(_\d+)?", node):
         value = f"{node} {value}" if prod(data["shape"]) > 1 else f"{node} = {value}"
-    lines = [_text(ax, label, fontsize=10.5), _text(ax, value)]
+    lines = [new_text(ax, label, fontsize=10.5), new_text(ax, value)]
     if backward and data["gradient"] is not None:
-        lines.append(_text(ax, f"∇ {_short(data['gradient'], data['shape'])}", color=GRADIENT_INK))
+        lines.append(new_text(ax, f"∇ {_short(data['gradient'], data['shape'])}", color=GRADIENT_INK))
     return lines
 
 
@@ -125,45 +121,7 @@ def _short(value: Any, shape: tuple[int, ...]) -> str:
     return "?" if value is None else f"{value:.4g}"
 
 
-def _text(ax: "Axes", string: str, *, fontsize: float = 9, color: str = INK, paper: str = "none") -> "Text":
-    """A text to be placed later; names are no formulas, so a dollar sign is a dollar sign."""
-    background = {"boxstyle": "square,pad=0.1", "facecolor": paper, "edgecolor": "none"}
-    text = ax.text(0, 0, string, fontsize=fontsize, color=color, parse_math=False, bbox=background)
-    text.set(horizontalalignment="center", verticalalignment="center", zorder=4)
-    return text
-
-
-def _size(text: "Text") -> tuple[float, float]:
-    """Width and height in inches."""
-    extent = text.get_window_extent()
-    return extent.width / text.figure.dpi, extent.height / text.figure.dpi
-
-
 def _block(lines: list["Text"]) -> Block:
-    in_box, *under = [_size(text) for text in lines]
+    in_box, *under = [size_of(text) for text in lines]
     box = max(in_box[0] + 2 * PADDING, BOX_HEIGHT), BOX_HEIGHT
     return Block(box, tuple((width, LINE_HEIGHT) for width, _ in under))
-
-
-def _draw_box(ax: "Axes", center: tuple[float, float], width: float, *, kind: str, is_output: bool) -> None:
-    from matplotlib.patches import FancyBboxPatch
-
-    corner = center[0] - width / 2, center[1] - BOX_HEIGHT / 2
-    rounding = BOX_HEIGHT / (2 if kind == "operation" else 8)
-    box = FancyBboxPatch(corner, width, BOX_HEIGHT, boxstyle=f"round,pad=0,rounding_size={rounding}")
-    box.set(facecolor=FILLS[kind], edgecolor=INK, linewidth=1.8 if is_output else 0.8, zorder=3)
-    ax.add_patch(box)
-
-
-def _draw_edges(ax: "Axes", arrangement: Arrangement) -> None:
-    from matplotlib.patches import FancyArrowPatch
-    from matplotlib.path import Path
-
-    for curves in arrangement.curves.values():
-        points, codes = [curves[0].start], [Path.MOVETO]
-        for curve in curves:
-            points += [curve.start, *curve.controls, curve.end]  # a line through the column, then the curve
-            codes += [Path.LINETO, Path.CURVE4, Path.CURVE4, Path.CURVE4]
-        arrow = FancyArrowPatch(path=Path(points, codes), arrowstyle="-|>", mutation_scale=9)
-        arrow.set(color=EDGE_INK, linewidth=0.9, fill=False, zorder=2)
-        ax.add_patch(arrow)
