@@ -13,7 +13,16 @@ from torch import nn
 from extension.drawing import draw_padding
 from extension.gallery import examples_with
 from extension.pages import DOCS, GENERATED, ROOT, fenced, figure, is_fresh, table, touch, write
-from practicezoo import ConvNormAct, DenseBlock, InceptionA, ResidualBlock, SequenceEncoder, Transition
+from practicezoo import (
+    BottleneckBlock,
+    ConvNormAct,
+    DenseBlock,
+    InceptionA,
+    ResidualBlock,
+    SequenceEncoder,
+    SqueezeExcitation,
+    Transition,
+)
 from practicezoo.blocks import SHORTCUTS
 from practicezoo.models import model_summary
 from practicezoo.plotting import draw_block
@@ -76,6 +85,28 @@ BLOCKS = {
         {"ResidualBlock(16)": 2 * (9 * 16**2 + 16)},
         "`torchvision.models.resnet.BasicBlock` with `norm=nn.BatchNorm2d`, outputs and gradients "
         "(`tests/blocks/test_residual.py`)",
+    ),
+    BottleneckBlock: Block(
+        (
+            "BottleneckBlock(64, 256, norm=nn.BatchNorm2d)",
+            "BottleneckBlock(256)",
+            "BottleneckBlock(256, mid_channels=128, groups=32, norm=nn.BatchNorm2d)",
+        ),
+        (8, 8),
+        "Three convolutions learn what to add; the 3x3 one works on a quarter of the channels.",
+        "`2*channels*mid_channels + 9*mid_channels**2 + 2*mid_channels + channels` with the identity as "
+        "shortcut, one group and no norm",
+        {"BottleneckBlock(256)": 2 * 256 * 64 + 9 * 64**2 + 2 * 64 + 256},
+        "`torchvision.models.resnet.Bottleneck` with `norm=nn.BatchNorm2d`, with groups and widths, outputs "
+        "and gradients (`tests/blocks/test_residual.py`)",
+    ),
+    SqueezeExcitation: Block(
+        ("SqueezeExcitation(64)", "SqueezeExcitation(64, mid_channels=16)"),
+        (8, 8),
+        "The mean of each channel, two layers, and a factor between 0 and 1 for each channel.",
+        "`2*channels*mid_channels + mid_channels + channels`",
+        {"SqueezeExcitation(64)": 2 * 64 * 4 + 4 + 64},
+        "`torchvision.ops.SqueezeExcitation`, outputs and gradients (`tests/blocks/test_excitation.py`)",
     ),
     DenseBlock: Block(
         ("DenseBlock(8, 4, 2)", "DenseBlock(64, 32, 1)", "DenseBlock(64, 32, 6)"),
