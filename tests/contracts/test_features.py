@@ -57,7 +57,7 @@ def test_an_image_classifiers_stages_are_those_that_torchvision_extracts(entry):
 def test_feature_maps_of_every_part_that_runs_once(entry):
     module = ready(entry)
     inputs = entry.example(3, torch.float32)
-    calls = Counter()
+    calls: Counter[str] = Counter()
     for name, part in module.named_modules():
         part.register_forward_hook(lambda *_, name=name: calls.update([name]))
     module(*inputs)

@@ -1,6 +1,7 @@
 """pad_collate and pack_collate: nothing lost, nothing mixed up, also in workers."""
 
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,7 +90,7 @@ def test_they_can_be_sent_to_a_worker(collate):
 @both
 def test_they_work_in_a_spawned_worker(collate):
     dataset = [(torch.arange(1, length + 1), length) for length in (3, 1, 2)]
-    loader = DataLoader(
+    loader: Any = DataLoader(
         dataset, batch_size=3, collate_fn=collate, num_workers=1, multiprocessing_context="spawn"
     )
     ((inputs, targets),) = loader

@@ -1,5 +1,7 @@
 """TensorLoader: the order that a seed and an epoch give, and what each rank gets of it."""
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
@@ -30,7 +32,7 @@ class TestSeed:
         assert self.order(self.loader(seed=5), 0) != orders[0]
 
     def test_it_is_the_order_of_distributed_sampler(self):
-        sampler = DistributedSampler(TARGETS, num_replicas=1, rank=0, seed=3)
+        sampler: Any = DistributedSampler(TARGETS, num_replicas=1, rank=0, seed=3)
         for epoch in range(3):
             sampler.set_epoch(epoch)
             assert self.order(self.loader(seed=3), epoch) == list(sampler)

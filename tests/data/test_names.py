@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import pickle
+from typing import Any
 
 import pytest
 import torch
@@ -41,7 +42,7 @@ class TestItems:
         assert names[0][0].tolist() == [2, 1]
 
     def test_tensors_hold_every_item(self):
-        names = NameDataset(PAIRS)
+        names: Any = NameDataset(PAIRS)
         padded, targets = names.tensors()
         for index, (ids, target) in enumerate(names):
             assert_close(padded.data[index, : padded.lengths[index]], ids)

@@ -1,5 +1,7 @@
 """NameDataset: a header is never a sample, in files as in pairs, and columns by place or name."""
 
+from typing import Any
+
 import pytest
 
 from practicezoo import NameDataset
@@ -132,5 +134,6 @@ class TestPairs:
             NameDataset([row, *self.PAIRS])
 
     def test_a_first_row_that_is_not_text(self):
+        wrong: Any = (3, None)
         with pytest.raises(TypeError, match=r"^row 1: name and label must be text, got"):
-            NameDataset([(3, None), *self.PAIRS, *self.PAIRS], classes=["Korean", "Czech", "None"])
+            NameDataset([wrong, *self.PAIRS, *self.PAIRS], classes=["Korean", "Czech", "None"])

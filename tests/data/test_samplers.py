@@ -1,6 +1,7 @@
 """LengthBucketBatchSampler: every sample once, in batches of similar length, reproducibly."""
 
 import itertools
+from typing import Any
 
 import pytest
 import torch
@@ -88,7 +89,7 @@ def test_a_pool_of_everything_pads_no_more_than_a_pool_of_one_batch():
 def test_it_is_a_batch_sampler_of_dataloader():
     dataset = [(torch.full((length,), length), length) for length in (5, 1, 4, 2, 3)]
     sampler = LengthBucketBatchSampler([length for _, length in dataset], 2)
-    loader = DataLoader(dataset, batch_sampler=sampler, collate_fn=pad_collate)
+    loader: Any = DataLoader(dataset, batch_sampler=sampler, collate_fn=pad_collate)
     assert len(loader) == 3
     seen = [inputs.lengths.tolist() for inputs, _ in loader]
     assert seen == [[dataset[index][1] for index in batch] for batch in sampler]

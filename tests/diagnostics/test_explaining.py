@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ GUIDE = Path(__file__).parents[2] / "docs" / "checking.md"
 def codes_of(program):
     """Run a program and check what it has made."""
     torch.manual_seed(0)
-    made = {}
+    made: dict[str, Any] = {}
     exec(COMMON + program, made)  # noqa: S102
     others = ("criterion", "optimizer", "val_loader", "lr_scheduler", "epochs")
     given = {name: made[name] for name in others if name in made}

@@ -1,5 +1,7 @@
 """A traced graph says what autograd knows, and leaves autograd and the user's tensors alone."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -232,7 +234,7 @@ def test_an_input_without_influence_has_gradient_zero():
 def test_autograd_and_the_users_tensors_are_left_alone():
     a, b = scalar(3), scalar(1)
     b.grad = scalar(7, requires_grad=False)
-    calls = []
+    calls: list[Any] = []
     c = a + b
     for tensor in (a, c):
         tensor.register_hook(calls.append)
@@ -321,10 +323,12 @@ def test_named_tensors_are_checked():
     output = a * 2
     with pytest.raises(TypeError, match="named must map names to tensors, got list"):
         trace(output, [a])
+    number_for_a_name: Any = {1: a}
+    number_for_a_tensor: Any = {"a": 1.0}
     with pytest.raises(TypeError, match="the keys of named must be strings, got 1"):
-        trace(output, {1: a})
+        trace(output, number_for_a_name)
     with pytest.raises(TypeError, match=r"named\['a'\] must be a tensor, got float"):
-        trace(output, {"a": 1.0})
+        trace(output, number_for_a_tensor)
     with pytest.raises(
         ValueError, match="named must give each tensor one name, got 'a' and 'also_a' for one"
     ):

@@ -8,12 +8,13 @@ from practicezoo.metrics.loss import loss_weight
 from practicezoo.metrics.running_mean import RunningMean
 from practicezoo.training import evaluate, fit
 from support.losses import LOSSES
+from support.slow import slow_unless
 from support.toys import HostReads, close, split
 
 NUM_ITEMS = 97
 
 
-@pytest.mark.parametrize("size", [1, 7, 64, NUM_ITEMS])
+@pytest.mark.parametrize("size", slow_unless([1, 7, 64, NUM_ITEMS], {64}))
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_loss_does_not_depend_on_the_batches(name, size):
     loss = LOSSES[name]

@@ -31,6 +31,7 @@ def test_probabilities_are_the_sigmoid_of_the_logits():
     assert torch.equal(probabilities, 1 / (1 + (-model(inputs)).exp()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("start", "weight", "bias", "tolerance"),
     [

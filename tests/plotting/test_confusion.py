@@ -1,6 +1,7 @@
 """Pictures of confusion matrices hold the numbers, and any class names."""
 
 import sys
+from typing import Any
 
 import matplotlib as mpl
 import pytest
@@ -49,7 +50,7 @@ def test_right_and_wrong_have_their_own_shades():
     assert right.get_array().filled(9).diagonal().tolist() == pytest.approx([2 / 3, 1, 1])
     assert wrong.get_array()[0].tolist() == [None, pytest.approx(1 / 3), 0]
     assert right.get_clim() == (0, 1)
-    assert wrong.get_clim() == (0, pytest.approx(1 / 3))
+    assert wrong.get_clim() == pytest.approx((0, 1 / 3))
 
 
 def test_a_perfect_model_and_a_class_without_targets(tmp_path):
@@ -83,7 +84,7 @@ def test_draws_on_the_users_axes():
     assert plot_confusion_matrix(PREDICTED, TARGETS, ax=mine) is mine
 
 
-MATHTEXT = {"axes.formatter.use_mathtext": True}  # without it cmr10 warns
+MATHTEXT: dict[Any, Any] = {"axes.formatter.use_mathtext": True}  # without it cmr10 warns
 CHINESE = ["中文", "日本語", "한국어"]
 
 

@@ -28,6 +28,7 @@ def two_teachers(monkeypatch):
     """The names' best setting with two teachers instead of six, and small networks."""
     best = NamesGRU.settings["best"]
     best = changed(best, model_overrides={**best.model_overrides, "embedding_dim": 8, "hidden_size": 8})
+    assert best.distillation is not None
     fewer = dataclasses.replace(best, distillation=dataclasses.replace(best.distillation, num_teachers=2))
     monkeypatch.setattr(NamesGRU, "settings", {**NamesGRU.settings, "best": fewer})
     return fewer

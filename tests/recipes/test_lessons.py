@@ -4,6 +4,7 @@ import dataclasses
 import gzip
 import json
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -146,7 +147,7 @@ def test_the_diabetes_file_is_found_mended_or_left(tmp_path):
     (tmp_path / "diabetes.csv.gz").write_bytes(gzip.compress("\n".join(rows).encode()))
     recipe = get_recipe("diabetes_mlp")
     for dataset, value in (("diabetes", -1.0), ("diabetes_original", 0.0)):
-        splits = recipe.load(DataOptions(root=tmp_path, dataset=dataset), seed=0)
+        splits: Any = recipe.load(DataOptions(root=tmp_path, dataset=dataset), seed=0)
         assert splits.source == dataset
         assert splits.train[0][:, 7].unique().tolist() == [value]
         assert (len(splits.train[1]), len(splits.test[1])) == (16, 4)

@@ -3,6 +3,7 @@
 import dataclasses
 import gzip
 import struct
+from typing import Any
 
 import pytest
 import torch
@@ -98,7 +99,7 @@ def test_a_setting_may_hold_out_images_to_choose_the_epoch(tmp_path, monkeypatch
 
 
 def test_training_images_are_augmented_first_and_all_are_normalised(tmp_path, monkeypatch):
-    seen = {"shift": [], "normalize": []}
+    seen: dict[str, list[Any]] = {"shift": [], "normalize": []}
 
     def spy(kind, call):
         def spied(self, images):

@@ -5,6 +5,7 @@ import dataclasses
 import gzip
 import json
 from importlib.resources import files
+from typing import Any
 
 import pytest
 import torch
@@ -77,7 +78,7 @@ def test_a_prediction_ranks_all_countries_and_ignores_the_company(trained):
     together = predictor(["Yamamoto-Vandenberghe", "Álvarez"], top=18)[1]
     assert [label for label, _ in alone.ranking] == [label for label, _ in together.ranking]
     assert dict(alone.ranking) == pytest.approx(dict(together.ranking), abs=1e-6)
-    shares = [share for _, share in alone.ranking]
+    shares: list[Any] = [share for _, share in alone.ranking]
     assert len(shares) == 18
     assert shares == sorted(shares, reverse=True)
     assert sum(shares) == pytest.approx(1)

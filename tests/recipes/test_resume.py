@@ -38,7 +38,7 @@ def interrupt(monkeypatch):
     """Makes a call of ``fit`` end with an exception after an update."""
 
     def arrange(update, *, call=1):
-        calls = []
+        calls: list[None] = []
 
         class Interrupt(Callback):
             def on_step_end(self, run, result):
@@ -297,7 +297,7 @@ def test_two_processes_killed_restarted_and_resumed(tmp_path):
     )
     assert "2 processes on cpu" in whole.stdout
     assert whole.stdout.count("epoch  1/16") == 1
-    killed = []
+    killed: list[int] = []
     with subprocess.Popen(
         torchrun(command(tmp_path / "parts", "--resume"), "--max-restarts=1"),
         env=ENVIRONMENT,

@@ -232,7 +232,8 @@ def the_run_stops_alike(place: Place) -> Any:
         def on_epoch_end(self, run):
             seen.append(run.should_stop)
 
-    model, seen = network(), []
+    seen: list[bool] = []
+    model = network()
     history = fit(
         model,
         loader(*data(), place=place, drop_last=True),

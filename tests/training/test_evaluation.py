@@ -1,6 +1,6 @@
 """Laws of measuring: exact for every batch size, and the model is as it was."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -81,7 +81,7 @@ class TestEvaluate:
         dataset = TensorDataset(*classes(7))
 
         def measure(**settings):
-            sampler = DistributedSampler(dataset, 2, 0, **settings)
+            sampler: Any = DistributedSampler(dataset, 2, 0, **settings)
             evaluate(mlp(), DataLoader(dataset, 3, sampler=sampler), metrics={"accuracy": Accuracy()})
 
         message = r"its DistributedSampler gives 1 of them twice .*: use Subset\(dataset, range\(rank, "
@@ -190,8 +190,9 @@ class TestEvaluate:
     def test_a_class_for_an_instance(self):
         with pytest.raises(TypeError, match="criterion must be an instance, got the class CrossEntropyLoss"):
             evaluate(mlp(), [classes()], criterion=nn.CrossEntropyLoss)
+        wrong: Any = {"accuracy": Accuracy}
         with pytest.raises(TypeError, match="accuracy must be an instance, got the class Accuracy"):
-            evaluate(mlp(), [classes()], metrics={"accuracy": Accuracy})
+            evaluate(mlp(), [classes()], metrics=wrong)
 
     def test_empty_loader(self):
         with pytest.raises(ValueError, match="loader must give at least one batch, got none"):

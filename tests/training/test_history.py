@@ -2,6 +2,7 @@
 
 import csv
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -40,7 +41,8 @@ def test_is_read_by_name():
 
 
 def test_values_become_floats():
-    history = history_of(loss=[torch.tensor(0.5), 1])
+    values: list[Any] = [torch.tensor(0.5), 1]
+    history = history_of(loss=values)
     assert [type(value) for value in history["loss"]] == [float, float]
 
 
@@ -125,7 +127,8 @@ def test_plot_draws_with_plotting(monkeypatch):
     calls = []
     monkeypatch.setattr(plotting, "plot_history", lambda *arguments: calls.append(arguments) or "axes")
     history = history_of(loss=[1])
-    assert history.plot("loss") == "axes"
+    axes: Any = history.plot("loss")
+    assert axes == "axes"
     assert calls == [(history, "loss")]
 
 

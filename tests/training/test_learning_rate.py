@@ -238,7 +238,7 @@ class TestPlot:
         smoothed, losses, mark = ax.lines
         assert tuple(smoothed.get_ydata()) == self.curve.smoothed
         assert tuple(losses.get_ydata()) == self.curve.losses
-        assert mark.get_xdata() == [self.curve.suggestion]
+        assert list(mark.get_xdata()) == [self.curve.suggestion]
         assert (ax.get_xscale(), ax.get_xlabel(), ax.get_ylabel()) == ("log", "learning rate", "loss")
 
     def test_without_suggestion_on_the_users_axes(self):

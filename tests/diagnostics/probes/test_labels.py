@@ -1,5 +1,7 @@
 """Splits that number their classes differently are found, others are not."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -74,7 +76,7 @@ def test_packed_batches_and_sorted_validation_data_are_compared():
     # no class lists in sight: the samples are a plain list
     samples = [[dataset[index] for index in range(len(dataset))] for dataset in (train, test)]
     samples[1] = [(ids, label - (label > 2)) for ids, label in samples[1] if label != 2]
-    loaders = [
+    loaders: list[Any] = [
         DataLoader(samples[0], batch_size=64, shuffle=True, collate_fn=pack_collate),
         DataLoader(sorted(samples[1], key=lambda sample: sample[1]), batch_size=64, collate_fn=pack_collate),
     ]

@@ -9,6 +9,7 @@ import sys
 import zipfile
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -234,7 +235,8 @@ def test_an_archive_that_promises_more_than_it_holds_is_refused(path, tmp_path):
 
 def test_numbers_of_numpy_are_stored_as_pythons_own(path):
     rate = np.logspace(-3, -1, 3)[1]
-    save_checkpoint(path, {"lr": rate, np.int64(3): [np.float32(0.5)], "flag": np.bool_(True)})
+    numbers: dict[Any, Any] = {"lr": rate, np.int64(3): [np.float32(0.5)], "flag": np.bool_(True)}
+    save_checkpoint(path, numbers)
     state = load_checkpoint(path)
     assert state == {"lr": rate, 3: [0.5], "flag": True}
     assert [type(value) for value in state.values()] == [float, list, bool]
