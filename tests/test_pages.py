@@ -20,7 +20,7 @@ from support.pages import DOCS, PAGES, ROOT, blocks, check_output, run_page, wit
 EXAMPLES = DOCS / "examples"
 TESTED_ELSEWHERE = {  # programs with arguments or processes of their own
     "distributed/sharded.py": "training/test_distributed.py",
-    "export/name_country.py": "test_export.py",
+    "export/name_country.py": "export/test_onnx.py",
 }
 SLOW = {"README.md", "README.zh-CN.md", "compile.md", "custom-network.md", "first-lessons.md"}
 REASON = re.compile(r"\(not run: .+\)$")

@@ -78,7 +78,8 @@ def test_a_run_is_packed_with_record_and_card(checkpoint, tmp_path, capsys):
     record = json.loads((tmp_path / "packed" / "config.json").read_text())
     assert record["metrics"]["test_accuracy"] == pytest.approx(reported["test_accuracy"], abs=0.01)
     assert record["command"] == (
-        "python -m practicezoo train names_gru --setting tuned --dataset 'mini names' --seed 0 --device cpu"
+        "python -m practicezoo train names_gru --setting tuned --dataset 'mini names' --seed 0 --device cpu "
+        "--epochs 1"
     )
     assert len(load(tmp_path / "packed")("Abe").ranking) == 3
     assert main(["pack", "names_gru", "--run", str(tmp_path / "packed"), *run[2:]]) == 2

@@ -251,3 +251,19 @@ def test_counting_features_leaves_parts_in_their_modes_and_their_statistics():
 def test_mnist_fast_has_three_convolutions(channels):
     with pytest.raises(ValueError, match=r"channels must be 3 integers of at least 1, got \(8, "):
         create_model("mnist_fast", channels=channels)
+
+
+def test_images_of_any_size_are_averaged():
+    features = nn.Conv2d(3, 8, 3, stride=2)
+    model = ImageClassifier(features, in_channels=3, num_classes=4, image_size=None)
+    images = torch.randn(2, 3, 17, 40)
+    assert_close(model(images), model.head(features(images).mean((2, 3))))
+    assert model(model.example_inputs()).shape == (2, 4)
+    assert model.feature_info == [("features", 8, 2)]
+    with pytest.raises(ValueError, match=r"images of shape \(N, 3, H, W\), got \(2, 1, 9, 9\)"):
+        model(torch.zeros(2, 1, 9, 9))
+
+
+def test_a_vector_has_no_places_to_average():
+    with pytest.raises(ValueError, match="in_channels and image_size must suit ImageClassifier's layers"):
+        ImageClassifier(nn.Sequential(nn.Flatten(), nn.Linear(64 * 64, 3)), image_size=None)

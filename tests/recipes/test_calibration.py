@@ -52,6 +52,8 @@ def calibrating(tmp_path_factory):
 def test_a_part_that_is_set_aside_is_in_no_other():
     splits = RECIPE.load(SYNTHETIC, seed=0)
     rest, (rows, targets) = set_aside(splits, fraction=FRACTION, seed=0)
+    assert isinstance(rest.train[0], torch.Tensor)
+    assert isinstance(rows, torch.Tensor)
     together = torch.cat([rest.train[0], rows])
     assert len(rows) == len(targets) == pytest.approx(FRACTION * len(together), abs=1)
     torch.testing.assert_close(together.sort(dim=0).values, splits.train[0].sort(dim=0).values)

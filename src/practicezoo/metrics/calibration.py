@@ -76,6 +76,7 @@ def reliability(logits: Tensor, targets: Tensor) -> Reliability:
         ValueError: if the shapes do not fit, or there is no row.
 
     Example:
+        >>> import torch
         >>> found = reliability(torch.tensor([[2.0, 0.0], [2.0, 0.0]]), torch.tensor([0, 1]))
         >>> found.counts.index(2), found.accuracy[13]  # both are in the bin of 87 to 93 %
         (13, 0.5)
@@ -104,6 +105,7 @@ def calibration_error(logits: Tensor, targets: Tensor) -> float:
         - targets: ``(N,)``, class indices
 
     Example:
+        >>> import torch
         >>> calibration_error(torch.tensor([[0.0, 0.0], [0.0, 0.0]]), torch.tensor([0, 1]))
         0.0
 
@@ -120,6 +122,7 @@ def best_temperature(logits: Tensor, targets: Tensor) -> float:
         - targets: ``(N,)``, class indices
 
     Example:
+        >>> import torch
         >>> logits = torch.tensor([[2.0, 0.0], [2.0, 0.0], [2.0, 0.0], [2.0, 0.0]])
         >>> round(best_temperature(logits, torch.tensor([0, 0, 0, 1])), 2)  # three of four are right
         1.82

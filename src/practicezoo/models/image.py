@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from practicezoo.arguments import check_count
@@ -37,22 +38,27 @@ class FeatureInfo(NamedTuple):
 
 
 class ImageClassifier(Classifier):
-    """Feature extractor, flattening, linear head; takes images of one size only.
+    """Feature extractor and linear head, which reads the flattened feature map or the mean over its places.
 
-    The size of the head's input is derived by running ``features`` once, on one image of
-    zeros. Compose a network of your own from any blocks, or subclass it as
-    :class:`~practicezoo.CNN` does.
+    With an ``image_size`` the map is flattened, and images must have that size. With ``image_size=None``
+    it is averaged over height and width, and images may have any size that ``features`` take. The size of
+    the head's input is derived by running ``features`` once, on one image of zeros. Compose a network of
+    your own from any blocks, or subclass it as :class:`~practicezoo.CNN` does.
+
+    Attributes:
+        example_size: height and width of the example image where ``image_size`` is None.
 
     Args:
         features: module from images to a feature map or vector.
         in_channels: channels of the images.
         num_classes: classes.
-        image_size: height and width of the images.
+        image_size: height and width of the images; None for any, of which the head reads the mean.
         device: where the head's parameters live.
         dtype: type of the head's parameters.
 
     Shape:
-        - input: ``(N, in_channels, image_size, image_size)``, floating point
+        - input: ``(N, in_channels, image_size, image_size)``, floating point; ``(N, in_channels, H, W)`` if
+          ``image_size`` is None
         - output: logits ``(N, num_classes)``
 
     Raises:
@@ -67,7 +73,12 @@ class ImageClassifier(Classifier):
         >>> model = ImageClassifier(features, in_channels=3, image_size=32)
         >>> model(torch.randn(2, 3, 32, 32)).shape
         torch.Size([2, 10])
+        >>> anysize = ImageClassifier(features, in_channels=3, image_size=None)
+        >>> anysize(torch.randn(2, 3, 40, 60)).shape
+        torch.Size([2, 10])
     """
+
+    example_size = 64
 
     def __init__(
         self,
@@ -75,12 +86,14 @@ class ImageClassifier(Classifier):
         *,
         in_channels: int = 1,
         num_classes: int = 10,
-        image_size: int = 28,
+        image_size: int | None = 28,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        check_count(in_channels=in_channels, num_classes=num_classes, image_size=image_size)
+        check_count(in_channels=in_channels, num_classes=num_classes)
+        if image_size is not None:
+            check_count(image_size=image_size)
         if not isinstance(features, nn.Module):
             raise TypeError(f"features must be an nn.Module, got {features!r}")
         self.in_channels = in_channels
@@ -90,17 +103,29 @@ class ImageClassifier(Classifier):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits ``(N, num_classes)`` of a batch of images; see the class for shapes."""
-        return self.head(self.forward_features(images).flatten(1))
+        return self.forward_head(self.forward_features(images))
 
     def forward_features(self, images: Tensor) -> Tensor:
-        """The feature map before flattening and head."""
-        shape = ("N", self.in_channels, self.image_size, self.image_size)
-        check_shape(self, images, shape, floating=True, noun="images")
+        """The feature map, which :meth:`forward_head` reads."""
+        size = ("H", "W") if self.image_size is None else (self.image_size, self.image_size)
+        check_shape(self, images, ("N", self.in_channels, *size), floating=True, noun="images")
         return self.features(images)
+
+    def forward_head(self, features: Tensor) -> Tensor:
+        """Logits ``(N, num_classes)`` of a feature map."""
+        return self.head(self._head_inputs(features))
 
     def example_inputs(self) -> Tensor:
         """A small batch that ``forward`` takes, of zeros."""
-        return self.head.weight.new_zeros(2, self.in_channels, self.image_size, self.image_size)
+        return self.head.weight.new_zeros(2, self.in_channels, *[self._example_size] * 2)
+
+    @property
+    def _example_size(self) -> int:
+        return self.example_size if self.image_size is None else self.image_size
+
+    def _head_inputs(self, features: Tensor) -> Tensor:
+        """What the head reads of a feature map: values ``(N, F)``."""
+        return (features if self.image_size is not None else F.adaptive_avg_pool2d(features, 1)).flatten(1)
 
     @property
     def feature_info(self) -> list[FeatureInfo]:
@@ -115,15 +140,16 @@ class ImageClassifier(Classifier):
             >>> [(stage.name, stage.channels, stage.reduction) for stage in CNN().feature_info]
             [('features.0', 10, 2), ('features.1', 20, 4)]
         """
-        maps = self._map_stages(self.image_size)
+        size = self._example_size
+        maps = self._map_stages(size)
         try:
-            wider = self._map_stages(self.image_size + PERIOD)
+            wider = self._map_stages(size + PERIOD)
         except (RuntimeError, ValueError):
             wider = maps
         infos = []
-        for name, (_, channels, size, _) in maps.items():
-            growth = wider[name][2] - size
-            reduction = PERIOD // growth if growth else round(self.image_size / size)
+        for name, (_, channels, height, _) in maps.items():
+            growth = wider[name][2] - height
+            reduction = PERIOD // growth if growth else round(size / height)
             infos.append(FeatureInfo(name, channels, reduction))
         return infos
 
@@ -155,16 +181,19 @@ class ImageClassifier(Classifier):
         # one image on the CPU takes a millisecond; what torch imports for the meta device takes seconds
         on_cpu = parameter is not None and parameter.device.type == "cpu" and parameter.dtype != torch.float16
         if on_cpu:
-            features, image = self.features, self._image(self.image_size, "cpu")
+            features, image = self.features, self._image(self._example_size, "cpu")
         else:
-            features, image = self._apart(self.image_size, "meta")
+            features, image = self._apart(self._example_size, "meta")
         try:
             with torch.no_grad(), _evaluating(features):
-                return features(image).numel()
+                found = features(image)
+                if self.image_size is None and found.ndim != 4:  # the mean would be over the batch too
+                    raise RuntimeError(f"a feature map has four dimensions, got {tuple(found.shape)}")
+                return self._head_inputs(found).numel()
         except RuntimeError as error:
             raise ValueError(
                 f"in_channels and image_size must suit {type(self).__name__}'s layers, "
-                f"got {self.in_channels} and {self.image_size}: {error}"
+                f"got {self.in_channels} and {self._example_size}: {error}"
             ) from error
 
 
