@@ -265,5 +265,5 @@ def test_images_of_any_size_are_averaged():
 
 
 def test_a_vector_has_no_places_to_average():
-    with pytest.raises(ValueError, match="in_channels and image_size must suit ImageClassifier's layers"):
+    with pytest.raises(ValueError, match=r"features must give maps \(N, C, H, W\) .*, got \(1, 3\)"):
         ImageClassifier(nn.Sequential(nn.Flatten(), nn.Linear(64 * 64, 3)), image_size=None)

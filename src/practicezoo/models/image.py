@@ -187,14 +187,17 @@ class ImageClassifier(Classifier):
         try:
             with torch.no_grad(), _evaluating(features):
                 found = features(image)
-                if self.image_size is None and found.ndim != 4:  # the mean would be over the batch too
-                    raise RuntimeError(f"a feature map has four dimensions, got {tuple(found.shape)}")
-                return self._head_inputs(found).numel()
         except RuntimeError as error:
             raise ValueError(
                 f"in_channels and image_size must suit {type(self).__name__}'s layers, "
                 f"got {self.in_channels} and {self._example_size}: {error}"
             ) from error
+        if self.image_size is None and found.ndim != 4:
+            raise ValueError(
+                "features must give maps (N, C, H, W) for images of any size (image_size=None), "
+                f"got {tuple(found.shape)}"
+            )
+        return self._head_inputs(found).numel()
 
 
 @contextmanager
