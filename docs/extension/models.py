@@ -54,18 +54,17 @@ def _index() -> str:
                 f"{weights.num_parameters:,}",
                 _figure(weights, "multiply-adds of a sample"),
                 f"{weights.num_bytes:,}",
-                f"{accuracy:.2%}",
-                f"{100 * low:.2f} to {high:.2%}",
+                f"{accuracy:.2%} ({100 * low:.1f} to {100 * high:.1f})",
                 speed.get(weights.model, ""),
             )
         )
-    head = ["model", "parameters", "multiply-adds", "bytes", "accuracy", "95 % interval", "ms"]
+    head = ["model", "parameters", "multiply-adds", "bytes", "accuracy", "ms"]
     without = [name for name in list_models() if not list_weights(name)]
     others = [(f"`{name}`", f"{_count(name):,}", _first_line(name)) for name in without]
     return (
         "{.sortable}\n"
-        + table(head, rows, "lrrrrrr")
-        + "\nAccuracy is on the test data, with Wilson's interval. "
+        + table(head, rows, "lrrrrr")
+        + "\nAccuracy is on the test data, with Wilson's interval of 95 %. "
         + f"Milliseconds are those of a batch of {BATCH_SIZE} in float32 on {machine}.\n\n"
         + "## Models without trained weights\n\n"
         + table(["model", "parameters", "what it is"], others, "lrl")
