@@ -229,12 +229,12 @@ def _figure(weights: Weights, name: str) -> str:
 
 
 def _count(name: str) -> int:
-    return sum(parameter.numel() for parameter in create_model(name).parameters())
+    return sum(parameter.numel() for parameter in create_model(name, device="meta").parameters())
 
 
 def _first_line(name: str) -> str:
     """What the class says, in Markdown."""
-    line = (type(create_model(name)).__doc__ or "").partition("\n")[0]
+    line = (type(create_model(name, device="meta")).__doc__ or "").partition("\n")[0]
     return re.sub(r":\w+:`~?(?:\w+\.)*(\w+)`", r"`\1`", line).replace("``", "`")
 
 

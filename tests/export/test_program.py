@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from practicezoo import CNN, CharGRUClassifier, PaddedSequence, create_model, export_program, list_models
+from practicezoo import CNN, CharGRUClassifier, PaddedSequence, create_model, export_program
 from support.catalog import ENTRIES
-from support.contracts import over, ready
+from support.contracts import over, over_registered, ready
 from support.exporting import QUICK, RECURRENT, batch, check_agrees, described, leaves, spread, texts
 from support.slow import slow_unless
 
@@ -31,7 +31,7 @@ def test_a_program_agrees_with_its_model_for_every_batch_size(entry):
     check_agrees(module, lambda *inputs: leaves(run(*inputs)), [batch(entry, size) for size in (1, 2, 5)])
 
 
-@pytest.mark.parametrize("name", list_models())
+@over_registered()
 def test_a_registered_model_has_its_own_example(name):
     model = create_model(name).eval()
     example = model.example_inputs()

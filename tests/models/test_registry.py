@@ -1,3 +1,5 @@
+from fnmatch import fnmatch
+
 import pytest
 import torch
 from torch import nn
@@ -18,6 +20,7 @@ from practicezoo.models import (
     register_model,
     registry,
 )
+from support.catalog import FULL_SIZED, SMALL
 
 COURSE = {
     "diabetes_mlp": (MLP, 87),
@@ -73,6 +76,11 @@ def test_listing():
     assert list_models("*gru") == ["names_gru"]
     assert list_models("nothing*") == []
     assert list_models() == sorted(list_models())
+
+
+def test_every_model_is_small_and_in_the_catalog_or_of_a_family_that_runs_slow():
+    left = set(list_models()) - SMALL
+    assert left == {name for name in left if any(fnmatch(name, pattern) for pattern in FULL_SIZED)}
 
 
 def test_an_unknown_name_lists_near_matches():

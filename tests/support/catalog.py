@@ -37,6 +37,7 @@ from practicezoo.models import (
     LinearRegression,
     LogisticRegression,
     ResidualNet,
+    ResNet,
     StepwiseTagger,
     create_model,
     notes_stage,
@@ -145,6 +146,12 @@ def _images(name: str, module: type[nn.Module], *, size: int, **arguments: Any) 
     return Entry(f"{module.__name__}-{name}", module, features((3, size, size)), arguments)
 
 
+def _family(name: str, module: type[nn.Module], *, size: int, **arguments: Any) -> Entry:
+    """A small member of a family, whose images may have any size."""
+    arguments = {"in_channels": 3, "num_classes": 7, **arguments}
+    return Entry(f"{module.__name__}-{name}", module, features((3, size, size)), arguments)
+
+
 def _registered(name: str, module: type[nn.Module], example: Example, *, recurrent: bool = False) -> Entry:
     return Entry(name, module, example, registered=name, recurrent=recurrent)
 
@@ -157,6 +164,9 @@ def _composed(**factory: Any) -> nn.Module:
     )
 
 
+_narrow_stages = {"depths": (2, 1), "channels": (8, 16), "stem_channels": 4}
+_option_a = {"shortcut": "pad", "preactivation": True}
+_bottleneck = partial(BottleneckBlock, reduction=2, groups=2)
 _half = partial(nn.Conv2d, 4, 6, 1, stride=2)
 _norm = {"norm": nn.BatchNorm2d}
 _relu = {"activation": nn.ReLU}
@@ -230,6 +240,11 @@ MODELS = [
     _images("norm", InceptionNet, size=16, channels=(4,), block_activation=nn.ReLU, **_norm),
     _images("notes", ResidualNet, size=12, channels=(4, 5), stage=notes_stage, **_norm),
     _images("composed", ImageClassifier, size=8, features=Part(_composed)),
+    _family("basic", ResNet, size=10, stem="small", **_narrow_stages),
+    _family("bottleneck", ResNet, size=17, block=_bottleneck, **_narrow_stages),
+    _family(
+        "preactivation", ResNet, size=9, stem="small", shortcut="pad", preactivation=True, **_narrow_stages
+    ),
     _texts("default"),
     _texts("one-direction", num_layers=1, bidirectional=False),
     _texts("lstm", cell="lstm", num_layers=1),
@@ -257,3 +272,7 @@ MODELS = [
 ]
 
 ENTRIES = [*BLOCKS, *MODELS]
+
+# the registered models that are small; those of the families are full-sized, so tests of every one are slow
+SMALL = {entry.registered for entry in MODELS if entry.registered}
+FULL_SIZED = ("resnet*", "wide_resnet*", "resnext*")

@@ -6,8 +6,8 @@ from torch import nn
 from torch.utils._pytree import tree_leaves
 
 import practicezoo
-from practicezoo import PaddedSequence
-from support.catalog import BLOCKS, ENTRIES, MODELS
+from practicezoo import PaddedSequence, list_models
+from support.catalog import BLOCKS, ENTRIES, MODELS, SMALL
 from support.slow import slow_unless
 
 FORMS = ["padded", "packed", "lengths"]
@@ -22,6 +22,11 @@ def over(entries, *, quick=None):
     """Each entry as a test's argument; where ``quick`` names some, the others are marked slow."""
     quick = entries if quick is None else [entry for entry in entries if entry.name in quick]
     return pytest.mark.parametrize("entry", slow_unless(entries, quick), ids=lambda entry: entry.name)
+
+
+def over_registered():
+    """Each registered model's name as a test's argument; the full-sized ones are marked slow."""
+    return pytest.mark.parametrize("name", slow_unless(list_models(), SMALL))
 
 
 def ready(entry, **factory):

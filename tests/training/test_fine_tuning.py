@@ -9,8 +9,9 @@ from torch.nn.parallel import DataParallel
 from torch.optim import SGD, AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 
-from practicezoo import create_model, freeze, list_models
+from practicezoo import create_model, freeze
 from practicezoo.training import parameter_groups
+from support.contracts import over_registered
 
 
 class Positions(nn.Module):
@@ -31,7 +32,7 @@ def summary(groups):
     return [(group["name"], len(group["params"]), group["lr"]) for group in groups]
 
 
-@pytest.mark.parametrize("name", list_models())
+@over_registered()
 def test_every_parameter_is_in_one_group(name):
     model = create_model(name)
     groups = parameter_groups(model, lr=0.1, layer_decay=0.5)

@@ -73,14 +73,15 @@ class _Residual(nn.Module):
         last_activation = None if preactivation else activation
         self.activation = build_activation(last_activation, device=device, dtype=dtype)
         if zero_init:
-            self._zero_residual()
+            self.zero_residual()
 
     def forward(self, features: Tensor) -> Tensor:
         """Add the shortcut to the residual; see the class for shapes."""
         check_shape(self, features, ("N", self.in_channels, "H", "W"))
         return self.activation(self.shortcut(features, self.residual(features)))
 
-    def _zero_residual(self) -> None:
+    def zero_residual(self) -> None:
+        """Make ``F(x) = 0``, as ``zero_init`` starts."""
         last = next(
             module
             for module in reversed(list(self.residual.modules()))
@@ -193,7 +194,8 @@ class BottleneckBlock(_Residual):
     Args:
         in_channels: channels of the input.
         out_channels: channels of the output; default: those of the input.
-        mid_channels: channels of the 3x3 convolution; default: a quarter of ``out_channels``, at least 1.
+        mid_channels: channels of the 3x3 convolution; default: ``out_channels // reduction``, at least 1.
+        reduction: how many times fewer these are by default.
         stride: step of the 3x3 convolution.
         groups: groups of channels that the 3x3 convolution convolves separately.
         shortcut: as in :class:`~practicezoo.ResidualBlock`, as are all that follow.
@@ -231,6 +233,7 @@ class BottleneckBlock(_Residual):
         out_channels: int | None = None,
         *,
         mid_channels: int | None = None,
+        reduction: int = 4,
         stride: int = 1,
         groups: int = 1,
         shortcut: str | nn.Module = "auto",
@@ -243,8 +246,8 @@ class BottleneckBlock(_Residual):
         dtype: torch.dtype | None = None,
     ) -> None:
         out_channels = in_channels if out_channels is None else out_channels
-        check_count(in_channels=in_channels, out_channels=out_channels)
-        mid_channels = max(out_channels // 4, 1) if mid_channels is None else mid_channels
+        check_count(in_channels=in_channels, out_channels=out_channels, reduction=reduction)
+        mid_channels = max(out_channels // reduction, 1) if mid_channels is None else mid_channels
         check_count(mid_channels=mid_channels, groups=groups)
         if mid_channels % groups:
             raise ValueError(f"mid_channels must be a multiple of groups={groups}, got {mid_channels}")

@@ -3,6 +3,7 @@
 from practicezoo.models.cnn import CNN
 from practicezoo.models.course import diabetes_mlp, mnist_mlp  # registers the course's networks
 from practicezoo.models.extraction import feature_maps
+from practicezoo.models.families import ResNet  # registers its names
 from practicezoo.models.fast import mnist_fast
 from practicezoo.models.image import FeatureInfo, ImageClassifier
 from practicezoo.models.inception import InceptionNet
@@ -28,6 +29,7 @@ __all__ = [
     "LinearRegression",
     "LogisticRegression",
     "ModelSummary",
+    "ResNet",
     "ResidualNet",
     "StepwiseTagger",
     "create_model",

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from practicezoo.arguments import check_count
 from practicezoo.blocks import ConvNormAct
-from practicezoo.blocks.checks import check_shape
+from practicezoo.blocks.checks import check_shape, is_traced
 from practicezoo.blocks.factories import ActivationFactory, NormFactory, build_activation
 from practicezoo.models.classifier import Classifier
 from practicezoo.models.extraction import feature_maps
@@ -47,6 +47,7 @@ class ImageClassifier(Classifier):
 
     Attributes:
         example_size: height and width of the example image where ``image_size`` is None.
+        smallest_size: height and width that images must have at least where ``image_size`` is None.
 
     Args:
         features: module from images to a feature map or vector.
@@ -79,6 +80,7 @@ class ImageClassifier(Classifier):
     """
 
     example_size = 64
+    smallest_size = 1
 
     def __init__(
         self,
@@ -109,6 +111,11 @@ class ImageClassifier(Classifier):
         """The feature map, which :meth:`forward_head` reads."""
         size = ("H", "W") if self.image_size is None else (self.image_size, self.image_size)
         check_shape(self, images, ("N", self.in_channels, *size), floating=True, noun="images")
+        if self.image_size is None and not is_traced(images) and min(images.shape[2:]) < self.smallest_size:
+            raise ValueError(
+                f"{type(self).__name__} expects images of at least {self.smallest_size} x "
+                f"{self.smallest_size} pixels, of which its strides leave any, got {tuple(images.shape)}"
+            )
         return self.features(images)
 
     def forward_head(self, features: Tensor) -> Tensor:

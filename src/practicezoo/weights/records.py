@@ -15,6 +15,7 @@ from practicezoo.weights.reading import CARD, read_config, read_text
 
 __all__ = ["Weights", "asset_folder", "find_named", "find_weights", "list_weights"]
 
+FROM_TORCHVISION = 'weights="torchvision:DEFAULT" downloads those of torchvision, too large for the wheel'
 # Models that are registered and have no weights, and why.
 WITHOUT = {
     "linear_regression": "its line is one weight and one bias, which `train` finds in a second",
@@ -22,6 +23,14 @@ WITHOUT = {
     "hello_rnn_cell": "it learns one word, which `train` takes a second for",
     "hello_rnn": "it learns one word, which `train` takes a second for",
     "hello_embedding_rnn": "it learns one word, which `train` takes a second for",
+    **dict.fromkeys(
+        ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "wide_resnet50_2", "resnext50_32x4d"),
+        FROM_TORCHVISION,
+    ),
+    **dict.fromkeys(
+        ("resnet20", "resnet32", "resnet44", "resnet56", "resnet110"),
+        "it learns CIFAR-10, which does not come with the library",
+    ),
 }
 
 
