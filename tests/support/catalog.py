@@ -18,6 +18,11 @@ from practicezoo.blocks import (
     DenseBlock,
     ExclusiveGate,
     InceptionA,
+    InceptionB,
+    InceptionC,
+    InceptionD,
+    InceptionE,
+    InceptionV1,
     PadChannels,
     ResidualBlock,
     Scale,
@@ -177,6 +182,27 @@ _narrow = {
     "branch3x3dbl": (2, 2, 3),
     "pool_features": 2,
 }
+_narrow_v1 = {
+    "in_channels": 4,
+    "branch1x1": 2,
+    "branch3x3": (2, 3),
+    "branch5x5": (2, 2),
+    "pool_features": 2,
+}
+_narrow_c = {
+    "in_channels": 4,
+    "branch1x1": 2,
+    "branch7x7": (2, 2, 3),
+    "branch7x7dbl": (2, 2, 2, 2, 3),
+    "pool_features": 2,
+}
+_narrow_e = {
+    "in_channels": 4,
+    "branch1x1": 2,
+    "branch3x3": (2, 3, 2),
+    "branch3x3dbl": (2, 3, 2, 3),
+    "pool_features": 2,
+}
 _widen = {"in_channels": 4, "out_channels": 6}
 _dense = {"in_channels": 4, "growth_rate": 3, "num_layers": 2}
 _digits = features((1, 28, 28))
@@ -189,6 +215,12 @@ BLOCKS = [
     _block("rectangular", ConvNormAct, (4, 5, 5), **_widen, kernel_size=(1, 3), padding=(1, 0)),
     _block("plain", InceptionA, **_narrow),
     _block("norm", InceptionA, **_narrow, **_relu, **_norm),
+    _block("default", InceptionV1, **_narrow_v1),
+    _block("paper", InceptionV1, **_narrow_v1, kernel_size=5, norm=None),
+    _block("default", InceptionB, in_channels=4, branch3x3=2, branch3x3dbl=(2, 2, 3)),
+    _block("default", InceptionC, **_narrow_c),
+    _block("default", InceptionD, in_channels=4, branch3x3=(2, 3), branch7x7x3=(2, 2, 3, 3)),
+    _block("default", InceptionE, **_narrow_e),
     _residual("plain"),
     _residual("norm", out_channels=6, stride=2, **_norm),
     _residual("preactivation", preactivation=True, **_norm),

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
+EXACT = {"rtol": 1e-10, "atol": 1e-10}
+
 
 def rename(name: str, names: dict[str, str]) -> str:
     for theirs, ours in names.items():
@@ -35,9 +37,9 @@ def assert_same_training(
         weights = torch.linspace(-1, 1, output.numel(), dtype=torch.float64).reshape(output.shape)
         (output * weights).sum().backward()
         results.append((output, inputs.grad))
-    assert_close(results[0], results[1])
+    assert_close(results[0], results[1], **EXACT)
     our_parameters, our_buffers = dict(ours.named_parameters()), dict(ours.named_buffers())
     for name, parameter in theirs.named_parameters():
-        assert_close(our_parameters[rename(name, names)].grad, parameter.grad)
+        assert_close(our_parameters[rename(name, names)].grad, parameter.grad, **EXACT)
     for name, buffer in theirs.named_buffers():
-        assert_close(our_buffers[rename(name, names)], buffer)
+        assert_close(our_buffers[rename(name, names)], buffer, **EXACT)

@@ -5,7 +5,9 @@ from practicezoo.blocks.dense import DenseBlock, Transition
 from practicezoo.blocks.excitation import SqueezeExcitation
 from practicezoo.blocks.fuse import fuse_conv_norm
 from practicezoo.blocks.gates import ExclusiveGate, ShortcutGate
-from practicezoo.blocks.inception import InceptionA
+from practicezoo.blocks.inception import InceptionA, InceptionV1
+from practicezoo.blocks.inception_factorized import InceptionC, InceptionE
+from practicezoo.blocks.inception_reduction import InceptionB, InceptionD
 from practicezoo.blocks.recurrent import Encoded, SequenceEncoder
 from practicezoo.blocks.residual import BottleneckBlock, ResidualBlock
 from practicezoo.blocks.shortcut_registry import SHORTCUTS, ShortcutSpec
@@ -19,6 +21,11 @@ __all__ = [
     "Encoded",
     "ExclusiveGate",
     "InceptionA",
+    "InceptionB",
+    "InceptionC",
+    "InceptionD",
+    "InceptionE",
+    "InceptionV1",
     "PadChannels",
     "ResidualBlock",
     "Scale",

@@ -15,7 +15,7 @@ from practicezoo.blocks.factories import (
     build_norm,
 )
 
-__all__ = ["ConvNormAct", "Padding"]
+__all__ = ["ConvNormAct", "Padding", "Size"]
 
 Size: TypeAlias = int | tuple[int, int]
 Padding: TypeAlias = Size | Literal["same-size"]

@@ -1,22 +1,90 @@
-"""Inception blocks, after Szegedy et al. (arXiv:1409.4842 and arXiv:1512.00567)."""
+"""Inception blocks with square kernels, after Szegedy et al. (arXiv:1409.4842 and arXiv:1512.00567)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from itertools import pairwise
 from typing import Self
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from practicezoo.arguments import check_count, check_counts
-from practicezoo.blocks.checks import check_shape
+from practicezoo.blocks.branches import BATCH_NORM, Branches, chain, pool_project
 from practicezoo.blocks.conv import ConvNormAct
 from practicezoo.blocks.factories import ActivationFactory, NormFactory
 
-__all__ = ["InceptionA"]
+__all__ = ["InceptionA", "InceptionV1"]
 
 
-class InceptionA(nn.Module):
+class InceptionV1(Branches):
+    """Four branches side by side, joined on channels: 1x1, 3x3, "5x5", and maximum pooling.
+
+    GoogLeNet's block. The defaults are those of its first one and equal torchvision's ``Inception``, which
+    has batch norms and, in the branch that the paper calls 5x5, a 3x3 kernel: its trained weights need it.
+    The paper's block is ``InceptionV1(192, kernel_size=5, norm=None)``.
+
+    Args:
+        in_channels: channels of the input.
+        branch1x1: channels of the 1x1 branch.
+        branch3x3: channels of the 1x1 and the 3x3 convolution of the second branch.
+        branch5x5: channels of the 1x1 and the larger convolution of the third branch.
+        pool_features: channels of the 1x1 convolution after 3x3 maximum pooling.
+        kernel_size: side of the third branch's larger kernel: 3 as in torchvision, 5 as in the paper; odd.
+        norm: class of the normalisation after each convolution; ``None`` for none; default: batch norm with
+            ``eps=1e-3``.
+        activation: class of the activation after each convolution; ``None`` for none.
+        bias: whether convolutions add a bias; ``None`` means "unless there is a norm".
+        device: where the parameters live.
+        dtype: type of the parameters.
+
+    Attributes:
+        out_channels: the four branches' channels together.
+
+    Shape:
+        - input: ``(N, in_channels, H, W)``
+        - output: ``(N, out_channels, H, W)``
+
+    Raises:
+        ValueError: if a size is below 1, ``kernel_size`` is even, a branch has the wrong number of sizes, or
+            an input has the wrong shape.
+        TypeError: if ``norm`` or ``activation`` is an instance instead of a class.
+
+    Example:
+        >>> block = InceptionV1(192)
+        >>> block(torch.randn(2, 192, 28, 28)).shape
+        torch.Size([2, 256, 28, 28])
+
+    Source: Szegedy et al., arXiv:1409.4842, figure 2(b).
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        *,
+        branch1x1: int = 64,
+        branch3x3: Sequence[int] = (96, 128),
+        branch5x5: Sequence[int] = (16, 32),
+        pool_features: int = 32,
+        kernel_size: int = 3,
+        norm: NormFactory | None = BATCH_NORM,
+        activation: ActivationFactory | None = nn.ReLU,
+        bias: bool | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        check_count(in_channels=in_channels, branch1x1=branch1x1, pool_features=pool_features)
+        check_counts("branch3x3", branch3x3, length=2)
+        check_counts("branch5x5", branch5x5, length=2)
+        super().__init__(in_channels, branch1x1 + branch3x3[-1] + branch5x5[-1] + pool_features)
+        self.pool_features = pool_features
+        self.kernel_size = kernel_size
+        conv = partial(ConvNormAct, norm=norm, activation=activation, bias=bias, device=device, dtype=dtype)
+        self.branch1x1 = conv(in_channels, branch1x1, 1)
+        self.branch3x3 = chain(conv, (in_channels, *branch3x3), (1, 3))
+        self.branch5x5 = chain(conv, (in_channels, *branch5x5), (1, kernel_size))
+        self.branch_pool = pool_project(nn.MaxPool2d, conv(in_channels, pool_features, 1))
+
+
+class InceptionA(Branches):
     """Four branches side by side, joined on channels: 1x1, 5x5, double 3x3, and pooling.
 
     The defaults are the course's block: 88 channels and no activation, so that it is an affine map of its
@@ -69,25 +137,16 @@ class InceptionA(nn.Module):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__()
         check_count(in_channels=in_channels, branch1x1=branch1x1, pool_features=pool_features)
         check_counts("branch5x5", branch5x5, length=2)
         check_counts("branch3x3dbl", branch3x3dbl, length=3)
-        self.in_channels = in_channels
+        super().__init__(in_channels, branch1x1 + branch5x5[-1] + branch3x3dbl[-1] + pool_features)
         self.pool_features = pool_features
-        self.out_channels = branch1x1 + branch5x5[-1] + branch3x3dbl[-1] + pool_features
         conv = partial(ConvNormAct, norm=norm, activation=activation, bias=bias, device=device, dtype=dtype)
-
-        def chain(num_channels: Iterable[int], kernel_sizes: Iterable[int]) -> nn.Sequential:
-            steps = zip(pairwise((in_channels, *num_channels)), kernel_sizes, strict=True)
-            return nn.Sequential(*(conv(*ends, kernel_size=kernel_size) for ends, kernel_size in steps))
-
-        self.branch1x1 = conv(in_channels, branch1x1, kernel_size=1)
-        self.branch5x5 = chain(branch5x5, (1, 5))
-        self.branch3x3dbl = chain(branch3x3dbl, (1, 3, 3))
-        self.branch_pool = nn.Sequential(
-            nn.AvgPool2d(3, stride=1, padding=1), conv(in_channels, pool_features, kernel_size=1)
-        )
+        self.branch1x1 = conv(in_channels, branch1x1, 1)
+        self.branch5x5 = chain(conv, (in_channels, *branch5x5), (1, 5))
+        self.branch3x3dbl = chain(conv, (in_channels, *branch3x3dbl), (1, 3, 3))
+        self.branch_pool = pool_project(nn.AvgPool2d, conv(in_channels, pool_features, 1))
 
     @classmethod
     def v3(
@@ -110,14 +169,8 @@ class InceptionA(nn.Module):
             branch5x5=(48, 64),
             branch3x3dbl=(64, 96, 96),
             pool_features=pool_features,
-            norm=partial(nn.BatchNorm2d, eps=1e-3),
+            norm=BATCH_NORM,
             activation=nn.ReLU,
             device=device,
             dtype=dtype,
         )
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Concatenate the branches' outputs; see the class for shapes."""
-        check_shape(self, features, ("N", self.in_channels, "H", "W"))
-        branches = (self.branch1x1, self.branch5x5, self.branch3x3dbl, self.branch_pool)
-        return torch.cat([branch(features) for branch in branches], dim=1)
