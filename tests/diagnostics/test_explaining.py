@@ -11,6 +11,7 @@ from practicezoo.diagnostics import check
 from practicezoo.diagnostics.explaining import COMMON, explain, explanations
 from support.planted import PLANTED
 
+README = Path(__file__).parents[2] / "README.md"
 GUIDE = Path(__file__).parents[2] / "docs" / "checking.md"
 
 
@@ -56,6 +57,10 @@ def test_an_explanation_fits_the_terminal():
     for each in explanations():
         assert max(map(len, str(each).splitlines())) <= 79
         assert each.code in str(each)
+
+
+def test_the_readme_counts_the_codes():
+    assert f"`check` names {len(explanations())} beginner's mistakes" in README.read_text(encoding="utf-8")
 
 
 def test_an_unknown_code_is_refused():

@@ -1010,6 +1010,45 @@ def slices_with_a_slip() -> Program:
     return Program(mlp(), loaders[0], nn.CrossEntropyLoss(), None, loaders[1])
 
 
+@plant("splits-scaled-apart")
+def validation_images_not_divided() -> Program:
+    images, digits = synthetic_digits(160, seed=0).tensors()
+    grey = images.float()
+    train = TensorLoader((grey[:80] / 255 - 0.13) / 0.31, digits[:80], batch_size=40, shuffle=True)
+    val = TensorLoader(grey[80:], digits[80:], batch_size=40)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 16), nn.ReLU(), nn.Linear(16, 10))
+    return Program(model, train, nn.CrossEntropyLoss(), None, val)
+
+
+@plant("splits-scaled-apart")
+def validation_table_in_other_units() -> Program:
+    units = torch.tensor([1.0, 1.0, 0.01, 300.0, 1.0])
+    loaders = [
+        TensorLoader(features(64) * scale, labels(64), batch_size=32, shuffle=True) for scale in (1, units)
+    ]
+    return Program(mlp(), loaders[0], nn.CrossEntropyLoss(), None, loaders[1])
+
+
+@plant("class-ignored")
+def the_first_class_as_padding() -> Program:
+    return classify(criterion=nn.CrossEntropyLoss(ignore_index=0))
+
+
+@plant("class-ignored")
+def the_last_class_as_padding_of_nll() -> Program:
+    return classify(mlp(nn.LogSoftmax(dim=1)), criterion=nn.NLLLoss(ignore_index=CLASSES - 1))
+
+
+@plant("output-out-of-reach")
+def relu_before_the_sigmoid() -> Program:
+    return decide(mlp(nn.ReLU6(), nn.Sigmoid(), outputs=1), criterion=nn.BCELoss())
+
+
+@plant("output-out-of-reach")
+def relu_before_logits() -> Program:
+    return decide(mlp(nn.Softplus(), outputs=1))
+
+
 # --- what moves and what does not -----------------------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import (
 from torch.utils.data import DataLoader, TensorDataset
 
 from practicezoo import PaddedSequence, SequenceEncoder, TensorLoader, freeze
-from support.programs import CLASSES, FEATURES, Program, classify, features, labels, mlp
+from support.programs import CLASSES, FEATURES, Program, classify, decide, features, labels, mlp
 
 
 def zero_head():
@@ -305,6 +305,37 @@ def frozen_with_its_norm():
     return classify(model, optimizer=Adam(model[3].parameters()))
 
 
+class KeepsItsPart(nn.Sequential):
+    """Its own `train` leaves the part in evaluation mode."""
+
+    def train(self, mode=True):
+        super().train(mode)
+        self[0].eval()
+        self[1].eval()
+        return self
+
+
+def frozen_by_a_train_of_its_own():
+    model = KeepsItsPart(nn.Linear(FEATURES, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, CLASSES))
+    model[:2].requires_grad_(requires_grad=False)
+    return classify(model, optimizer=Adam(model[3].parameters()))
+
+
+def padding_ignored_at_each_step():
+    model = Forward(lambda net, inputs: net.inner(inputs).transpose(1, 2), inner=mlp())
+    targets = torch.randint(CLASSES, (8, 6))
+    return Program(model, [(torch.randn(8, 6, FEATURES), targets)], nn.CrossEntropyLoss(ignore_index=0))
+
+
+def validation_of_harder_data():
+    loaders = [TensorLoader(size * features(64), labels(64), batch_size=32, shuffle=True) for size in (1, 4)]
+    return Program(mlp(), loaders[0], nn.CrossEntropyLoss(), None, loaders[1])
+
+
+def a_bounded_logit():
+    return decide(mlp(nn.Tanh(), outputs=1))
+
+
 def rare_positives():
     """A batch without a positive, of data that has some."""
     targets = torch.zeros(400, 1)
@@ -419,6 +450,10 @@ SOUND = {
     "samples that occur twice": names_that_occur_twice,
     "validation on the training loader": validated_on_itself,
     "a frozen part with its norm": frozen_with_its_norm,
+    "a frozen part that the model keeps in evaluation mode": frozen_by_a_train_of_its_own,
+    "padding ignored at each step": padding_ignored_at_each_step,
+    "validation data that spreads wider": validation_of_harder_data,
+    "a bounded logit": a_bounded_logit,
     "rare positives": rare_positives,
     "a scaled sigmoid": scaled_sigmoid,
     "counts and their logarithms": lambda: regression(nn.PoissonNLLLoss()),

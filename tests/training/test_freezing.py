@@ -101,6 +101,18 @@ def test_batch_norms_that_are_frozen_and_move_are_warned_of():
     train(model, model[2].parameters(), epochs=1)
 
 
+def test_a_model_whose_train_keeps_its_norms_is_not_warned_of():
+    class Kept(nn.Sequential):
+        def train(self, mode: bool = True):
+            super().train(mode)
+            self[1].eval()
+            return self
+
+    model = Kept(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+    model[:2].requires_grad_(requires_grad=False)
+    train(model, model[2].parameters(), epochs=1)  # warnings are errors here
+
+
 def test_parameters_of_a_criterion_without_an_optimizer_are_warned_of():
     criterion = nn.Module()
     criterion.scale = nn.Parameter(torch.ones(1))

@@ -25,10 +25,16 @@ FOLLOWS = {
     "forward-fails": {"batch-norm-of-one", "zero-length"},
     "loss-not-finite": {"input-not-finite", "target-not-finite"},
     "constant-output": {"dead-relus", "vanishing-gradients"},
-    "zero-gradients": {"one-class-cross-entropy"},
+    "zero-gradients": {"one-class-cross-entropy", "dead-relus"},
+    "nll-needs-log-probabilities": {"samples-mixed"},
     "no-gradient": {"dead-relus"},
     "parameters-missed": {"foreign-optimizer"},
     "large-first-loss": {"input-scale", "exploding-gradients"},
+    "output-out-of-reach": {
+        "sigmoid-before-bce-with-logits",
+        "softmax-before-bce-with-logits",
+        "relu-before-bce-with-logits",
+    },
     "target-scale": {"output-out-of-reach"},
     "samples-mixed": {"constant-output", "batch-size-differs"},
 }

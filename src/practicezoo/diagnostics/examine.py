@@ -22,6 +22,7 @@ from practicezoo.diagnostics.probes.hooks import find_erasing_hooks
 from practicezoo.diagnostics.probes.labels import find_shuffled_labels
 from practicezoo.diagnostics.probes.learning import find_no_learning
 from practicezoo.diagnostics.probes.loaders import find_order, find_unpicklable
+from practicezoo.diagnostics.probes.losses import find_ignored_class
 from practicezoo.diagnostics.probes.mixing import find_mixed_samples
 from practicezoo.diagnostics.probes.nonlinearity import find_no_nonlinearity
 from practicezoo.diagnostics.probes.norms import find_moving_norms
@@ -34,7 +35,7 @@ from practicezoo.diagnostics.probes.scales import (
     find_target_scale,
 )
 from practicezoo.diagnostics.probes.schedulers import find_in_schedulers
-from practicezoo.diagnostics.probes.splits import find_one_class, find_overlap
+from practicezoo.diagnostics.probes.splits import find_one_class, find_other_scale, find_overlap
 from practicezoo.diagnostics.reading import all_targets, batches, last_batch_size, stacks_samples
 from practicezoo.diagnostics.trial import Trial, plan_updates
 
@@ -104,6 +105,7 @@ def examine(
     yield from find_in_criterion(dry_run, all_targets(loader))
     yield from _tried(find_out_of_reach, dry_run)
     for call in dry_run.loss_calls:
+        yield from _tried(find_ignored_class, call, dry_run.targets)
         yield from _tried(find_small_targets, call, dry_run.targets)
         yield from _tried(find_large_first_loss, call)
     yield from _tried(find_one_class, loader, dry_run.loss_calls)
@@ -117,6 +119,7 @@ def examine(
     if val_loader is not None:
         yield from run_probe(find_shuffled_labels, loader, val_loader, fails=COMPARING_FAILS)
         yield from _tried(find_overlap, loader, val_loader)
+        yield from _tried(find_other_scale, dry_run.inputs, val_loader)
 
 
 def examine_learning(

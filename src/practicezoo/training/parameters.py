@@ -8,7 +8,8 @@ from torch import nn
 from torch.optim import Optimizer
 
 from practicezoo.arguments import listed
-from practicezoo.runtime.freezing import frozen_modules
+from practicezoo.runtime.freezing import frozen_modules, train_all_but
+from practicezoo.runtime.preserve import preserve_training_mode
 
 __all__ = [
     "check_own_parameters",
@@ -75,12 +76,15 @@ def held_twice(model: nn.Module, criterion: object, optimizers: Sequence[Optimiz
 def moving_norms(model: nn.Module) -> list[str]:
     """The names of the batch norms whose parameters are frozen and whose statistics training moves.
 
-    Those that :func:`~practicezoo.freeze` or the user froze stay in evaluation mode. A model that trains
-    nothing has none.
+    Those that :func:`~practicezoo.freeze` or the user froze stay in evaluation mode, as do those that the
+    model's own ``train`` leaves there. A model that trains nothing has none.
     """
     if not any(parameter.requires_grad for parameter in model.parameters()):
         return []
-    kept = set(frozen_modules(model))
+    frozen = frozen_modules(model)
+    with preserve_training_mode(model):
+        train_all_but(model, frozen)
+        kept = {module for module in model.modules() if not module.training}
     return [
         name
         for name, module in model.named_modules()

@@ -51,8 +51,8 @@ def _find_constant_output(dry_run: DryRun) -> Iterator[Finding]:
         yield Finding(
             "constant-output",
             "the outputs are the same for all samples of the batch",
-            "check that forward uses its argument, that each layer gets the one before, and that no softmax "
-            "goes over a dimension of 1",
+            "check that forward uses its argument, that each layer gets the one before, that no softmax goes "
+            "over a dimension of 1, and that a recurrent layer's last step is not padding: pack sequences",
         )
 
 

@@ -9,7 +9,7 @@ from practicezoo.diagnostics.finding import Finding
 from practicezoo.diagnostics.probes.misfits import are_probabilities
 from practicezoo.diagnostics.recorder import LossCall
 
-__all__ = ["find_in_call"]
+__all__ = ["find_ignored_class", "find_in_call"]
 
 
 def find_in_call(call: LossCall, all_targets: Tensor | None) -> Iterator[Finding]:
@@ -20,6 +20,22 @@ def find_in_call(call: LossCall, all_targets: Tensor | None) -> Iterator[Finding
         yield from _in_binary(call)
     if call.kind in {"difference", "poisson"} and call.inputs.shape != call.targets.shape:
         yield from _in_difference(call)
+
+
+def find_ignored_class(call: LossCall, targets: Tensor) -> Iterator[Finding]:
+    """A class of the data that the criterion leaves out, where each sample has one target."""
+    ignored = call.ignore_index
+    is_of_samples = call.targets is targets and targets.ndim == 1 and call.inputs.ndim == 2
+    if call.kind not in {"cross-entropy", "nll"} or not is_of_samples or not 0 <= ignored < call.num_classes:
+        return
+    count = int((targets == ignored).sum())
+    if count:
+        yield Finding(
+            "class-ignored",
+            f"{count} of the batch's {len(targets)} samples are of class {ignored}, which the criterion's "
+            "ignore_index leaves out: the model never learns it, and the loss does not tell",
+            "leave ignore_index out; it is for targets that are no class, such as padding",
+        )
 
 
 def _in_classes(call: LossCall, all_targets: Tensor | None) -> Iterator[Finding]:

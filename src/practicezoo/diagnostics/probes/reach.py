@@ -19,6 +19,8 @@ __all__ = ["find_out_of_reach"]
 # A few targets just beyond the range, as noise leaves them, are no mistake: what no output can reach must be
 # a tenth of the targets' variance.
 UNREACHED = 0.1
+# A binary classifier must be able to reach beyond what stands between its classes, by a little.
+BETWEEN = {"bce": (0.45, 0.55), "bce-with-logits": (-0.2, 0.2)}
 FAR = 1e4  # times the largest target: any bend of an activation lies within
 PRODUCTS = {
     *("linear", "bilinear", "conv1d", "conv2d", "conv3d"),
@@ -27,23 +29,44 @@ PRODUCTS = {
 
 
 def find_out_of_reach(dry_run: DryRun) -> Iterator[Finding]:
-    """A regression whose outputs have a range in which the targets do not lie."""
+    """Outputs with a range in which a regression's targets do not lie, or which is that of one class."""
     targets = dry_run.targets
     for index, call in enumerate(dry_run.loss_calls):
-        if call.kind == "difference" and call.targets is targets and call.inputs.shape == targets.shape:
-            lowest, highest = _reached(dry_run, index, targets)
+        if call.targets is not targets or call.inputs.shape != targets.shape:
+            continue
+        if call.kind == "difference":
+            lowest, highest = _reached(dry_run, index, float(targets.min()), float(targets.max()))
             missing = (targets.double() - targets.double().clamp(lowest, highest)).square()
             if float(missing.mean()) > UNREACHED * float(targets.double().var(correction=0)):
-                yield _finding(call, targets, missing, lowest, highest)
+                yield _of_targets(call, targets, missing, lowest, highest)
+        elif call.kind in BETWEEN:
+            lowest, highest = _reached(dry_run, index, *BETWEEN[call.kind])
+            missed = (targets < 0.5) & math.isfinite(lowest) | (targets > 0.5) & math.isfinite(highest)
+            if bool(missed.any()):
+                yield _of_classes(call, missed, lowest, highest)
 
 
-def _finding(call: LossCall, targets: Tensor, missing: Tensor, lowest: float, highest: float) -> Finding:
+def _bounds(lowest: float, highest: float) -> str:
     bounds = {
         (True, False): f"never fall below {lowest:.4g}",
         (False, True): f"never rise above {highest:.4g}",
         (True, True): f"lie between {lowest:.4g} and {highest:.4g}",
     }
-    bound = bounds[math.isfinite(lowest), math.isfinite(highest)]
+    return bounds[math.isfinite(lowest), math.isfinite(highest)]
+
+
+def _of_classes(call: LossCall, missed: Tensor, lowest: float, highest: float) -> Finding:
+    label = float(call.targets[missed].flatten()[0])
+    return Finding(
+        "output-out-of-reach",
+        f"whatever the weights are, the outputs {_bounds(lowest, highest)}: no sample is given to class "
+        f"{label:g}, which {int(missed.sum())} of the batch's {missed.numel()} targets are",
+        "let the last layer be linear: no ReLU or other activation between it and the sigmoid",
+    )
+
+
+def _of_targets(call: LossCall, targets: Tensor, missing: Tensor, lowest: float, highest: float) -> Finding:
+    bound = _bounds(lowest, highest)
     name = last_computation(call.inputs).split("Backward")[0].lower()
     return Finding(
         "output-out-of-reach",
@@ -54,13 +77,12 @@ def _finding(call: LossCall, targets: Tensor, missing: Tensor, lowest: float, hi
     )
 
 
-def _reached(dry_run: DryRun, index: int, targets: Tensor) -> tuple[float, float]:
-    """The lowest and the highest outputs, infinite on the side where they go beyond the targets.
+def _reached(dry_run: DryRun, index: int, low: float, high: float) -> tuple[float, float]:
+    """The lowest and the highest outputs, infinite on the side where they go beyond ``low`` or ``high``.
 
     What linear layers and convolutions compute, and all trained parameters, are replaced by random numbers of
     either sign and of both, small and very large. What the outputs still do not reach, no training will.
     """
-    low, high = float(targets.min()), float(targets.max())
     scale = FAR * max(1.0, abs(low), abs(high))
     lowest, highest = math.inf, -math.inf
     for seed, (size, sign) in enumerate(product((scale, 10.0, 1.0), (0, 1, -1))):

@@ -1,5 +1,6 @@
-"""Training data of a single class, and training samples among those of validation."""
+"""Training data of a single class, and validation data that holds training samples or is scaled otherwise."""
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -9,11 +10,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
 from practicezoo.batches import split_batch
+from practicezoo.diagnostics.dry_run import tensors_in
 from practicezoo.diagnostics.finding import Finding
 from practicezoo.diagnostics.reading import all_targets, batches, is_pair
 from practicezoo.diagnostics.recorder import LossCall
 
-__all__ = ["find_one_class", "find_overlap"]
+__all__ = ["find_one_class", "find_other_scale", "find_overlap"]
 
 CLASSIFYING = {"cross-entropy", "nll", "bce", "bce-with-logits"}
 MIN_TARGETS = 16
@@ -21,6 +23,9 @@ NUM_SAMPLES, SECONDS = 16_384, 0.4
 # Of the validation samples. Equal samples may come from the data, as short names do: as many as there are in
 # one half of the training data from the other are no mistake.
 OVERLAP, MIN_SAMPLES, USUAL = 0.02, 8, 4
+# Between two batches of one kind of data, a root mean square seldom differs by a factor of two; grey values
+# that were not divided by 255 differ by hundreds.
+OTHER_SCALE = 10
 
 
 def find_one_class(loader: Any, calls: Sequence[LossCall]) -> Iterator[Finding]:
@@ -63,6 +68,28 @@ def find_overlap(loader: Any, val_loader: Any) -> Iterator[Finding]:
     count = sum(each in known for each in val)
     if count >= MIN_SAMPLES and count > max(OVERLAP, USUAL * usual) * len(val):
         yield _overlap(count, len(val))
+
+
+def find_other_scale(inputs: Any, val_loader: Any) -> Iterator[Finding]:
+    """Validation inputs of another scale than the training inputs, in the first batch of each."""
+    val_inputs, _ = split_batch(next(batches(val_loader)))
+    for train, val in zip(tensors_in(inputs), tensors_in(val_inputs), strict=True):
+        if not train.is_floating_point() or not val.is_floating_point():
+            continue
+        rows = [each.detach().double().cpu() for each in (train, val)]
+        sizes = [float(each.square().mean().sqrt()) for each in rows]
+        if min(map(len, rows)) >= MIN_SAMPLES and 0 < OTHER_SCALE * min(sizes) < max(sizes) < math.inf:
+            (mean, std), (val_mean, val_std) = (
+                (float(each.mean()), float(each.std(correction=0))) for each in rows
+            )
+            yield Finding(
+                "splits-scaled-apart",
+                f"the validation inputs have mean {val_mean:.4g} and standard deviation {val_std:.4g}, the "
+                f"training inputs {mean:.4g} and {std:.4g}: the validation score tells nothing",
+                "prepare both splits by the same transform, with the training data's mean and standard "
+                "deviation",
+            )
+            return
 
 
 def _overlap(count: int, total: int) -> Finding:
