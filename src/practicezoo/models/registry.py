@@ -139,7 +139,7 @@ def _find(name: str, weights: str | Path | Weights) -> tuple[Folder, dict[str, A
     elif not path.is_dir():
         hint = "" if path.exists() else f", which is not there{near_paths(path)}"
         if path.is_file() or path.suffix == ".pt":
-            hint += ": practicezoo.load reads a run's checkpoint"
+            hint += ": practicezoo.load reads a run's checkpoint; a state dict of torchvision's ends in .pth"
         raise ValueError(f"weights must be a folder that practicezoo.save wrote, got {path}{hint}")
     else:
         folder = path

@@ -86,22 +86,21 @@ def read_torchvision(name: str, weights: str | Path) -> dict[str, Tensor]:
         ValueError: if torchvision has no such network or tag, or the file holds no tensors by name.
     """
     if isinstance(weights, str) and weights.startswith(START):
-        return _find_tag(name, weights.removeprefix(START)).get_state_dict(
-            check_hash=True, map_location="cpu"
-        )
+        entry = _find_tag(name, weights.removeprefix(START))
+        return entry.get_state_dict(progress=True, check_hash=True, map_location="cpu")
     path = Path(weights)
     if not path.is_file():
-        raise ValueError(f"weights must be a file, got {path}, which is not there{near_paths(path)}")
+        raise ValueError(f"weights must be a file that is there, got {path}{near_paths(path)}")
+    rule = f"weights must be a file of torch.save(model.state_dict(), ...), got {path}"
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise ValueError(f"weights must be a file of torch.save(model.state_dict()), got {path}") from error
-    wrong = (
-        [key for key, value in state.items() if not isinstance(value, Tensor)] if _is_dict(state) else [""]
-    )
-    if wrong:
-        hint = f", which has no tensor under {wrong[0]!r}" if wrong[0] else ""
-        raise ValueError(f"weights must be a file of torch.save(model.state_dict()), got {path}{hint}")
+        raise ValueError(f"{rule}, which holds something else than tensors") from error
+    if not isinstance(state, Mapping):
+        raise ValueError(f"{rule}, which holds {type(state).__name__}")  # noqa: TRY004  # the file is wrong
+    for key, value in state.items():
+        if not isinstance(value, Tensor):
+            raise ValueError(f"{rule}, which has {type(value).__name__} under {key!r}")  # noqa: TRY004
     return dict(state)
 
 
@@ -117,14 +116,14 @@ def trained_keywords(name: str, family: object, state: Mapping[str, Tensor]) -> 
         ValueError: if the class is none of torchvision's, or the tensors are another's.
     """
     head = rename("head.weight", _keys_of(family, name).lines)
-    if head not in state:
-        raise ValueError(f"weights must be of {name}, got some without its tensor {head}")
-    first = next(value for value in state.values() if value.ndim == 4)
+    first = next((value for value in state.values() if value.ndim == 4), None)
+    if first is None or head not in state:
+        raise ValueError(f"weights must be of {name}, got some without {head} or without convolutions")
     return {"in_channels": first.shape[1], "num_classes": state[head].shape[0]}
 
 
 def from_torchvision(model: nn.Module, state: Mapping[str, Tensor], *, name: str) -> dict[str, Tensor]:
-    """Torchvision's tensors under the names that they have in a network.
+    """Tensors of torchvision's network under the names that they have in one of ours.
 
     Args:
         model: the network.
@@ -134,7 +133,7 @@ def from_torchvision(model: nn.Module, state: Mapping[str, Tensor], *, name: str
     Raises:
         ValueError: if a tensor is missing or unknown; the message has torchvision's name.
     """
-    keys = _keys_of(model, name)
+    keys = _keys_of(model, type(model).__name__)
     state = {rename(key, keys.older): value for key, value in state.items()}
     found = {}
     for own, value in model.state_dict().items():
@@ -151,12 +150,13 @@ def from_torchvision(model: nn.Module, state: Mapping[str, Tensor], *, name: str
 def _keys_of(family: object, name: str) -> KeyMap:
     keys = getattr(family, "torchvision_keys", None)
     if keys is None:
-        raise ValueError(f"model must be of a family that torchvision has, got {name}")
+        settings = " with these settings" if hasattr(type(family), "torchvision_keys") else ""
+        raise ValueError(f"model must be a network that torchvision has too, got {name}{settings}")
     return keys
 
 
 def _find_tag(name: str, tag: str) -> Any:
-    """Torchvision's entry."""
+    """The entry of torchvision's enumeration of a network's weights."""
     from torchvision.models import get_model_weights
 
     try:
