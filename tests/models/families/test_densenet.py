@@ -61,8 +61,8 @@ def test_dropout_and_parts_are_passed_on():
         ({"growth_rate": 0}, "growth_rate must be at least 1, got 0"),
         ({"stem_channels": 0}, "stem_channels must be at least 1, got 0"),
         ({"bottleneck": 0}, "bottleneck must be at least 1, got 0"),
-        ({"depths": (2, 0)}, r"depths must be integers of at least 1, got \(2, 0\)"),
-        ({"depths": ()}, r"depths must be at least one block, got \(\)"),
+        ({"depths": (2, 0)}, r"depths must be one or more integers of at least 1, got \(2, 0\)"),
+        ({"depths": ()}, r"depths must be one or more integers of at least 1, got \(\)"),
         ({"dropout": 1.0}, r"dropout must lie in \[0, 1\), got 1\.0"),
     ],
 )

@@ -68,18 +68,18 @@ def test_images_of_any_size(size):
 
 def test_preactivation_by_its_formula():
     model = ResNet(3, 5, depths=(2, 1), channels=(4, 8), stem="small", stem_channels=4, preactivation=True)
-    stem, layer1, layer2, last = model.eval().features
+    stages = dict(model.eval().features.named_children())
     images = torch.randn(2, 3, 8, 8)
-    features = stem(images)
+    features = stages["stem"](images)
     assert (features >= 0).all()  # activated before both paths of the first block
-    first, second = layer1
+    first, second = stages["layer1"].children()
     assert [type(part).__name__ for part in first.residual] == ["ConvNormAct"] * 2
     features = features + first.residual(features)
     features = features + second.residual(features)
-    (third,) = layer2
+    (third,) = stages["layer2"].children()
     features = third.shortcut.projection(features) + third.residual(features)
-    torch.testing.assert_close(model.forward_features(images), last(features))
-    assert [type(part) for part in last] == [nn.BatchNorm2d, nn.ReLU]
+    torch.testing.assert_close(model.forward_features(images), stages["last"](features))
+    assert [type(part) for part in stages["last"].children()] == [nn.BatchNorm2d, nn.ReLU]
 
 
 @pytest.mark.parametrize("norm", [nn.BatchNorm2d, None])
@@ -113,8 +113,8 @@ def test_gates_keep_their_own_start(shortcut):
         ({"in_channels": 0}, "in_channels must be at least 1, got 0"),
         ({"num_classes": 0}, "num_classes must be at least 1, got 0"),
         ({"stem_channels": 0}, "stem_channels must be at least 1, got 0"),
-        ({"depths": (2, 0)}, r"depths must be integers of at least 1, got \(2, 0\)"),
-        ({"depths": ()}, r"depths must be at least one stage, got \(\)"),
+        ({"depths": (2, 0)}, r"depths must be one or more integers of at least 1, got \(2, 0\)"),
+        ({"depths": ()}, r"depths must be one or more integers of at least 1, got \(\)"),
         ({"channels": (4,)}, r"channels must be 2 integers of at least 1, got \(4,\)"),
         ({"stem": "large"}, "stem must be one of imagenet, small, got 'large'"),
         ({"shortcut": "none"}, "shortcut must be one of auto, identity, .*, got 'none'"),

@@ -95,7 +95,7 @@ class DenseNet(ImageClassifier):
         dtype: torch.dtype | None = None,
     ) -> None:
         check_count(in_channels=in_channels, growth_rate=growth_rate, stem_channels=stem_channels)
-        check_counts("depths", depths)
+        check_counts("depths", depths, filled=True)
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
         parts = {"norm": norm, "activation": activation, **factory}
         dense_parts = {"growth_rate": growth_rate, "bottleneck": bottleneck, "dropout": dropout, **parts}

@@ -104,7 +104,7 @@ class ResNet(ImageClassifier):
         dtype: torch.dtype | None = None,
     ) -> None:
         check_count(in_channels=in_channels, stem_channels=stem_channels)
-        check_counts("depths", depths)
+        check_counts("depths", depths, filled=True)
         check_counts("channels", channels, length=len(depths))
         check_choice(STEMS, stem=stem)
         check_choice(SHORTCUTS, shortcut=shortcut)
