@@ -41,14 +41,22 @@ def check_count(*, at_least: int = 1, **arguments: Any) -> None:
             raise ValueError(f"{argument} must be at least {at_least}, got {value}")
 
 
-def check_counts(argument: str, counts: Any, *, length: int | None = None) -> None:
-    """Raise ValueError unless these are ``length`` integers (default: any number of them) of at least 1."""
+def check_counts(argument: str, counts: Any, *, length: int | None = None, filled: bool = False) -> None:
+    """Raise ValueError unless these are ``length`` integers (default: any number of them) of at least 1.
+
+    Args:
+        argument: what an error calls them.
+        counts: what was given.
+        length: how many there must be.
+        filled: whether there must be one at least.
+    """
     if (
         not isinstance(counts, Sequence)
         or not all(isinstance(count, Integral) and int(count) >= 1 for count in counts)
         or length not in {None, len(counts)}
+        or (filled and not counts)
     ):
-        number = "" if length is None else f"{length} "
+        number = "one or more " if filled else "" if length is None else f"{length} "
         raise ValueError(f"{argument} must be {number}integers of at least 1, got {counts!r}")
 
 

@@ -37,6 +37,7 @@ from practicezoo.models import (
     MLP,
     CharGRUClassifier,
     CharTagger,
+    DenseNet,
     ImageClassifier,
     InceptionNet,
     LinearRegression,
@@ -274,9 +275,8 @@ MODELS = [
     _images("composed", ImageClassifier, size=8, features=Part(_composed)),
     _family("basic", ResNet, size=10, stem="small", **_narrow_stages),
     _family("bottleneck", ResNet, size=17, block=_bottleneck, **_narrow_stages),
-    _family(
-        "preactivation", ResNet, size=9, stem="small", shortcut="pad", preactivation=True, **_narrow_stages
-    ),
+    _family("preactivation", ResNet, size=9, stem="small", **_option_a, **_narrow_stages),
+    _family("dense", DenseNet, size=17, growth_rate=4, depths=(2, 1), stem_channels=6, dropout=0.2),
     _texts("default"),
     _texts("one-direction", num_layers=1, bidirectional=False),
     _texts("lstm", cell="lstm", num_layers=1),
@@ -307,4 +307,4 @@ ENTRIES = [*BLOCKS, *MODELS]
 
 # the registered models that are small; those of the families are full-sized, so tests of every one are slow
 SMALL = {entry.registered for entry in MODELS if entry.registered}
-FULL_SIZED = ("resnet*", "wide_resnet*", "resnext*")
+FULL_SIZED = ("resnet*", "wide_resnet*", "resnext*", "densenet*")

@@ -3,7 +3,7 @@
 from practicezoo.models.cnn import CNN
 from practicezoo.models.course import diabetes_mlp, mnist_mlp  # registers the course's networks
 from practicezoo.models.extraction import feature_maps
-from practicezoo.models.families import ResNet  # registers its names
+from practicezoo.models.families import DenseNet, ResNet  # registers their names
 from practicezoo.models.fast import mnist_fast
 from practicezoo.models.image import FeatureInfo, ImageClassifier
 from practicezoo.models.inception import InceptionNet
@@ -16,15 +16,18 @@ from practicezoo.models.stepwise import StepwiseTagger
 from practicezoo.models.summary import LayerSummary, ModelSummary, model_summary
 from practicezoo.models.tagger import CharTagger
 from practicezoo.models.tiny import mnist_tiny
+from practicezoo.models.torchvision import KeyMap, to_torchvision
 
 __all__ = [
     "CNN",
     "MLP",
     "CharGRUClassifier",
     "CharTagger",
+    "DenseNet",
     "FeatureInfo",
     "ImageClassifier",
     "InceptionNet",
+    "KeyMap",
     "LayerSummary",
     "LinearRegression",
     "LogisticRegression",
@@ -43,4 +46,5 @@ __all__ = [
     "model_summary",
     "notes_stage",
     "register_model",
+    "to_torchvision",
 ]

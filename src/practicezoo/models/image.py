@@ -19,7 +19,7 @@ from practicezoo.models.extraction import feature_maps
 
 __all__ = ["FeatureInfo", "ImageClassifier", "conv_pool"]
 
-PERIOD = 5040  # a multiple of every reduction that is met
+PERIOD = 20160  # a multiple of every reduction that is met
 
 
 class FeatureInfo(NamedTuple):

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Collection, Mapping
 
+import torch
 from torch import Tensor, nn
 
 __all__ = ["load_weights"]
@@ -25,8 +26,9 @@ def load_weights(
         state: the trained tensors by name.
         name: what messages call the weights.
         fresh_head: whether the last layer keeps its random start; it has other classes.
-        adapt_channels: whether the first convolution may have another number of input channels: then each
-            one gets the mean over the trained channels, scaled so that the sum over all stays what it was.
+        adapt_channels: whether the first convolution may have another number of input channels: a single
+            one gets the sum over the trained channels; several get these in turn, scaled by their number
+            over the new one.
 
     Raises:
         ValueError: if a tensor is missing, unknown or of another size.
@@ -42,12 +44,9 @@ def load_weights(
         LOGGER.warning("%s: %s has other classes and starts afresh: train it", name, head or "the layer")
     first = next((key for key, value in own.items() if value.ndim == 4), None)
     if adapt_channels and first is not None and own[first].shape[1] != state[first].shape[1]:
-        trained, channels = state[first], own[first].shape[1]
-        scale = trained.shape[1] / channels
-        state[first] = trained.mean(dim=1, keepdim=True).expand(-1, channels, -1, -1) * scale
-        LOGGER.warning(
-            "%s: %s is adapted from %d to %d input channels", name, first, trained.shape[1], channels
-        )
+        trained, channels = state[first].shape[1], own[first].shape[1]
+        state[first] = _adapt(state[first], channels)
+        LOGGER.warning("%s: %s is adapted from %d to %d input channels", name, first, trained, channels)
     for key, value in own.items():
         if value.shape != state[key].shape:
             raise ValueError(
@@ -55,6 +54,15 @@ def load_weights(
                 f"{tuple(value.shape)} here"
             )
     model.load_state_dict(state)
+
+
+def _adapt(weight: Tensor, channels: int) -> Tensor:
+    """A convolution's weights for another number of input channels, by the rule of timm."""
+    if channels == 1:
+        return weight.sum(dim=1, keepdim=True)
+    trained = weight.shape[1]
+    in_turn = torch.arange(channels, device=weight.device) % trained
+    return weight[:, in_turn] * (trained / channels)
 
 
 def _check_names(own: Collection[str], theirs: Collection[str], name: str) -> None:

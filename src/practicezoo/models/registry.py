@@ -7,10 +7,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from torch import nn
+from torch import Tensor, nn
 
 from practicezoo.arguments import as_path, near_matches, near_paths
 from practicezoo.models.pretrained import load_weights
+from practicezoo.models.torchvision import (
+    from_torchvision,
+    is_torchvisions,
+    read_torchvision,
+    trained_keywords,
+)
 from practicezoo.weights import Weights
 from practicezoo.weights.reading import Folder, read_config, read_state
 from practicezoo.weights.records import asset_folder, find_weights
@@ -62,7 +68,9 @@ def create_model(name: str, *, weights: str | Path | Weights | None = None, **ov
     Args:
         name: one of :func:`list_models`.
         weights: None for a random start; "default" or a tag of :func:`~practicezoo.list_weights`, one of its
-            records, or the path of a folder that :func:`~practicezoo.save` wrote.
+            records, or the path of a folder that :func:`~practicezoo.save` wrote. For a network that is
+            torchvision's too "torchvision:DEFAULT" or another of its tags, which torchvision downloads, or
+            the path of a state dict of its network that ``torch.save`` wrote, a file that ends in ``.pth``.
         **overrides: keywords of the model's constructor, in place of the registered numbers.
 
     Raises:
@@ -91,14 +99,14 @@ def create_model(name: str, *, weights: str | Path | Weights | None = None, **ov
         model = BUILDERS[name](**overrides)
         ORIGINS[model] = name, overrides
         return model
-    folder, config = _find(name, weights)
-    trained = {key: parameter.default for key, parameter in keywords.items()} | config["config"]
-    model = create_model(name, **{**config["config"], **overrides})
+    title, config, state = _read(name, weights)
+    trained = {key: parameter.default for key, parameter in keywords.items()} | config
+    model = create_model(name, **{**config, **overrides})
     changed = {key for key in overrides if overrides[key] != trained[key]}
     load_weights(
         model,
-        read_state(folder, config),
-        name=str(weights) if isinstance(weights, Path) else f"{name}/{config.get('tag', weights)}",
+        from_torchvision(model, state, name=title) if is_torchvisions(weights) else state,
+        name=title,
         fresh_head="num_classes" in changed,
         adapt_channels="in_channels" in changed,
     )
@@ -108,6 +116,17 @@ def create_model(name: str, *, weights: str | Path | Weights | None = None, **ov
 def origin_of(model: nn.Module) -> tuple[str, dict[str, Any]] | None:
     """The name and the keywords with which :func:`create_model` built a model; None if it did not."""
     return ORIGINS.get(model)
+
+
+def _read(name: str, weights: str | Path | Weights) -> tuple[str, dict[str, Any], dict[str, Tensor]]:
+    """What messages call the weights, keywords that they were trained with, and the tensors."""
+    if isinstance(weights, str | Path) and is_torchvisions(weights):
+        state = read_torchvision(name, weights)
+        family = getattr(BUILDERS[name], "func", BUILDERS[name])  # a class, or a partial of one
+        return str(weights), trained_keywords(name, family, state), state
+    folder, config = _find(name, weights)
+    title = str(weights) if isinstance(weights, Path) else f"{name}/{config.get('tag', weights)}"
+    return title, config["config"], read_state(folder, config)
 
 
 def _find(name: str, weights: str | Path | Weights) -> tuple[Folder, dict[str, Any]]:
@@ -120,7 +139,7 @@ def _find(name: str, weights: str | Path | Weights) -> tuple[Folder, dict[str, A
     elif not path.is_dir():
         hint = "" if path.exists() else f", which is not there{near_paths(path)}"
         if path.is_file() or path.suffix == ".pt":
-            hint += ": practicezoo.load reads a run's checkpoint"
+            hint += ": practicezoo.load reads a run's checkpoint; a state dict of torchvision's ends in .pth"
         raise ValueError(f"weights must be a folder that practicezoo.save wrote, got {path}{hint}")
     else:
         folder = path

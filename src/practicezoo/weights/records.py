@@ -27,6 +27,7 @@ WITHOUT = {
         ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "wide_resnet50_2", "resnext50_32x4d"),
         FROM_TORCHVISION,
     ),
+    **dict.fromkeys(("densenet121", "densenet161", "densenet169", "densenet201"), FROM_TORCHVISION),
     **dict.fromkeys(
         ("resnet20", "resnet32", "resnet44", "resnet56", "resnet110"),
         "it learns CIFAR-10, which does not come with the library",

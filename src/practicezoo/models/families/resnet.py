@@ -15,6 +15,7 @@ from practicezoo.blocks.factories import ActivationFactory, NormFactory, build_a
 from practicezoo.models.families.initialising import init_convolutions
 from practicezoo.models.image import ImageClassifier
 from practicezoo.models.registry import register_model
+from practicezoo.models.torchvision import KeyMap
 
 __all__ = ["ResNet"]
 
@@ -70,6 +71,20 @@ class ResNet(ImageClassifier):
     arXiv:1706.02677; ResNeXt: Xie et al., arXiv:1611.05431; wide: Zagoruyko and Komodakis, arXiv:1605.07146.
     """
 
+    torchvision_keys: KeyMap | None = KeyMap(
+        (
+            (r"^features\.stem\.0", "residual.0"),  # it has the names of a block's first convolution
+            (r"^features\.", ""),
+            (r"residual\.0\.(conv|norm)", r"\g<1>1"),
+            (r"residual\.1\.(conv|norm)", r"\g<1>2"),
+            (r"residual\.2\.(conv|norm)", r"\g<1>3"),
+            (r"norm(\d)", r"bn\1"),
+            (r"shortcut\.projection\.conv", "downsample.0"),
+            (r"shortcut\.projection\.norm", "downsample.1"),
+            (r"^head", "fc"),
+        )
+    )
+
     def __init__(
         self,
         in_channels: int = 3,
@@ -89,7 +104,7 @@ class ResNet(ImageClassifier):
         dtype: torch.dtype | None = None,
     ) -> None:
         check_count(in_channels=in_channels, stem_channels=stem_channels)
-        check_counts("depths", depths)
+        check_counts("depths", depths, filled=True)
         check_counts("channels", channels, length=len(depths))
         check_choice(STEMS, stem=stem)
         check_choice(SHORTCUTS, shortcut=shortcut)
@@ -116,6 +131,7 @@ class ResNet(ImageClassifier):
         init_convolutions(self.features, mode="fan_out")
         blocks = [part for part in self.modules() if isinstance(part, ResidualBlock | BottleneckBlock)]
         if preactivation:
+            self.torchvision_keys = None  # it has no such network
             del blocks[0].residual[:2]  # the stem's norm and activation come before both paths
         if zero_init:
             for part in blocks:

@@ -1,0 +1,122 @@
+"""Are the families' networks as fast as torchvision's, forward and in training?
+
+Ours and torchvision's with the same weights take turns, in both layouts of memory: forward in evaluation
+mode without gradients, and forward and backward in training mode. The bar is 5 %.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import torch
+import torchvision
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from benchmarks.report import environment
+from benchmarks.timing import Arm, Comparison, compare
+from practicezoo import create_model
+from practicezoo.models import to_torchvision
+
+SEED = 0
+BAR = 1.05
+LAYOUTS = {"": torch.contiguous_format, ", channels_last": torch.channels_last}
+
+
+class Case(NamedTuple):
+    """A network by its name, here and there, and the images that it is measured on."""
+
+    name: str
+    size: int = 224
+    batch_size: int = 8
+
+    @property
+    def title(self) -> str:
+        """What the tables call it."""
+        return f"{self.name}, {self.size}x{self.size}, batch {self.batch_size}"
+
+
+NAMES = ("resnet18", "resnet50", "resnext50_32x4d", "wide_resnet50_2", "densenet121")
+CASES = tuple(Case(name, size=96, batch_size=4) for name in NAMES)
+CUDA_CASES = tuple(Case(name, batch_size=64) for name in NAMES)
+QUICK_CASES = (Case("resnet18", size=32, batch_size=2),)
+
+
+def forward(model: nn.Module, images: Tensor) -> Callable[[], None]:
+    """Return a step that computes logits."""
+    model.eval()
+
+    def step() -> None:
+        with torch.no_grad():
+            model(images)
+
+    return step
+
+
+def training(model: nn.Module, images: Tensor) -> Callable[[], None]:
+    """Return a step that goes forward and backward."""
+    model.train()
+    targets = torch.arange(len(images), device=images.device)
+
+    def step() -> None:
+        model.zero_grad(set_to_none=True)
+        F.cross_entropy(model(images), targets).backward()
+
+    return step
+
+
+JOBS = {"forward": forward, "forward and backward": training}
+
+
+def network(name: str, library: str) -> nn.Module:
+    """Build ours or torchvision's, from one start."""
+    torch.manual_seed(SEED)
+    ours = create_model(name)
+    if library == "practicezoo":
+        return ours
+    theirs = getattr(torchvision.models, name)()
+    theirs.load_state_dict(to_torchvision(ours))
+    return theirs
+
+
+def compare_case(
+    case: Case,
+    job: Callable[[nn.Module, Tensor], Callable[[], None]],
+    layout: str,
+    *,
+    device: str,
+    quick: bool,
+) -> Comparison:
+    """Time both networks in one layout of memory."""
+    memory_format = LAYOUTS[layout]
+    images = torch.randn(case.batch_size, 3, case.size, case.size).to(device, memory_format=memory_format)
+
+    def setup(library: str) -> Callable[[], None]:
+        model = network(case.name, library).to(device).to(memory_format=memory_format)
+        return job(model, images)
+
+    arms = [
+        Arm(name, partial(setup, name), case.batch_size, "images") for name in ("torchvision", "practicezoo")
+    ]
+    return compare(arms, reference="torchvision", quick=quick, device=device, seed=SEED)
+
+
+def run(*, device: str, quick: bool) -> dict:
+    """Compare each network with torchvision's; print milliseconds a step, the ratio, what misses the bar."""
+    comparisons = {}
+    missed = []
+    for case in QUICK_CASES if quick else CUDA_CASES if device == "cuda" else CASES:
+        for work, job in JOBS.items():
+            for layout in LAYOUTS:
+                title = f"{case.title}, {work}{layout}"
+                comparison = compare_case(case, job, layout, device=device, quick=quick)
+                print(f"{title}\n{comparison.table()}", flush=True)
+                comparisons[title] = comparison.to_dict()
+                if comparison["practicezoo"].ratio.low > BAR:
+                    missed.append(title)
+    print(f"slower than torchvision's by more than {BAR - 1:.0%}: {'; '.join(missed) or 'none'}")
+    return {
+        "environment": environment(device, "fp32", {"order": SEED, "weights": SEED}),
+        "comparisons": comparisons,
+        "settings": {"bar": BAR, "missed": missed},
+    }
