@@ -6,13 +6,13 @@ from itertools import product
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from practicezoo.diagnostics.dry_run import DryRun
 from practicezoo.diagnostics.finding import Finding
 from practicezoo.diagnostics.probes.misfits import last_computation
-from practicezoo.diagnostics.recorder import LossCall, OperationRecorder
+from practicezoo.diagnostics.recorder import LossCall
 
 __all__ = ["find_out_of_reach"]
 
@@ -20,6 +20,22 @@ __all__ = ["find_out_of_reach"]
 # a tenth of the targets' variance.
 UNREACHED = 0.1
 FAR = 1e4  # times the largest target: any bend of an activation lies within
+# By autograd's names: what only combines values, and what bounds them.
+COMBINING = ("Mul", "Add", "Sub", "Rsub", "Div", "Neg", "Cat", "Stack")
+ACTIVATIONS = {
+    *(
+        "sigmoid",
+        "tanh",
+        "relu",
+        "softmax",
+        "logsoftmax",
+        "hardtanh",
+        "hardsigmoid",
+        "softplus",
+        "logsigmoid",
+    ),
+    *("silu", "gelu", "elu", "clamp", "clampmin", "clampmax", "exp"),
+}
 PRODUCTS = {
     *("linear", "bilinear", "conv1d", "conv2d", "conv3d"),
     *("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
@@ -34,23 +50,38 @@ def find_out_of_reach(dry_run: DryRun) -> Iterator[Finding]:
             lowest, highest = _reached(dry_run, index, targets)
             missing = (targets.double() - targets.double().clamp(lowest, highest)).square()
             if float(missing.mean()) > UNREACHED * float(targets.double().var(correction=0)):
-                yield _finding(call, targets, missing, lowest, highest)
+                made_by, fix = _advice(dry_run, call)
+                yield _finding(targets, missing, (lowest, highest), made_by, fix)
 
 
-def _finding(call: LossCall, targets: Tensor, missing: Tensor, lowest: float, highest: float) -> Finding:
+def _advice(dry_run: DryRun, call: LossCall) -> tuple[str, str]:
+    """What bounds the outputs, and what to do about it."""
+    modules = {f"layer {name!r}": module for name, module in dry_run.model.named_modules()}
+    last = dry_run.layers[-1].where if dry_run.layers else ""
+    if isinstance(modules.get(last), nn.RNNBase):
+        return f"they are the state of {last}", f"put a linear layer behind {last}"
+    name = last_computation(call.inputs, through=COMBINING).split("Backward")[0].lower()
+    if name in ACTIVATIONS:
+        return f"they are computed by {name}", f"remove the {name} behind the last layer"
+    return "they do not end in a linear layer", "end the model in a linear layer"
+
+
+def _finding(
+    targets: Tensor, missing: Tensor, reached: tuple[float, float], made_by: str, fix: str
+) -> Finding:
+    lowest, highest = reached
     bounds = {
         (True, False): f"never fall below {lowest:.4g}",
         (False, True): f"never rise above {highest:.4g}",
         (True, True): f"lie between {lowest:.4g} and {highest:.4g}",
     }
     bound = bounds[math.isfinite(lowest), math.isfinite(highest)]
-    name = last_computation(call.inputs).split("Backward")[0].lower()
     return Finding(
         "output-out-of-reach",
-        f"whatever the weights are, the outputs {bound} (they are computed by {name}), and "
+        f"whatever the weights are, the outputs {bound} ({made_by}), and "
         f"{int((missing > 0).sum())} of the batch's {targets.numel()} targets do not: they reach from "
         f"{float(targets.min()):.4g} to {float(targets.max()):.4g}",
-        f"remove the {name} behind the last layer, or scale the targets into the range of the outputs",
+        f"{fix}, or scale the targets into the range of the outputs",
     )
 
 
@@ -100,21 +131,8 @@ def _with_any_weights(
     dry_run: DryRun, index: int, numbers: Callable[[Tensor], Tensor], seed: int
 ) -> Tensor | None:
     """What the loss compares with the targets, in evaluation mode; the weights are restored."""
-    trained = [parameter for parameter in dry_run.parameters().values() if parameter.is_floating_point()]
-    values = [parameter.data for parameter in trained]  # the graph of the loss must not see the change
-    before = [each.clone() for each in values]
-    try:
-        for each in values:
-            each.copy_(numbers(each))
+    with dry_run.other_weights(numbers):
         with _Replaced(numbers):
             outputs = dry_run.evaluated(dry_run.inputs, seed=seed)
-        with (
-            torch.no_grad(),
-            OperationRecorder(dry_run.where, pair=(outputs, dry_run.targets)) as recorder,
-        ):
-            dry_run.criterion(outputs, dry_run.targets)
-    finally:
-        for each, old in zip(values, before, strict=True):
-            each.copy_(old)
-    calls = recorder.loss_calls
-    return calls[index].inputs.double() if index < len(calls) else None
+        values = dry_run.compared(outputs, index)
+    return None if values is None else values.double()
