@@ -168,9 +168,7 @@ def _type_differs(call: LossCall, rule: str, fix: str) -> Finding:
 def _reshape(call: LossCall) -> str:
     shape = "".join(f", {size}" for size in call.inputs.shape[1:]) or ","
     if call.inputs.numel() != call.targets.numel():
-        return (
-            "give the model one output for each target, or targets in the shape of the outputs to the loader"
-        )
+        return "give the model an output for each target, or let the data set give a target for each output"
     if call.inputs.ndim == call.targets.ndim + 1 and call.inputs.shape[-1] == 1:
         return "let the data set give targets.unsqueeze(-1), or forward return outputs.squeeze(-1)"
     return f"let the data set give targets of shape (N{shape})"
