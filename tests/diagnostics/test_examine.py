@@ -11,7 +11,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from practicezoo import CharGRUClassifier, LengthBucketBatchSampler, NameDataset, pack_collate, pad_collate
 from practicezoo.diagnostics import check
-from support.catalog import MODELS
+from practicezoo.diagnostics.dry_run import tensors_in
+from support.catalog import BLOCKS, MODELS
 from support.planted import PLANTED
 from support.programs import CLASSES, FEATURES, Program, classify, features, labels, mlp
 from support.slow import slow_unless
@@ -74,6 +75,30 @@ def test_no_model_of_the_library_has_a_finding(entry, seed):
     (inputs,) = entry.example(16, torch.float32)
     targets, criterion = random_targets(model(inputs))
     assert check(model, [(inputs, targets)], criterion=criterion, optimizer=Adam(model.parameters())) == []
+
+
+class Classifying(nn.Module):
+    """A block, an activation and a linear layer for three classes."""
+
+    def __init__(self, block, inputs):
+        super().__init__()
+        self.block = block
+        self.head = nn.Linear(self.features(*inputs).shape[1], 3)
+
+    def features(self, *inputs):
+        return next(tensors_in(self.block(*inputs))).flatten(1)
+
+    def forward(self, *inputs):
+        return self.head(self.features(*inputs).relu())
+
+
+@pytest.mark.parametrize("entry", BLOCKS, ids=lambda entry: entry.name)
+def test_no_block_of_the_library_has_a_finding(entry):
+    torch.manual_seed(0)
+    inputs = entry.example(16, torch.float32)
+    model = Classifying(entry.build(), inputs)
+    batch = inputs[0] if len(inputs) == 1 else inputs, labels(16)
+    assert check(model, [batch], criterion=nn.CrossEntropyLoss(), optimizer=Adam(model.parameters())) == []
 
 
 @pytest.mark.parametrize("make", SOUND.values(), ids=SOUND)

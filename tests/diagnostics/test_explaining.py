@@ -1,5 +1,6 @@
 """Each code is explained, and the programs that explain it do what they say."""
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from practicezoo import fit
 from practicezoo.diagnostics import check
 from practicezoo.diagnostics.explaining import COMMON, explain, explanations
 from support.planted import PLANTED
@@ -15,14 +17,18 @@ README = Path(__file__).parents[2] / "README.md"
 GUIDE = Path(__file__).parents[2] / "docs" / "checking.md"
 
 
-def codes_of(program):
-    """Run a program and check what it has made."""
+def run(program):
+    """Run a program: its model, its loader, and what else it has made for `check` or `fit`."""
     torch.manual_seed(0)
     made: dict[str, Any] = {}
     exec(COMMON + program, made)  # noqa: S102
     others = ("criterion", "optimizer", "val_loader", "lr_scheduler", "epochs")
-    given = {name: made[name] for name in others if name in made}
-    return [finding.code for finding in check(made["model"], made["loader"], **given)]
+    return made["model"], made["loader"], {name: made[name] for name in others if name in made}
+
+
+def codes_of(program):
+    model, loader, given = run(program)
+    return [finding.code for finding in check(model, loader, **given)]
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")  # on a machine of one core
@@ -30,6 +36,18 @@ def codes_of(program):
 def test_the_wrong_program_has_the_mistake_and_the_right_one_none(each):
     assert codes_of(each.wrong) == [each.code]
     assert codes_of(each.right) == []
+
+
+@pytest.mark.filterwarnings("error", "ignore:This DataLoader will create:UserWarning")
+@pytest.mark.parametrize("each", explanations(), ids=lambda each: each.code)
+def test_fit_trains_the_right_program(each):
+    model, loader, given = run(each.right)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    before = [parameter.detach().clone() for parameter in trained]
+    defaults = {"optimizer": torch.optim.SGD(trained, lr=0.01), "epochs": 1}
+    history = fit(model, loader, **(defaults | given), progress=False)
+    assert all(map(math.isfinite, history["train_loss"]))
+    assert not all(torch.equal(old, new) for old, new in zip(before, trained, strict=True))
 
 
 def test_every_code_is_explained():

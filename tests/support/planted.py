@@ -243,6 +243,16 @@ def a_row_of_targets_in_a_criterion_of_ones_own() -> Program:
     )
 
 
+@plant("silent-broadcast")
+def three_outputs_for_one_target() -> Program:
+    return Program(mlp(), [(features(), torch.randn(N, 1))], nn.MSELoss())
+
+
+@plant("silent-broadcast")
+def one_output_for_three_targets() -> Program:
+    return Program(mlp(outputs=1), [(features(), torch.randn(N, CLASSES))], nn.MSELoss())
+
+
 @plant("target-not-finite")
 def missing_targets() -> Program:
     targets = torch.randn(N, 1)
@@ -604,6 +614,19 @@ def a_slip_in_evaluation_mode() -> Program:
         return through(net, inputs) if net.training else net.softmax(through(net, inputs))
 
     return classify(Net(forward))
+
+
+@plant("evaluation-fails")
+def derivatives_without_gradients() -> Program:
+    def forward(net: Net, inputs: Tensor) -> Tensor:
+        inputs = inputs.detach().requires_grad_()
+        outputs = through(net, inputs)
+        (slopes,) = torch.autograd.grad(outputs.sum(), inputs, create_graph=True)
+        return outputs + slopes.square().sum(dim=1, keepdim=True)
+
+    program = classify(Net(forward))
+    program.val_loader = [(features(), labels())]
+    return program
 
 
 @plant("copy-fails")

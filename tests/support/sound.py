@@ -2,6 +2,8 @@
 
 import torch
 from torch import nn
+from torch.nn.functional import mse_loss as mse
+from torch.nn.functional import normalize
 from torch.optim import LBFGS, SGD, Adam, AdamW, SparseAdam
 from torch.optim.lr_scheduler import (
     CosineAnnealingLR,
@@ -192,6 +194,118 @@ def variational():
 
     inputs = features()
     return Program(model, [(inputs, inputs)], criterion)
+
+
+def variational_with_one_output():
+    """Its Kullback-Leibler term is kept by the model, and the criterion asks it."""
+
+    def forward(net, inputs):
+        mean, logarithm = net.encode(inputs).chunk(2, dim=1)
+        net.term = (mean.square() + logarithm.exp() - logarithm).mean()
+        return net.decode(mean + (logarithm / 2).exp() * torch.randn_like(mean))
+
+    model = Forward(forward, encode=mlp(outputs=4), decode=mlp_from(2, FEATURES))
+    inputs = features()
+    return Program(model, [(inputs, inputs)], lambda outputs, targets: mse(outputs, targets) + model.term)
+
+
+def sampled_by_a_distribution():
+    def forward(net, inputs):
+        mean, logarithm = net.encode(inputs).chunk(2, dim=1)
+        return net.decode(torch.distributions.Normal(mean, logarithm.exp()).rsample())
+
+    return autoencoder(Forward(forward, encode=mlp(outputs=4), decode=mlp_from(2, FEATURES)))
+
+
+def codes_at_random():
+    model = Forward(
+        lambda net, inputs: net.decode(nn.functional.gumbel_softmax(net.encode(inputs), hard=True)),
+        encode=mlp(outputs=8),
+        decode=nn.Linear(8, FEATURES),
+    )
+    return autoencoder(model)
+
+
+def a_loss_from_the_model():
+    """A diffusion model draws noise and returns how well it tells it from the data."""
+
+    def forward(net, inputs):
+        noise = torch.randn_like(inputs)
+        return mse(net.inner(inputs + noise), noise)
+
+    return classify(Forward(forward, inner=mlp(outputs=FEATURES)), criterion=lambda outputs, targets: outputs)
+
+
+def mlp_from(num_features, num_outputs):
+    return nn.Sequential(nn.Linear(num_features, 8), nn.ReLU(), nn.Linear(8, num_outputs))
+
+
+def autoencoder(model):
+    inputs = features()
+    return Program(model, [(inputs, inputs)], nn.MSELoss())
+
+
+def a_penalty_on_weights():
+    """The criterion reaches the model by its name, through a function of its own."""
+    model = mlp()
+
+    def penalty():
+        return sum(parameter.abs().sum() for parameter in model.parameters())
+
+    def criterion(outputs, targets):
+        return nn.functional.cross_entropy(outputs, targets) + 1e-4 * penalty()
+
+    return classify(model, criterion=criterion, optimizer=Adam(model.parameters()))
+
+
+def cosines_times_30():
+    """Margins of angles, in a plane to be drawn: the outputs are bounded."""
+    weights = nn.Parameter(torch.randn(2, 10))
+    model = Forward(
+        lambda net, inputs: 30 * normalize(net.inner(inputs)) @ normalize(net.weights, dim=0),
+        inner=mlp(outputs=2),
+        weights=weights,
+    )
+    return classify(model, targets=labels(num_classes=10))
+
+
+def derivatives_in_forward():
+    """A differential equation u' + u = 0."""
+
+    def forward(net, times):
+        times = times.detach().requires_grad_()
+        values = net.inner(times)
+        (slopes,) = torch.autograd.grad(values.sum(), times, create_graph=True)
+        return slopes + values
+
+    inner = nn.Sequential(nn.Linear(1, 16), nn.Tanh(), nn.Linear(16, 1))
+    model = Forward(forward, inner=inner)
+    times = torch.rand(32, 1)
+    return Program(model, [(times, torch.zeros(32, 1))], nn.MSELoss(), Adam(model.parameters()))
+
+
+def learned_already():
+    """A trained network and a new optimizer, whose first steps lose a little."""
+    model, inputs = mlp(outputs=1), features()
+    with torch.no_grad():
+        targets = model(inputs) + 1e-6 * torch.randn(32, 1)
+    return Program(model, [(inputs, targets)], nn.MSELoss(), Adam(model.parameters(), lr=1e-2))
+
+
+def quantiles():
+    levels = torch.tensor([0.1, 0.5, 0.9])
+
+    def criterion(outputs, targets):
+        errors = targets - outputs
+        return torch.maximum(levels * errors, (levels - 1) * errors).mean()
+
+    return Program(mlp(), [(features(), torch.randn(32, 1))], criterion)
+
+
+def a_layer_that_stays():
+    model = mlp()
+    groups = [{"params": model[0].parameters(), "lr": 0.0}, {"params": model[2].parameters()}]
+    return classify(model, optimizer=SGD(groups, lr=0.1))
 
 
 def random_weights():
@@ -424,6 +538,16 @@ def warmed_up(optimizer):
 
 
 SOUND = {
+    "a variational autoencoder with one output": variational_with_one_output,
+    "a sample of a distribution": sampled_by_a_distribution,
+    "codes at random": codes_at_random,
+    "a model that returns its loss": a_loss_from_the_model,
+    "a penalty on the weights": a_penalty_on_weights,
+    "cosines times 30": cosines_times_30,
+    "derivatives in forward": derivatives_in_forward,
+    "a network that has learned already": learned_already,
+    "three quantiles of a target": quantiles,
+    "a learning rate of 0 for one layer": a_layer_that_stays,
     "the largest of many outputs": largest_of_many,
     "a scale that starts at zero behind a tanh": tanh_with_a_scale_that_is_learned,
     "a mean weighted by attention": pooled_by_attention,

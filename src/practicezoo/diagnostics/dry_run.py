@@ -1,7 +1,8 @@
 """One forward and backward pass on a copy of the program."""
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from practicezoo.batches import call_model, move_to, unwrap
 from practicezoo.diagnostics.attempt import attempt
+from practicezoo.diagnostics.rebinding import rebound
 from practicezoo.diagnostics.recorder import Layer, LossCall, OperationRecorder, Rectified
 from practicezoo.runtime.device import device_of
 from practicezoo.runtime.freezing import frozen_modules, train_all_but
@@ -69,6 +71,7 @@ class DryRun:
         """Copy the program and the batch: whatever happens to the copies, the originals stay as they are."""
         copies: dict[int, Any] = {}
         twin, its_criterion = copied((unwrap(model), criterion), copies)
+        its_criterion = rebound(its_criterion, copies)
         inputs, targets = move_to(copied(batch, {}), device_of(twin))
         frozen = frozen_modules(twin)
         train_all_but(twin, frozen)
@@ -122,6 +125,20 @@ class DryRun:
                     module.eval()
             return call_model(self.model, copy.deepcopy(self.inputs))
 
+    @contextmanager
+    def other_weights(self, change: Callable[[Tensor], Tensor]) -> Iterator[None]:
+        """Change all trained parameters for a while."""
+        trained = [each for each in self.parameters().values() if each.is_floating_point()]
+        values = [parameter.data for parameter in trained]  # the graph of the loss must not see the change
+        before = [each.clone() for each in values]
+        try:
+            for each in values:
+                each.copy_(change(each))
+            yield
+        finally:
+            for each, old in zip(values, before, strict=True):
+                each.copy_(old)
+
     def evaluated(self, inputs: Any, *, seed: int = 0) -> Any:
         """The model's outputs in evaluation mode, the same random numbers for the same seed."""
         return self.observed(inputs, seed=seed)[0]
@@ -143,6 +160,13 @@ class DryRun:
             self.loss_calls = recorder.loss_calls
             self.loss = self.criterion(self.outputs, self.targets)
 
+    def compared(self, outputs: Any, index: int) -> Tensor | None:
+        """What the criterion's loss with this index compares with the targets, for other outputs."""
+        with torch.no_grad(), OperationRecorder(self.where, pair=(outputs, self.targets)) as recorder:
+            self.criterion(outputs, self.targets)
+        calls = recorder.loss_calls
+        return calls[index].inputs if index < len(calls) else None
+
     def differentiate(self) -> Gradients:
         """The gradients, returned rather than accumulated in ``grad``.
 
@@ -153,11 +177,12 @@ class DryRun:
         wanted = [*named.values(), *(layer.outputs for layer in layers)]
         found = torch.autograd.grad(self.loss, wanted, allow_unused=True) if wanted else ()
         gradients = [None if each is None else _dense(each) for each in found]
-        known = {id(tensor) for tensor in (*named.values(), *tensors_in((self.given, self.targets)))}
+        data = list(tensors_in((self.given, self.targets)))
+        known = {id(tensor) for tensor in (*named.values(), *data)}
         return Gradients(
             dict(zip(named, gradients, strict=False)),
             [(layer.where, each) for layer, each in zip(layers, gradients[len(named) :], strict=True)],
-            [leaf for leaf in _leaves(self.loss) if id(leaf) not in known],
+            [leaf for leaf in _leaves(self.loss) if id(leaf) not in known and not _is_copy(leaf, data)],
         )
 
 
@@ -209,6 +234,12 @@ def _attributes(things: Any) -> Iterator[Any]:
 
 def _dense(gradient: Tensor) -> Tensor:
     return gradient.coalesce().values() if gradient.is_sparse else gradient
+
+
+def _is_copy(leaf: Tensor, data: Sequence[Tensor]) -> bool:
+    """Whether it is some of the data, as inputs.detach().requires_grad_() is."""
+    alike = (each for each in data if each.shape == leaf.shape and each.device == leaf.device)
+    return any(bool((each == leaf).all()) for each in alike)
 
 
 def _leaves(result: Any) -> list[Tensor]:

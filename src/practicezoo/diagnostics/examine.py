@@ -104,15 +104,16 @@ def examine(
     yield from find_dead(dry_run.rectified)
     yield from find_in_criterion(dry_run, all_targets(loader))
     yield from _tried(find_out_of_reach, dry_run)
-    for call in dry_run.loss_calls:
+    for index, call in enumerate(dry_run.loss_calls):
         yield from _tried(find_ignored_class, call, dry_run.targets)
         yield from _tried(find_small_targets, call, dry_run.targets)
-        yield from _tried(find_large_first_loss, call)
+        yield from _tried(find_large_first_loss, dry_run, index)
     yield from _tried(find_one_class, loader, dry_run.loss_calls)
     if optimizers and any(call.kind == "difference" for call in dry_run.loss_calls):
         yield from _tried(lambda: find_target_scale(Trial.of(model, criterion, batch, optimizers)))
     yield from run_probe(find_in_gradients, dry_run, optimizers, fails=BACKWARD_FAILS)
-    yield from run_probe(find_in_evaluation, dry_run, fails=EVALUATION_FAILS)
+    evaluate = partial(find_in_evaluation, validates=val_loader is not None)
+    yield from run_probe(evaluate, dry_run, fails=EVALUATION_FAILS)
     yield from _tried(find_random_evaluation, dry_run, num_samples)
     yield from _tried(partial(find_mixed_samples, stacked=stacks_samples(loader)), dry_run, num_samples)
     yield from _tried(find_no_nonlinearity, dry_run, num_samples)

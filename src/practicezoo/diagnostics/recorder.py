@@ -7,7 +7,15 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["IndexOutOfRangeError", "Layer", "LossCall", "OperationRecorder", "RandomCall", "Rectified"]
+__all__ = [
+    "NOISE",
+    "IndexOutOfRangeError",
+    "Layer",
+    "LossCall",
+    "OperationRecorder",
+    "RandomCall",
+    "Rectified",
+]
 
 LOSSES = {
     "cross_entropy": "cross-entropy",
@@ -34,7 +42,7 @@ DROPOUTS = {
 NOISE = {
     *("rand", "rand_like", "uniform_", "randn", "randn_like", "normal", "normal_", "log_normal_", "poisson"),
     *("randint", "randint_like", "random_", "randperm", "multinomial", "bernoulli", "bernoulli_", "binomial"),
-    *("exponential_", "geometric_", "cauchy_"),
+    *("exponential_", "geometric_", "cauchy_", "gumbel_softmax"),
 }
 MIN_CLASS_DIMS = 2  # (N, C, ...)
 
@@ -74,12 +82,13 @@ class RandomCall(NamedTuple):
 
 
 class LossCall(NamedTuple):
-    """One of torch's losses, or a difference of outputs and targets, that the criterion computes."""
+    """One of torch's losses, or a difference of outputs and targets by hand, that the criterion computes."""
 
     kind: str
     inputs: Tensor
     targets: Tensor
     ignore_index: int = -100
+    by_hand: bool = False
 
     @property
     def num_classes(self) -> int:
@@ -138,12 +147,13 @@ class OperationRecorder(TorchFunctionMode):
         self.layers.append(Layer(self.where(), mean, std, outputs))
 
     def _record_loss(self, name: str, inputs: Tensor, targets: Tensor, ignore_index: Any) -> None:
-        if name in {"sub", "rsub"}:
+        by_hand = name in {"sub", "rsub"}
+        if by_hand:
             if {id(inputs), id(targets)} != self.pair:
                 return
             inputs, targets = (targets, inputs) if targets.requires_grad else (inputs, targets)
         call = LossCall(
-            LOSSES[name], inputs, targets, ignore_index if isinstance(ignore_index, int) else -100
+            LOSSES[name], inputs, targets, ignore_index if isinstance(ignore_index, int) else -100, by_hand
         )
         self.loss_calls.append(call)
         takes_classes = call.kind in {"cross-entropy", "nll"} and not targets.is_floating_point()

@@ -115,6 +115,12 @@ class Trial:
         value: Tensor = self.dry_run.criterion(self.dry_run.steady(), self.dry_run.targets)
         return float(value)
 
+    def constant_loss(self) -> float:
+        """The loss of outputs that are the same for all samples: the mean of the model's."""
+        outputs = self.dry_run.steady()
+        mean = outputs.mean(dim=0, keepdim=True).expand_as(outputs)
+        return float(self.dry_run.criterion(mean, self.dry_run.targets))
+
     def learn(self, num_updates: int) -> Learned:
         """Updates on the batch; fewer only where they take far longer than what torch computes in them."""
         started = time.perf_counter()

@@ -1,24 +1,47 @@
 """Mistakes that show when a batch goes through the model again, without gradients."""
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from practicezoo.batches import call_model
+from practicezoo.diagnostics.attempt import attempt
 from practicezoo.diagnostics.dry_run import DryRun, tensors_in
 from practicezoo.diagnostics.finding import Finding
+from practicezoo.runtime.preserve import preserve_training_mode
 
 __all__ = ["find_in_evaluation"]
 
 ROUNDING = 1e-3
+NEEDS_GRADIENTS = Finding(
+    "evaluation-fails",
+    "the model differentiates in forward, and validation computes without gradients",
+    "compute what is differentiated under torch.enable_grad()",
+)
 
 
-def find_in_evaluation(dry_run: DryRun) -> Iterator[Finding]:
-    """An error in evaluation mode, outputs that depend on the padding or on nothing at all."""
-    dry_run.evaluated(dry_run.inputs)
+def find_in_evaluation(dry_run: DryRun, *, validates: bool) -> Iterator[Finding]:
+    """An error in evaluation mode, outputs that depend on the padding or on nothing at all.
+
+    A model that differentiates in forward, as physics-informed networks do, may be one that only trains.
+    """
+    _, error = attempt(dry_run.evaluated, dry_run.inputs)
+    if error is not None and _runs_with_gradients(dry_run):
+        if validates:
+            yield NEEDS_GRADIENTS
+        return
+    if error is not None:
+        raise error
     yield from _find_padding_read(dry_run)
     yield from _find_constant_output(dry_run)
+
+
+def _runs_with_gradients(dry_run: DryRun) -> bool:
+    with preserve_training_mode(dry_run.model):
+        return attempt(call_model, dry_run.model.eval(), copy.deepcopy(dry_run.inputs)).error is None
 
 
 def _find_padding_read(dry_run: DryRun) -> Iterator[Finding]:

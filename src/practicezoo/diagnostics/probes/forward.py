@@ -56,7 +56,7 @@ def find_in_forward(dry_run: DryRun) -> Iterator[Finding]:
             f"the inputs are {_name(given)}, the model computes in {_name(dtype)}",
             "scale the images: images.float() / 255, less their mean, divided by their standard deviation"
             if given == torch.uint8
-            else f"convert them: inputs.to({dtype})",
+            else f"let the data set give inputs.to({dtype})",
         )
     else:
         yield Finding(

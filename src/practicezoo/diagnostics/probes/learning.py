@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from practicezoo.diagnostics.attempt import attempt
 from practicezoo.diagnostics.finding import Finding
 from practicezoo.diagnostics.trial import MIN_UPDATES, Learned, Trial
 
@@ -12,7 +13,9 @@ __all__ = ["find_no_learning"]
 # Of its loss on a single batch, which may be learned by heart, labels that are noise as well.
 LEARNED = 0.1
 SLOW, FASTER = 0.3, 3  # with weight decay, beside the same without it
-DIVERGED = 1.2  # times the loss at the start, in each of the last updates
+# Times the loss at the start, in each of the last updates. A trained model, whose loss is next to nothing,
+# may lose a little at first: its loss stays far below that of outputs which are the same for all samples.
+DIVERGED, LEARNT = 1.2, 0.3
 # Of the loss, over as many updates as a short training has: so little is nothing, and where a hundred
 # thousand times the learning rate learns the batch by heart, a little more is nothing, too.
 FLAT, NEARLY_FLAT, BY_HEART = 0.01, 0.05, 0.5
@@ -26,7 +29,7 @@ def find_no_learning(make: Callable[[], Trial], num_updates: int) -> Iterator[Fi
     What no other learning rate mends either is no finding: the loss may have been at its lowest already.
     """
     trial = make()
-    if not trial.groups or any(_rate(group) == 0 == group.get("initial_lr", 0) for group in trial.groups):
+    if all(_rate(group) == 0 == group.get("initial_lr", 0) for group in trial.groups):
         return
     learned = trial.learn(num_updates)
     if learned.num_updates < MIN_UPDATES or not math.isfinite(learned.before):
@@ -38,7 +41,7 @@ def find_no_learning(make: Callable[[], Trial], num_updates: int) -> Iterator[Fi
             f"{shown} {learned.after:.4g}: with maximize=True the optimizer makes the loss larger",
             "leave maximize out",
         )
-    elif not learned.lowest <= DIVERGED * learned.before and learned.before > 0:
+    elif not learned.lowest <= max(DIVERGED * learned.before, _well_learned(make())) and learned.before > 0:
         yield from _find_too_large(make, learned, shown, num_updates)
     elif learned.gain < SLOW and _decays(trial):
         yield from _find_decay(make, learned, shown, num_updates)
@@ -121,6 +124,12 @@ def _find_decay(
             "without it",
             "take a smaller weight_decay, such as 1e-4 for SGD or 1e-2 for AdamW",
         )
+
+
+def _well_learned(trial: Trial) -> float:
+    """A loss that only a model which has learned gets to; 0 where that is not known."""
+    loss = attempt(trial.constant_loss).result
+    return LEARNT * loss if loss is not None and math.isfinite(loss) else 0.0
 
 
 def _with_rates(make: Callable[[], Trial], factor: float) -> tuple[Trial, float]:

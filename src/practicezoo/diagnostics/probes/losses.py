@@ -102,7 +102,7 @@ def _in_indices(call: LossCall, all_targets: Tensor | None) -> Iterator[Finding]
         return
     fix = "number the classes from 0"
     if (lowest, highest) == (1, call.num_classes):
-        fix += ": targets - 1"
+        fix += ": let the data set give targets - 1"
     yield Finding(
         "target-out-of-range",
         f"class indices must lie in [0, {call.num_classes}), got targets from {lowest} to {highest}",
@@ -131,18 +131,30 @@ def _in_binary(call: LossCall) -> Iterator[Finding]:
 
 
 def _in_difference(call: LossCall) -> Iterator[Finding]:
-    """Shapes that torch makes one by repeating values."""
+    """Shapes that torch makes one by repeating values.
+
+    A difference by hand may repeat one side on purpose, such as a target for each of several quantiles; with
+    both sides repeated, samples meet others.
+    """
     try:
         shape = torch.broadcast_shapes(call.inputs.shape, call.targets.shape)
     except RuntimeError:
         if call.inputs.shape[:1] != call.targets.shape[:1]:
             yield _rows_differ(call)
         return
+    sizes = call.inputs.numel(), call.targets.numel()
+    is_crossed = shape.numel() > max(sizes)
+    if call.by_hand and not is_crossed:
+        return
+    what = "each target against several outputs"
+    if is_crossed:
+        what = "each output against other samples' targets too"
+    elif sizes[0] < sizes[1]:
+        what = "each output against several targets"
     yield Finding(
         "silent-broadcast",
         f"the outputs have shape {_shape(call.inputs)}, the targets {_shape(call.targets)}: the "
-        f"{'loss' if call.kind == 'poisson' else 'difference'} has shape {tuple(shape)}, each output against "
-        "other samples' targets too",
+        f"{'loss' if call.kind == 'poisson' else 'difference'} has shape {tuple(shape)}, {what}",
         _reshape(call),
     )
 
@@ -166,13 +178,13 @@ def _shapes_differ(call: LossCall, rule: str, fix: str) -> Finding:
 
 def _type_differs(call: LossCall, rule: str, fix: str) -> Finding:
     kind = str(call.targets.dtype).removeprefix("torch.")
-    return Finding("target-type", f"the targets are {kind}, and {rule}", f"convert them: {fix}")
+    return Finding("target-type", f"the targets are {kind}, and {rule}", f"let the data set give {fix}")
 
 
 def _reshape(call: LossCall) -> str:
     shape = "".join(f", {size}" for size in call.inputs.shape[1:]) or ","
     if call.inputs.numel() != call.targets.numel():
-        return "let the data set give targets in the shape of the outputs"
+        return "give the model an output for each target, or let the data set give a target for each output"
     if call.inputs.ndim == call.targets.ndim + 1 and call.inputs.shape[-1] == 1:
         return "let the data set give targets.unsqueeze(-1), or forward return outputs.squeeze(-1)"
     return f"let the data set give targets of shape (N{shape})"

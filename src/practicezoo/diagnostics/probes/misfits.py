@@ -1,6 +1,6 @@
 """Outputs of another kind than the criterion takes: probabilities for logits, logits for probabilities."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -121,9 +121,9 @@ def _last_activation(outputs: Tensor) -> str | None:
     return ACTIVATIONS.get(last_computation(outputs), "softmax" if made_by_hand else None)
 
 
-def last_computation(outputs: Tensor) -> str:
-    """What made the values, by autograd's name: behind what only arranges them."""
+def last_computation(outputs: Tensor, *, through: Collection[str] = ()) -> str:
+    """What made the values, by autograd's name: behind what only arranges them, and behind ``through``."""
     node: Any = outputs.grad_fn
-    while node is not None and type(node).__name__.split("Backward")[0] in ARRANGING:
+    while node is not None and type(node).__name__.split("Backward")[0] in {*ARRANGING, *through}:
         node = node.next_functions[0][0]
     return type(node).__name__

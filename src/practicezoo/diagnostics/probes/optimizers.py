@@ -33,7 +33,8 @@ def find_in_optimizers(
                 f"{type(optimizer).__name__} holds none of the model's parameters",
                 "make it from this model, after the last change of its layers",
             )
-        if any(group.get("lr") == 0 == group.get("initial_lr", 0) for group in optimizer.param_groups):
+        # a group may have 0 to stay as it is
+        if all(group.get("lr") == 0 == group.get("initial_lr", 0) for group in optimizer.param_groups):
             yield Finding(
                 "zero-learning-rate",
                 f"{type(optimizer).__name__} has a learning rate of 0",

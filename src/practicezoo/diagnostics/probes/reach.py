@@ -6,13 +6,13 @@ from itertools import product
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from practicezoo.diagnostics.dry_run import DryRun
 from practicezoo.diagnostics.finding import Finding
 from practicezoo.diagnostics.probes.misfits import last_computation
-from practicezoo.diagnostics.recorder import LossCall, OperationRecorder
+from practicezoo.diagnostics.recorder import LossCall
 
 __all__ = ["find_out_of_reach"]
 
@@ -22,6 +22,12 @@ UNREACHED = 0.1
 # A binary classifier must be able to reach beyond what stands between its classes, by a little.
 BETWEEN = {"bce": (0.45, 0.55), "bce-with-logits": (-0.2, 0.2)}
 FAR = 1e4  # times the largest target: any bend of an activation lies within
+# By autograd's names: what only combines values, and what bounds them.
+COMBINING = ("Mul", "Add", "Sub", "Rsub", "Div", "Neg", "Cat", "Stack")
+ACTIVATIONS = {
+    *("sigmoid", "hardsigmoid", "logsigmoid", "tanh", "hardtanh", "softmax", "logsoftmax"),
+    *("relu", "softplus", "silu", "gelu", "elu", "clamp", "clampmin", "clampmax", "exp"),
+}
 PRODUCTS = {
     *("linear", "bilinear", "conv1d", "conv2d", "conv3d"),
     *("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
@@ -38,12 +44,25 @@ def find_out_of_reach(dry_run: DryRun) -> Iterator[Finding]:
             lowest, highest = _reached(dry_run, index, float(targets.min()), float(targets.max()))
             missing = (targets.double() - targets.double().clamp(lowest, highest)).square()
             if float(missing.mean()) > UNREACHED * float(targets.double().var(correction=0)):
-                yield _of_targets(call, targets, missing, lowest, highest)
+                made_by, fix = _advice(dry_run, call)
+                yield _of_targets(targets, missing, _bounds(lowest, highest), made_by, fix)
         elif call.kind in BETWEEN:
             lowest, highest = _reached(dry_run, index, *BETWEEN[call.kind])
             missed = (targets < 0.5) & math.isfinite(lowest) | (targets > 0.5) & math.isfinite(highest)
             if bool(missed.any()):
-                yield _of_classes(call, missed, lowest, highest)
+                yield _of_classes(targets, missed, _bounds(lowest, highest))
+
+
+def _advice(dry_run: DryRun, call: LossCall) -> tuple[str, str]:
+    """What bounds the outputs, and what to do about it."""
+    modules = {f"layer {name!r}": module for name, module in dry_run.model.named_modules()}
+    last = dry_run.layers[-1].where if dry_run.layers else ""
+    if isinstance(modules.get(last), nn.RNNBase):
+        return f"they are the state of {last}", f"put a linear layer behind {last}"
+    name = last_computation(call.inputs, through=COMBINING).split("Backward")[0].lower()
+    if name in ACTIVATIONS:
+        return f"they are computed by {name}", f"remove the {name} behind the last layer"
+    return "they do not end in a linear layer", "end the model in a linear layer"
 
 
 def _bounds(lowest: float, highest: float) -> str:
@@ -55,25 +74,23 @@ def _bounds(lowest: float, highest: float) -> str:
     return bounds[math.isfinite(lowest), math.isfinite(highest)]
 
 
-def _of_classes(call: LossCall, missed: Tensor, lowest: float, highest: float) -> Finding:
-    label = float(call.targets[missed].flatten()[0])
+def _of_classes(targets: Tensor, missed: Tensor, bound: str) -> Finding:
+    label = float(targets[missed].flatten()[0])
     return Finding(
         "output-out-of-reach",
-        f"whatever the weights are, the outputs {_bounds(lowest, highest)}: no sample is given to class "
-        f"{label:g}, which {int(missed.sum())} of the batch's {missed.numel()} targets are",
+        f"whatever the weights are, the outputs {bound}: no sample is given to class {label:g}, which "
+        f"{int(missed.sum())} of the batch's {missed.numel()} targets are",
         "let the last layer be linear: no ReLU or other activation between it and the sigmoid",
     )
 
 
-def _of_targets(call: LossCall, targets: Tensor, missing: Tensor, lowest: float, highest: float) -> Finding:
-    bound = _bounds(lowest, highest)
-    name = last_computation(call.inputs).split("Backward")[0].lower()
+def _of_targets(targets: Tensor, missing: Tensor, bound: str, made_by: str, fix: str) -> Finding:
     return Finding(
         "output-out-of-reach",
-        f"whatever the weights are, the outputs {bound} (they are computed by {name}), and "
+        f"whatever the weights are, the outputs {bound} ({made_by}), and "
         f"{int((missing > 0).sum())} of the batch's {targets.numel()} targets do not: they reach from "
         f"{float(targets.min()):.4g} to {float(targets.max()):.4g}",
-        f"remove the {name} behind the last layer, or scale the targets into the range of the outputs",
+        f"{fix}, or scale the targets into the range of the outputs",
     )
 
 
@@ -122,21 +139,8 @@ def _with_any_weights(
     dry_run: DryRun, index: int, numbers: Callable[[Tensor], Tensor], seed: int
 ) -> Tensor | None:
     """What the loss compares with the targets, in evaluation mode; the weights are restored."""
-    trained = [parameter for parameter in dry_run.parameters().values() if parameter.is_floating_point()]
-    values = [parameter.data for parameter in trained]  # the graph of the loss must not see the change
-    before = [each.clone() for each in values]
-    try:
-        for each in values:
-            each.copy_(numbers(each))
+    with dry_run.other_weights(numbers):
         with _Replaced(numbers):
             outputs = dry_run.evaluated(dry_run.inputs, seed=seed)
-        with (
-            torch.no_grad(),
-            OperationRecorder(dry_run.where, pair=(outputs, dry_run.targets)) as recorder,
-        ):
-            dry_run.criterion(outputs, dry_run.targets)
-    finally:
-        for each, old in zip(values, before, strict=True):
-            each.copy_(old)
-    calls = recorder.loss_calls
-    return calls[index].inputs.double() if index < len(calls) else None
+        values = dry_run.compared(outputs, index)
+    return None if values is None else values.double()

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from practicezoo.diagnostics.dry_run import DryRun
 from practicezoo.diagnostics.finding import Finding
 from practicezoo.diagnostics.recorder import LossCall
 from practicezoo.diagnostics.trial import Trial
@@ -21,6 +22,7 @@ SCALE_TARGETS = (
 # Guessing costs log(num_classes). Most fresh networks start at up to twice that, torchvision's MNASNet on
 # small images at six times.
 LARGE, MIN_LOGIT = 10.0, 25.0
+LARGER, BOUNDED = 4, 1.1
 
 
 def find_small_targets(call: LossCall, targets: Tensor) -> Iterator[Finding]:
@@ -59,8 +61,12 @@ def find_target_scale(trial: Trial) -> Iterator[Finding]:
         )
 
 
-def find_large_first_loss(call: LossCall) -> Iterator[Finding]:
-    """A classifier that is certain of wrong classes before it has learned anything."""
+def find_large_first_loss(dry_run: DryRun, index: int) -> Iterator[Finding]:
+    """A classifier that is certain of wrong classes before it has learned anything.
+
+    Logits that larger weights do not enlarge, such as cosines times a scale, are bounded on purpose.
+    """
+    call = dry_run.loss_calls[index]
     inputs, targets = call.inputs.detach().float(), call.targets
     if call.kind == "cross-entropy" and not targets.is_floating_point():
         if inputs.ndim < 2 or call.wrong_targets().numel() or targets.shape != _without_classes(inputs):
@@ -73,7 +79,11 @@ def find_large_first_loss(call: LossCall) -> Iterator[Finding]:
     else:
         return
     largest = float(inputs.abs().max())
-    if guess > 0 and math.isfinite(loss) and loss > LARGE * guess and largest > MIN_LOGIT:
+    if not (guess > 0 and math.isfinite(loss) and loss > LARGE * guess and largest > MIN_LOGIT):
+        return
+    with dry_run.other_weights(lambda each: LARGER * each):
+        values = dry_run.compared(dry_run.steady(), index)
+    if values is None or not float(values.abs().max()) <= BOUNDED * largest:
         yield Finding(
             "large-first-loss",
             f"the first loss is {loss:.3g} and guessing costs {guess:.3g} = {what}: the outputs reach "
