@@ -15,7 +15,7 @@ from practicezoo.data.idx import MAX_BYTES, find_idx
 from practicezoo.data.normalize import NormalizeImages
 from practicezoo.data.root import data_root
 
-__all__ = ["ImageTensors", "load_images"]
+__all__ = ["DOWNLOAD_ERRORS", "ImageTensors", "load_images"]
 
 ImageSet: TypeAlias = Literal["mnist", "fashion_mnist", "kmnist", "emnist"]
 EMNISTSplit: TypeAlias = Literal["byclass", "bymerge", "balanced", "letters", "digits", "mnist"]
