@@ -173,7 +173,6 @@ def _composed(**factory: Any) -> nn.Module:
 
 
 _narrow_stages = {"depths": (2, 1), "channels": (8, 16), "stem_channels": 4}
-_mild = {"dropout": 0.1}
 _option_a = {"shortcut": "pad", "preactivation": True}
 _bottleneck = partial(BottleneckBlock, reduction=2, groups=2)
 _half = partial(nn.Conv2d, 4, 6, 1, stride=2)
@@ -279,9 +278,8 @@ MODELS = [
     _family("basic", ResNet, size=10, stem="small", **_narrow_stages),
     _family("bottleneck", ResNet, size=17, block=_bottleneck, **_narrow_stages),
     _family("preactivation", ResNet, size=9, stem="small", **_option_a, **_narrow_stages),
-    _family("narrow", GoogLeNet, size=33, width=0.05, **_mild),
-    _family("transformed", GoogLeNet, size=33, width=0.05, kernel_size=5, transform_input=True, **_mild),
-    _family("narrow", InceptionV3, size=75, width=0.05, transform_input=True, **_mild),
+    _family("narrow", GoogLeNet, size=33, width=0.1, kernel_size=5, activation=nn.SiLU),
+    _family("narrow", InceptionV3, size=75, width=0.05, transform_input=True, dropout=0.1),
     _family("dense", DenseNet, size=17, growth_rate=4, depths=(2, 1), stem_channels=6, dropout=0.2),
     _texts("default"),
     _texts("one-direction", num_layers=1, bidirectional=False),

@@ -86,7 +86,8 @@ class InceptionClassifier(ImageClassifier):
         )
         self.transform_input = transform_input
         self.preprocess = TransformInput() if transform_input else nn.Identity()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout
+        self.drop = nn.Dropout(dropout)
         self.auxiliary_heads = nn.ModuleDict(auxiliary_heads)
         self.auxiliary = bool(auxiliary_heads)
         if self.auxiliary:
@@ -112,7 +113,7 @@ class InceptionClassifier(ImageClassifier):
 
     def forward_head(self, features: Tensor) -> Tensor:
         """Logits ``(N, num_classes)`` of a feature map."""
-        return self.head(self.dropout(self._head_inputs(features)))
+        return self.head(self.drop(self._head_inputs(features)))
 
     def reset_head(self, num_classes: int) -> None:
         """Replace the head, and the last layer of each auxiliary head, by fresh ones for other classes."""
