@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 from torchvision.transforms import v2
 
-from practicezoo.data import NormalizeImages, RandomShift, RandomWarp
+from practicezoo.data import NormalizeImages, RandomFlip, RandomShift, RandomWarp
 
 dtypes = pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.bfloat16])
 
@@ -318,3 +318,21 @@ def test_images_that_are_no_batch_have_no_affine_maps():
         RandomWarp()(torch.zeros(28, 28))
     with pytest.raises(TypeError, match="images must be a tensor, got list"):
         RandomWarp()([0])
+
+
+def test_each_image_is_flipped_or_stays_at_its_own_chance():
+    images = torch.randint(256, (1000, 2, 3, 4), dtype=torch.uint8)
+    results = RandomFlip()(images)
+    assert results.dtype == images.dtype
+    flipped = (results == images.flip(-1)).flatten(1).all(dim=1)
+    stayed = (results == images).flatten(1).all(dim=1)
+    assert (flipped | stayed).all()
+    assert 420 < flipped.sum() < 580
+    assert torch.equal(RandomFlip(probability=1.0)(images), images.flip(-1))
+    assert repr(RandomFlip(probability=0.25)) == "RandomFlip(probability=0.25)"
+
+
+@pytest.mark.parametrize("probability", [0, -0.1, 1.1])
+def test_a_flip_has_a_probability(probability):
+    with pytest.raises(ValueError, match=rf"probability must lie in \(0, 1\], got {probability}"):
+        RandomFlip(probability=probability)

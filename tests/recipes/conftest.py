@@ -20,7 +20,9 @@ def small_names():
 @pytest.fixture
 def few_digits(monkeypatch):
     """A few hundred synthetic digits instead of thousands."""
-    monkeypatch.setattr("practicezoo.recipes.systems.mnist.NUM_SYNTHETIC", {"train": 600, "test": 100})
+    for system in ("mnist", "cifar10"):
+        name = f"practicezoo.recipes.systems.{system}.NUM_SYNTHETIC"
+        monkeypatch.setattr(name, {"train": 600, "test": 100})
 
 
 @pytest.fixture

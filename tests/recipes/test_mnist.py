@@ -207,6 +207,6 @@ def test_one_epoch_on_real_digits_learns(tmp_path, data_root):
 
 @pytest.mark.parametrize(("fast", "precision"), [(True, "bf16"), (False, "fp32")])
 def test_the_fast_recipe_leaves_bfloat16_where_it_is_emulated(fast, precision, monkeypatch):
-    monkeypatch.setattr("practicezoo.recipes.systems.mnist.bf16_is_fast", lambda: fast)
+    monkeypatch.setattr("practicezoo.recipes.systems.images.bf16_is_fast", lambda: fast)
     recipe = get_recipe("mnist_fast")
     assert recipe.setting_for(recipe.load(SYNTHETIC, seed=0), "tuned").precision == precision

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 # Where each name lives: a trained network that reads pictures needs no reader of tables (PEP 562).
 _HOMES = {
+    "RandomFlip": "augment",
     "RandomShift": "augment",
     "RandomWarp": "augment",
+    "load_cifar10": "cifar10",
     "pack_collate": "collate",
     "pad_collate": "collate",
     "DiabetesDataset": "diabetes",
@@ -23,7 +25,8 @@ _HOMES = {
 }
 
 if TYPE_CHECKING:
-    from practicezoo.data.augment import RandomShift, RandomWarp
+    from practicezoo.data.augment import RandomFlip, RandomShift, RandomWarp
+    from practicezoo.data.cifar10 import load_cifar10
     from practicezoo.data.collate import pack_collate, pad_collate
     from practicezoo.data.diabetes import DiabetesDataset
     from practicezoo.data.images import ImageTensors, load_images
@@ -43,9 +46,11 @@ __all__ = [
     "LengthBucketBatchSampler",
     "NameDataset",
     "NormalizeImages",
+    "RandomFlip",
     "RandomShift",
     "RandomWarp",
     "TensorLoader",
+    "load_cifar10",
     "load_images",
     "pack_collate",
     "pad_collate",

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from practicezoo.arguments import check_choice, check_count, check_fraction
 
-__all__ = ["RandomShift", "RandomWarp"]
+__all__ = ["RandomFlip", "RandomShift", "RandomWarp"]
 
 POINTS = 6  # in a row of the net that bends an image: 5 pixels apart in one of 28
 
@@ -71,8 +71,7 @@ class RandomWarp:
         for name, pixels in {"max_pixels": max_pixels, "bend": bend}.items():
             if not 0 <= pixels < math.inf:
                 raise ValueError(f"{name} must be at least 0, got {pixels}")
-        if not 0 < probability <= 1:
-            raise ValueError(f"probability must lie in (0, 1], got {probability}")
+        _check_probability(probability)
         self.degrees = degrees
         self.shear = shear
         self.scale = scale
@@ -190,6 +189,49 @@ class RandomShift:
             padded[..., :k] = padded[..., k : k + 1]
             padded[..., -k:] = padded[..., -k - 1 : -k]
         return padded
+
+
+class RandomFlip:
+    """Swaps left and right of each image of a batch, at random.
+
+    Every image has its own chance, by torch's global generator of the images' device. Not for digits or
+    letters, which it makes others of.
+
+    Args:
+        probability: how likely an image is flipped.
+
+    Shape:
+        - images: ``(N, C, H, W)``, any dtype
+        - output: the same
+
+    Raises:
+        ValueError: if ``probability`` is outside (0, 1], or a batch has another shape.
+        TypeError: if a batch is no tensor.
+
+    Example:
+        >>> RandomFlip(probability=1.0)(torch.tensor([[[[1, 2, 3]]]]))
+        tensor([[[[3, 2, 1]]]])
+
+    Source: He et al., arXiv:1512.03385, section 4.2.
+    """
+
+    def __init__(self, *, probability: float = 0.5) -> None:
+        _check_probability(probability)
+        self.probability = probability
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Flip some images of a batch."""
+        _check_batch(images)
+        flips = torch.rand(len(images), 1, 1, 1, device=images.device) < self.probability
+        return torch.where(flips, images.flip(-1), images)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(probability={self.probability})"
+
+
+def _check_probability(probability: float) -> None:
+    if not 0 < probability <= 1:
+        raise ValueError(f"probability must lie in (0, 1], got {probability}")
 
 
 def _check_batch(images: Tensor) -> None:

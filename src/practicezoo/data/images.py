@@ -2,7 +2,7 @@
 
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -42,7 +42,7 @@ class ImageTensors:
         images: the images as they are stored.
         targets: the class index of each image.
         classes: the classes' names, in the order of their indices.
-        mean: the mean of the data set's training pixels, divided by 255.
+        mean: the mean of the data set's training pixels, divided by 255; one number, or one for each channel.
         std: their standard deviation.
 
     Shape:
@@ -61,8 +61,8 @@ class ImageTensors:
     images: Tensor
     targets: Tensor
     classes: list[str]
-    mean: float
-    std: float
+    mean: float | Sequence[float]
+    std: float | Sequence[float]
 
     def __len__(self) -> int:
         return len(self.images)

@@ -153,6 +153,7 @@ class Recipe(ABC):
 
     Attributes:
         name: as on the command line.
+        network: the registered model that it trains; default: that of the recipe's name.
         summary: what it is, in a line.
         data: what it trains on, in a line.
         sample: what its network is asked about.
@@ -172,6 +173,7 @@ class Recipe(ABC):
     """
 
     name: ClassVar[str]
+    network: ClassVar[str] = ""
     summary: ClassVar[str]
     data: ClassVar[str]
     sample: ClassVar[str]
@@ -214,8 +216,8 @@ class Recipe(ABC):
         """The keywords that build the network for this data."""
 
     def build(self, config: Mapping[str, Any]) -> nn.Module:
-        """The registered model of the recipe's name, with the keywords of :meth:`model_config`."""
-        return create_model(self.name, **config)
+        """The registered model, with the keywords of :meth:`model_config`."""
+        return create_model(self.network or self.name, **config)
 
     @abstractmethod
     def measure(self, model: nn.Module, splits: Splits) -> dict[str, Any]:
@@ -227,8 +229,9 @@ class Recipe(ABC):
 
     def describe(self, splits: Splits, config: Mapping[str, Any]) -> dict[str, Any]:
         """What a checkpoint keeps, beside the weights, for :func:`~practicezoo.load`."""
+        network = self.network or self.name
         return describe(
-            self.name if self.name in list_models() else None,
+            network if network in list_models() else None,
             config,
             preprocess=self.preprocessing(splits),
             classes=splits.classes,

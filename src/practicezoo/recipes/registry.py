@@ -19,6 +19,8 @@ HOMES = {
     "mnist_resnet_notes": ("mnist", "MnistResNetNotes"),
     "mnist_fast": ("mnist", "MnistFast"),
     "mnist_tiny": ("mnist", "MnistTiny"),
+    "cifar10_resnet20": ("cifar10", "Cifar10ResNet20"),
+    "cifar10_resnet56": ("cifar10", "Cifar10ResNet56"),
     "hello_rnn_cell": ("hello", "HelloRNNCell"),
     "hello_rnn": ("hello", "HelloRNN"),
     "hello_embedding_rnn": ("hello", "HelloEmbeddingRNN"),

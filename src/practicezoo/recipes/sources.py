@@ -53,6 +53,15 @@ SOURCES = {
         "LeCun, Bottou, Bengio and Haffner, 1998, Gradient-based learning applied to document recognition",
         MNIST_FILES,
     ),
+    "cifar10": Source(
+        "CIFAR-10, 50,000 colour images of ten kinds to train and 10,000 to test, 32x32 pixels",
+        "not stated",
+        "Krizhevsky, 2009, Learning multiple layers of features from tiny images",
+        tuple(
+            f"cifar-10-batches-py/{part}"
+            for part in (*(f"data_batch_{n}" for n in range(1, 6)), "test_batch")
+        ),
+    ),
     "course names": Source(
         "the course's names, 13,374 surnames of 18 countries to train and 6,700 to test",
         "MIT, through their first collection, practical-pytorch",

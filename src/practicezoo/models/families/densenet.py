@@ -20,7 +20,7 @@ __all__ = ["DenseNet"]
 
 
 class DenseNet(ImageClassifier):
-    """A stem, dense blocks with transitions between them, and a linear head over the mean of all places.
+    """DenseNet: a stem, dense blocks with transitions between them, a linear head over all places' mean.
 
     The defaults are DenseNet-121. It is torchvision's, and so are "densenet161", "densenet169" and
     "densenet201" of :func:`~practicezoo.create_model`. Each transition halves the channels, height and width.

@@ -23,7 +23,7 @@ BlockFactory: TypeAlias = Callable[..., ResidualBlock | BottleneckBlock]
 
 
 class ResNet(ImageClassifier):
-    """A stem, stages of residual blocks, and a linear head over the mean of all places.
+    """ResNet: a stem, stages of residual blocks, and a linear head over the mean of all places.
 
     The defaults are ResNet-18. It is torchvision's, and so are "resnet34", "resnet50", "resnet101",
     "resnet152", "wide_resnet50_2" and "resnext50_32x4d" of :func:`~practicezoo.create_model`; "resnet20",

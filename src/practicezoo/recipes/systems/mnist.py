@@ -3,18 +3,16 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import SGD, Adam, AdamW
 
-from practicezoo.data import RandomShift, RandomWarp, TensorLoader, load_images, synthetic_digits
+from practicezoo.data import RandomShift, RandomWarp, load_images, synthetic_digits
 from practicezoo.data.images import ImageTensors
 from practicezoo.predictors import ImageInput
-from practicezoo.recipes.recipe import DataOptions, Recipe, Setting, Splits, one_cycle
-from practicezoo.runtime.device import device_of
-from practicezoo.training import Accuracy, evaluate
+from practicezoo.recipes.recipe import DataOptions, Setting, Splits, one_cycle
+from practicezoo.recipes.systems.images import SYNTHETIC, ImageRecipe, splits_of
 
 __all__ = [
     "MnistCNN",
@@ -27,7 +25,6 @@ __all__ = [
     "MnistTiny",
 ]
 
-SYNTHETIC = "synthetic"
 NUM_SYNTHETIC = {"train": 12_000, "test": 2_000}
 AFFINE = RandomWarp(degrees=10, shear=10, scale=0.1, max_pixels=2)
 MILD = RandomWarp(degrees=8, shear=8, scale=0.08, max_pixels=1, bend=0.7)
@@ -68,62 +65,22 @@ def best(*, epochs: int, max_lr: float, augment: RandomWarp) -> Setting:
     )
 
 
-class MnistRecipe(Recipe):
+class MnistRecipe(ImageRecipe):
     """Trains the registered model of the recipe's name to classify 28x28 images of ten kinds."""
 
     data = "--dataset mnist (60,000 images to train, 10,000 to test) or one of its relatives, below --data"
     datasets = ("mnist", "fashion_mnist", "kmnist", SYNTHETIC)
     course_data = "mnist"
-    sample = "image files"
 
     def read(self, options: DataOptions, *, seed: int) -> Splits:  # nothing is sampled
         """Whole tensors of uint8 images, normalised batch by batch."""
         name = options.dataset or self.datasets[0]
-        train, test = (_images(name, split, options.root) for split in ("train", "test"))
-        return Splits(
-            source=name,
-            train=train.tensors(),
-            test=test.tensors(),
-            classes=[label.partition(" - ")[0] for label in train.classes],  # "7" for "7 - seven"
-            transform=train.normalize,
-            saved={"mean": train.mean, "std": train.std},
-        )
-
-    def model_config(self, splits: Splits) -> dict[str, Any]:
-        """As many classes as the data has."""
-        return {"num_classes": len(splits.classes)}
-
-    def build(self, config: Mapping[str, Any]) -> nn.Module:
-        """The registered model, its images channel by channel at each pixel: convolutions are faster so."""
-        return super().build(config).to(memory_format=torch.channels_last)
-
-    def setting_for(self, splits: Splits, name: str) -> Setting:
-        """float32 where convolutions in bfloat16 would be emulated."""
-        setting = super().setting_for(splits, name)
-        emulated = setting.precision == "bf16" and not bf16_is_fast()
-        return dataclasses.replace(setting, precision="fp32") if emulated else setting
-
-    def measure(self, model: nn.Module, splits: Splits) -> dict[str, Any]:
-        """Accuracy on the test images."""
-        loader = TensorLoader(
-            *splits.test,
-            batch_size=1000,
-            device=device_of(model),
-            transform=splits.transform,
-            num_replicas=1,
-        )
-        return evaluate(model, loader, metrics={"test_accuracy": Accuracy()})
+        return splits_of(name, *(_images(name, split, options.root) for split in ("train", "test")))
 
     def preprocessing(self, splits: Splits) -> ImageInput:
-        """Images of the training data's size; digits and the like are light on dark."""
-        images = splits.train[0]
-        assert isinstance(images, Tensor)  # noqa: S101  # see read
-        return ImageInput(
-            size=images.shape[-1],
-            background=None if splits.source == "fashion_mnist" else "dark",
-            channels=images.shape[1],
-            **splits.saved,
-        )
+        """Digits and the like are light on dark."""
+        images = super().preprocessing(splits)
+        return images if splits.source == "fashion_mnist" else dataclasses.replace(images, background="dark")
 
 
 class MnistMLP(MnistRecipe):
@@ -230,13 +187,6 @@ class MnistTiny(MnistRecipe):
         "tuned": tuned(max_lr=2e-2, max_shift=1),
         "best": best(epochs=30, max_lr=2e-2, augment=MILD),
     }
-
-
-def bf16_is_fast() -> bool:
-    """Whether torch has its fast bfloat16 convolutions here: on a GPU, or through oneDNN on the CPU."""
-    if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
-    return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()  # noqa: SLF001
 
 
 def _images(name: str, split: str, root: Path | None) -> ImageTensors:
