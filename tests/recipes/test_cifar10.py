@@ -18,11 +18,11 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*lr_scheduler.*:UserWarning")  
 @pytest.fixture(autouse=True)
 def few(monkeypatch):
     """Two batches."""
-    monkeypatch.setattr("practicezoo.recipes.systems.cifar10.NUM_SYNTHETIC", {"train": 256, "test": 50})
+    monkeypatch.setattr("practicezoo.recipes.systems.cifar10.NUM_SYNTHETIC", {"train": 128, "test": 50})
 
 
 @pytest.mark.parametrize("name", slow_unless(NAMES, {"cifar10_resnet20"}))
-@pytest.mark.parametrize("setting", ["paper", "tuned"])
+@pytest.mark.parametrize("setting", slow_unless(["paper", "tuned"], {"tuned"}))
 def test_every_setting_trains_measures_and_loads_again(name, setting, tmp_path):
     recipe = get_recipe(name)
     result = train_recipe(recipe, tmp_path, setting=setting, data=SYNTHETIC, epochs=1, device="cpu")
@@ -59,7 +59,7 @@ def test_the_papers_networks_and_training(name, count):
 def test_photographs_are_flipped_and_digits_are_not():
     recipe = get_recipe("cifar10_resnet20")
     splits = recipe.load(SYNTHETIC, seed=0)
-    assert splits.train[0].shape == (256, 3, 32, 32)
+    assert splits.train[0].shape == (128, 3, 32, 32)
     assert isinstance(recipe.setting_for(splits, "tuned").transform, RandomShift)
     assert recipe.settings["tuned"].transform is flip_and_shift
     rising = torch.arange(32.0).expand(400, 3, 32, 32)
