@@ -36,7 +36,12 @@ class Case(NamedTuple):
         return f"{self.name}, {self.size}x{self.size}, batch {self.batch_size}"
 
 
-NAMES = ("resnet18", "resnet50", "resnext50_32x4d", "wide_resnet50_2", "densenet121")
+NAMES = (
+    *("resnet18", "resnet50", "resnext50_32x4d", "wide_resnet50_2"),
+    *("densenet121", "googlenet", "inception_v3"),
+)
+# what torchvision builds otherwise, auxiliary heads and a start that takes long
+PLAIN = {name: {"aux_logits": False, "init_weights": False} for name in ("googlenet", "inception_v3")}
 CASES = tuple(Case(name, size=96, batch_size=4) for name in NAMES)
 CUDA_CASES = tuple(Case(name, batch_size=64) for name in NAMES)
 QUICK_CASES = (Case("resnet18", size=32, batch_size=2),)
@@ -74,7 +79,7 @@ def network(name: str, library: str) -> nn.Module:
     ours = create_model(name)
     if library == "practicezoo":
         return ours
-    theirs = getattr(torchvision.models, name)()
+    theirs = getattr(torchvision.models, name)(**PLAIN.get(name, {}))
     theirs.load_state_dict(to_torchvision(ours))
     return theirs
 

@@ -44,7 +44,7 @@ EXAMPLES: dict[str, Callable[[int], tuple[Tensor, Tensor]]] = {
     "*_regression": lambda size: (torch.rand(size, 1), torch.rand(size, 1)),
 }
 # Too large for a grid: benchmarks/families.py measures them beside torchvision's.
-LEFT_OUT = ("resnet*", "wide_resnet*", "resnext*", "densenet*")
+LEFT_OUT = ("resnet*", "wide_resnet*", "resnext*", "densenet*", "googlenet", "inception_v3")
 
 BATCH_SIZES = (64, 256, 1024)
 QUICK_BATCH_SIZES = (4,)

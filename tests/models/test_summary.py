@@ -23,7 +23,7 @@ INPUTS = {
 @over_registered()
 def test_totals_of_every_registered_model(name: str, capsys):
     model = create_model(name)
-    summary = model_summary(model, INPUTS.get(name.split("_", maxsplit=1)[0], (2, 3, 64, 64)))
+    summary = model_summary(model, INPUTS.get(name.split("_", maxsplit=1)[0], (2, 3, 96, 96)))
     table = capsys.readouterr().out
     count = sum(parameter.numel() for parameter in model.parameters())
     assert summary.num_parameters == count == sum(layer.num_parameters for layer in summary.layers)

@@ -38,8 +38,10 @@ from practicezoo.models import (
     CharGRUClassifier,
     CharTagger,
     DenseNet,
+    GoogLeNet,
     ImageClassifier,
     InceptionNet,
+    InceptionV3,
     LinearRegression,
     LogisticRegression,
     ResidualNet,
@@ -276,6 +278,8 @@ MODELS = [
     _family("basic", ResNet, size=10, stem="small", **_narrow_stages),
     _family("bottleneck", ResNet, size=17, block=_bottleneck, **_narrow_stages),
     _family("preactivation", ResNet, size=9, stem="small", **_option_a, **_narrow_stages),
+    _family("narrow", GoogLeNet, size=33, width=0.1, kernel_size=5, activation=nn.SiLU),
+    _family("narrow", InceptionV3, size=75, width=0.05, transform_input=True, dropout=0.1),
     _family("dense", DenseNet, size=17, growth_rate=4, depths=(2, 1), stem_channels=6, dropout=0.2),
     _texts("default"),
     _texts("one-direction", num_layers=1, bidirectional=False),
@@ -307,4 +311,4 @@ ENTRIES = [*BLOCKS, *MODELS]
 
 # the registered models that are small; those of the families are full-sized, so tests of every one are slow
 SMALL = {entry.registered for entry in MODELS if entry.registered}
-FULL_SIZED = ("resnet*", "wide_resnet*", "resnext*", "densenet*")
+FULL_SIZED = ("resnet*", "wide_resnet*", "resnext*", "densenet*", "googlenet", "inception_v3")

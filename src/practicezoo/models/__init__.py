@@ -3,7 +3,13 @@
 from practicezoo.models.cnn import CNN
 from practicezoo.models.course import diabetes_mlp, mnist_mlp  # registers the course's networks
 from practicezoo.models.extraction import feature_maps
-from practicezoo.models.families import DenseNet, ResNet  # registers their names
+from practicezoo.models.families import (  # registers their names
+    AuxiliaryLogits,
+    DenseNet,
+    GoogLeNet,
+    InceptionV3,
+    ResNet,
+)
 from practicezoo.models.fast import mnist_fast
 from practicezoo.models.image import FeatureInfo, ImageClassifier
 from practicezoo.models.inception import InceptionNet
@@ -21,12 +27,15 @@ from practicezoo.models.torchvision import KeyMap, to_torchvision
 __all__ = [
     "CNN",
     "MLP",
+    "AuxiliaryLogits",
     "CharGRUClassifier",
     "CharTagger",
     "DenseNet",
     "FeatureInfo",
+    "GoogLeNet",
     "ImageClassifier",
     "InceptionNet",
+    "InceptionV3",
     "KeyMap",
     "LayerSummary",
     "LinearRegression",

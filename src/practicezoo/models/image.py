@@ -107,8 +107,8 @@ class ImageClassifier(Classifier):
         """Logits ``(N, num_classes)`` of a batch of images; see the class for shapes."""
         return self.forward_head(self.forward_features(images))
 
-    def forward_features(self, images: Tensor) -> Tensor:
-        """The feature map, which :meth:`forward_head` reads."""
+    def check_images(self, images: Tensor) -> None:
+        """Raise unless these are images that the model takes, as the class says."""
         size = ("H", "W") if self.image_size is None else (self.image_size, self.image_size)
         check_shape(self, images, ("N", self.in_channels, *size), floating=True, noun="images")
         if self.image_size is None and not is_traced(images) and min(images.shape[2:]) < self.smallest_size:
@@ -116,6 +116,10 @@ class ImageClassifier(Classifier):
                 f"{type(self).__name__} expects images of at least {self.smallest_size} x "
                 f"{self.smallest_size} pixels, of which its strides leave any, got {tuple(images.shape)}"
             )
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        """The feature map, which :meth:`forward_head` reads."""
+        self.check_images(images)
         return self.features(images)
 
     def forward_head(self, features: Tensor) -> Tensor:

@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping
 import torch
 from torch import Tensor, nn
 
+from practicezoo.models.classifier import Classifier
+
 __all__ = ["load_weights"]
 
 LOGGER = logging.getLogger("practicezoo")
@@ -25,7 +27,8 @@ def load_weights(
         model: the network, as it was built.
         state: the trained tensors by name.
         name: what messages call the weights.
-        fresh_head: whether the last layer keeps its random start; it has other classes.
+        fresh_head: whether the last layer, and that of each auxiliary head, keeps its random start; it has
+            other classes.
         adapt_channels: whether the first convolution may have another number of input channels: a single
             one gets the sum over the trained channels; several get these in turn, scaled by their number
             over the new one.
@@ -36,12 +39,14 @@ def load_weights(
     own = model.state_dict()
     if any(value.is_meta for value in own.values()):
         raise ValueError(f"device must hold data for trained weights, got a network on meta for {name}")
-    state = dict(state)
+    spare = getattr(model, "spare_tensors", ())
+    state = {key: value for key, value in state.items() if key in own or not key.startswith(spare)}
     _check_names(own.keys(), state.keys(), name)
     if fresh_head:
-        head = [*own][-1].rpartition(".")[0]
-        state |= {key: value for key, value in own.items() if key.rpartition(".")[0] == head}
-        LOGGER.warning("%s: %s has other classes and starts afresh: train it", name, head or "the layer")
+        heads = _find_heads(model)
+        state |= {key: value for key, value in own.items() if key.rpartition(".")[0] in heads}
+        shown = ", ".join(heads) or "the layer"
+        LOGGER.warning("%s: %s has other classes and starts afresh: train it", name, shown)
     first = next((key for key, value in own.items() if value.ndim == 4), None)
     if adapt_channels and first is not None and own[first].shape[1] != state[first].shape[1]:
         trained, channels = state[first].shape[1], own[first].shape[1]
@@ -54,6 +59,14 @@ def load_weights(
                 f"{tuple(value.shape)} here"
             )
     model.load_state_dict(state)
+
+
+def _find_heads(model: nn.Module) -> list[str]:
+    """The names of the layers that make logits: classifiers' heads, or else the last layer."""
+    classifiers = [name for name, part in model.named_modules() if isinstance(part, Classifier)]
+    return [f"{name}.head".lstrip(".") for name in classifiers] or [
+        [*model.state_dict()][-1].rpartition(".")[0]
+    ]
 
 
 def _adapt(weight: Tensor, channels: int) -> Tensor:

@@ -13,6 +13,7 @@ from practicezoo.arguments import as_path, near_matches, near_paths
 from practicezoo.models.pretrained import load_weights
 from practicezoo.models.torchvision import (
     from_torchvision,
+    is_published,
     is_torchvisions,
     read_torchvision,
     trained_keywords,
@@ -26,6 +27,7 @@ __all__ = ["create_model", "list_models", "origin_of", "register_model"]
 Builder = TypeVar("Builder", bound=Callable[..., nn.Module])
 
 BUILDERS: dict[str, Callable[..., nn.Module]] = {}
+RGB = 3  # channels of the images that torchvision's published weights were trained on
 ORIGINS: WeakKeyDictionary[nn.Module, tuple[str, dict[str, Any]]] = WeakKeyDictionary()
 
 
@@ -99,7 +101,7 @@ def create_model(name: str, *, weights: str | Path | Weights | None = None, **ov
         model = BUILDERS[name](**overrides)
         ORIGINS[model] = name, overrides
         return model
-    title, config, state = _read(name, weights)
+    title, config, state = _read(name, weights, in_channels=overrides.get("in_channels"))
     trained = {key: parameter.default for key, parameter in keywords.items()} | config
     model = create_model(name, **{**config, **overrides})
     changed = {key for key in overrides if overrides[key] != trained[key]}
@@ -118,12 +120,15 @@ def origin_of(model: nn.Module) -> tuple[str, dict[str, Any]] | None:
     return ORIGINS.get(model)
 
 
-def _read(name: str, weights: str | Path | Weights) -> tuple[str, dict[str, Any], dict[str, Tensor]]:
+def _read(
+    name: str, weights: str | Path | Weights, *, in_channels: int | None
+) -> tuple[str, dict[str, Any], dict[str, Tensor]]:
     """What messages call the weights, keywords that they were trained with, and the tensors."""
     if isinstance(weights, str | Path) and is_torchvisions(weights):
         state = read_torchvision(name, weights)
         family = getattr(BUILDERS[name], "func", BUILDERS[name])  # a class, or a partial of one
-        return str(weights), trained_keywords(name, family, state), state
+        published = is_published(weights) and in_channels in {None, RGB}
+        return str(weights), trained_keywords(name, family, state, published=published), state
     folder, config = _find(name, weights)
     title = str(weights) if isinstance(weights, Path) else f"{name}/{config.get('tag', weights)}"
     return title, config["config"], read_state(folder, config)

@@ -4,6 +4,7 @@ import pickle
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
@@ -15,6 +16,7 @@ from practicezoo.batches import unwrap
 __all__ = [
     "KeyMap",
     "from_torchvision",
+    "is_published",
     "is_torchvisions",
     "read_torchvision",
     "to_torchvision",
@@ -32,11 +34,13 @@ class KeyMap(NamedTuple):
         lines: regular expressions and their replacements, applied to our names one after the other.
         older: the same from names in older files to torchvision's own.
         spare: matches torchvision's names that a network may do without, such as auxiliary heads'.
+        published: keywords that the weights which torchvision publishes need, on images of their channels.
     """
 
     lines: Lines
     older: Lines = ()
     spare: str = r"(?!)"  # nothing
+    published: Mapping[str, Any] = MappingProxyType({})
 
 
 def rename(name: str, lines: Lines) -> str:
@@ -71,8 +75,12 @@ def to_torchvision(model: nn.Module) -> dict[str, Tensor]:
 
 def is_torchvisions(weights: object) -> bool:
     """Whether these are torchvision's: "torchvision:TAG", or the path of a file that ends in ``.pth``."""
-    named = isinstance(weights, str) and weights.startswith(START)
-    return named or (isinstance(weights, str | Path) and Path(weights).suffix == SUFFIX)
+    return is_published(weights) or (isinstance(weights, str | Path) and Path(weights).suffix == SUFFIX)
+
+
+def is_published(weights: object) -> bool:
+    """Whether these are "torchvision:TAG"."""
+    return isinstance(weights, str) and weights.startswith(START)
 
 
 def read_torchvision(name: str, weights: str | Path) -> dict[str, Tensor]:
@@ -104,22 +112,27 @@ def read_torchvision(name: str, weights: str | Path) -> dict[str, Tensor]:
     return dict(state)
 
 
-def trained_keywords(name: str, family: object, state: Mapping[str, Tensor]) -> dict[str, int]:
-    """What torchvision's tensors were trained with, by their shapes.
+def trained_keywords(
+    name: str, family: object, state: Mapping[str, Tensor], *, published: bool
+) -> dict[str, Any]:
+    """What torchvision's tensors were trained with: by their shapes, and as their family says.
 
     Args:
         name: the network's name.
         family: its class.
         state: the tensors by torchvision's names.
+        published: whether torchvision publishes them, and for images of as many channels.
 
     Raises:
         ValueError: if the class is none of torchvision's, or the tensors are another's.
     """
-    head = rename("head.weight", _keys_of(family, name).lines)
+    keys = _keys_of(family, name)
+    head = rename("head.weight", keys.lines)
     first = next((value for value in state.values() if value.ndim == 4), None)
     if first is None or head not in state:
         raise ValueError(f"weights must be of {name}, got some without {head} or without convolutions")
-    return {"in_channels": first.shape[1], "num_classes": state[head].shape[0]}
+    shapes = {"in_channels": first.shape[1], "num_classes": state[head].shape[0]}
+    return shapes | (dict(keys.published) if published else {})
 
 
 def from_torchvision(model: nn.Module, state: Mapping[str, Tensor], *, name: str) -> dict[str, Tensor]:

@@ -28,6 +28,7 @@ WITHOUT = {
         FROM_TORCHVISION,
     ),
     **dict.fromkeys(("densenet121", "densenet161", "densenet169", "densenet201"), FROM_TORCHVISION),
+    **dict.fromkeys(("googlenet", "inception_v3"), FROM_TORCHVISION),
     **dict.fromkeys(
         ("resnet20", "resnet32", "resnet44", "resnet56", "resnet110"),
         "it learns CIFAR-10, which does not come with the library",
