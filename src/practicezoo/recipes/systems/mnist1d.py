@@ -96,7 +96,7 @@ class Mnist1DGRU(Mnist1DRecipe):
     name = "mnist1d_gru"
     summary = "signals in ten shapes: a bidirectional GRU"
     reference = "not of the course; 91 % in the data set's paper"
-    settings: ClassVar[Mapping[str, Setting]] = {"tuned": tuned(epochs=20, max_lr=1e-2, max_grad_norm=1.0)}
+    settings: ClassVar[Mapping[str, Setting]] = {"tuned": tuned(epochs=14, max_lr=1e-2, max_grad_norm=1.0)}
 
 
 class Mnist1DTCN(Mnist1DRecipe):
