@@ -9,6 +9,7 @@ from torch.testing import assert_close
 
 import practicezoo
 import practicezoo.models
+from practicezoo import TemporalConvBlock
 from support.catalog import ENTRIES, MODELS
 from support.contracts import (
     FORMS,
@@ -131,7 +132,7 @@ def test_export_with_any_batch_size(entry):
         assert_close(results(program.module()(*inputs)), results(module(*inputs)))
 
 
-@over(VISION_BLOCKS + VISION_MODELS)
+@over(VISION_BLOCKS + VISION_MODELS + [entry for entry in ENTRIES if entry.module is TemporalConvBlock])
 @pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
 def test_symbolic_tracing(entry, training):
     module = without_dropout(ready(entry)).train(training)

@@ -6,7 +6,7 @@ from practicezoo import PaddedSequence
 
 
 def draw_sequences(lengths, *, num_features=3):
-    """One random float64 sequence ``(length, num_features)`` for each length; the same lengths give the same."""
+    """One random float64 sequence ``(length, num_features)`` for each length."""
     generator = torch.Generator().manual_seed(len(lengths))
     return [torch.randn(length, num_features, dtype=torch.float64, generator=generator) for length in lengths]
 

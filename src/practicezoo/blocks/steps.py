@@ -72,8 +72,10 @@ def with_lengths(inputs: Sequences, lengths: Tensor) -> PaddedSequence:
     """A tensor and its lengths as a PaddedSequence.
 
     Raises:
-        TypeError: if the input is no tensor: then it has lengths of its own.
+        TypeError: if the input is no tensor: then it has lengths of its own; or if ``torch.fx`` traces.
     """
+    if is_traced(lengths):
+        raise TypeError('lengths cannot be traced by torch.fx: give it concrete_args={"lengths": None}')
     if not isinstance(inputs, Tensor):
         raise TypeError(f"lengths go with a tensor; {type(inputs).__name__} has its own")
     moved = isinstance(lengths, Tensor) and lengths.device == inputs.device and not lengths.is_meta

@@ -48,10 +48,10 @@ class TemporalConvBlock(nn.Module):
 
     Raises:
         ValueError: if a size is below 1, ``kernel_size`` is even in a centred block, ``dropout`` is outside
-            [0, 1), ``shortcut`` or ``norm`` looks at other steps, or an input has the wrong shape or
+            [0, 1), ``shortcut`` is unknown or cannot bridge the shapes, or an input has the wrong shape or
             lengths.
-        TypeError: if ``norm`` or ``activation`` is an instance instead of a class, or an input is not
-            floating point.
+        TypeError: if ``norm`` or ``activation`` is an instance instead of a class, ``norm`` averages over
+            steps, or an input is not floating point.
 
     Example:
         >>> block = TemporalConvBlock(3, 16, kernel_size=2, dilation=4)
@@ -160,9 +160,7 @@ class _Layer(nn.Module):
         )
         self.norm = build_norm(norm, out_channels, device=device, dtype=dtype)
         if isinstance(self.norm, _InstanceNorm):
-            raise ValueError(
-                f"norm must look at each step alone, got {norm!r}, which averages over the steps"
-            )
+            raise TypeError(f"norm must look at each step alone, got {norm!r}, which averages over the steps")
         self.activation = build_activation(activation, device=device, dtype=dtype)
         self.dropout = nn.Dropout(dropout)
 

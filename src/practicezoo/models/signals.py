@@ -68,6 +68,8 @@ class SignalCNN(Classifier):
         super().__init__()
         check_count(in_channels=in_channels, num_classes=num_classes, kernel_size=kernel_size)
         check_counts("channels", channels)
+        if not channels:
+            raise ValueError(f"channels must be one or more, got {channels!r}")
         self.in_channels = in_channels
         self.channels = tuple(channels)
         self.kernel_size = kernel_size

@@ -78,6 +78,8 @@ class TemporalConvNet(SequenceClassifier):
     ) -> None:
         check_count(in_channels=in_channels)
         check_counts("channels", channels)
+        if not channels:
+            raise ValueError(f"channels must be one or more, got {channels!r}")
         blocks = (
             TemporalConvBlock(
                 *ends,
