@@ -121,16 +121,16 @@ class TemporalConvBlock(nn.Module):
     def forward(self, inputs: Sequences) -> Sequences:
         """Add the shortcut to what the convolutions make; see the class for shapes."""
         steps, padding = unfold(self, inputs, self.in_channels)
-        residual = steps
+        features = residual = steps.transpose(1, 2)  # (N, C, T), as torch's convolutions take them
         for layer in self.layers:
             residual = layer(residual, padding)
-        joined = self.shortcut(_as_image(steps), _as_image(residual))
-        outputs = self.activation(joined).squeeze(2).transpose(1, 2)  # (N, T, out_channels)
+        joined = self.shortcut(features.unsqueeze(2), residual.unsqueeze(2)).squeeze(2)  # images of height 1
+        outputs = self.activation(joined).transpose(1, 2)
         return fold(inputs, hide(outputs, padding))
 
 
 class _Layer(nn.Module):
-    """Convolution, norm, activation and dropout over ``(N, T, C)``, zero at padding again."""
+    """Convolution, norm, activation and dropout over ``(N, C, T)``, zero at padding again."""
 
     def __init__(
         self,
@@ -164,14 +164,15 @@ class _Layer(nn.Module):
         self.activation = build_activation(activation, device=device, dtype=dtype)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, steps: Tensor, padding: Tensor | None) -> Tensor:
-        convolved = self.conv(F.pad(steps.transpose(1, 2), self.zeros)).transpose(1, 2)
-        return hide(self.dropout(self.activation(self._normalise(convolved, padding))), padding)
+    def forward(self, features: Tensor, padding: Tensor | None) -> Tensor:
+        features = self.conv(F.pad(features, self.zeros))
+        if not isinstance(self.norm, nn.Identity):
+            features = self._normalise(features.transpose(1, 2), padding).transpose(1, 2)
+        features = self.dropout(self.activation(features))
+        return features if padding is None else features.masked_fill(padding.unsqueeze(1), 0)
 
     def _normalise(self, steps: Tensor, padding: Tensor | None) -> Tensor:
-        """The norm of real steps alone, one row each: their statistics must not know of padding."""
-        if isinstance(self.norm, nn.Identity):
-            return steps
+        """The norm of real steps ``(N, T, C)`` alone: their statistics must not know of padding."""
         rows = steps.flatten(0, 1)  # (N * T, C)
         if padding is None:
             return self.norm(rows).view_as(steps)
@@ -185,8 +186,3 @@ class _Layer(nn.Module):
         real = padding.logical_not().flatten().nonzero().flatten()
         normalised = self.norm(rows.index_select(0, real))
         return torch.zeros_like(rows, dtype=normalised.dtype).index_copy(0, real, normalised).view_as(steps)
-
-
-def _as_image(steps: Tensor) -> Tensor:
-    """Sequences ``(N, T, C)`` as images one pixel high, ``(N, C, 1, T)``, which shortcuts join."""
-    return steps.transpose(1, 2).unsqueeze(2)
