@@ -176,15 +176,14 @@ BLOCKS = {
         (
             "TemporalConvBlock(3, 16, dilation=2)",
             "TemporalConvBlock(16, kernel_size=2, dilation=4)",
-            "TemporalConvBlock(32, kernel_size=5, causal=False, norm=nn.BatchNorm1d)",
+            "TemporalConvBlock(32, kernel_size=5, causal=False)",
         ),
         (40,),
-        "Two dilated convolutions over the steps, with zeros before the first step, and a shortcut past them.",
-        "`2 * (kernel_size * channels**2 + channels)` with the identity as shortcut; with a norm "
-        "`2 * channels` more",
+        "Two dilated convolutions over the steps, zeros before the first step, and a shortcut past them.",
+        "`2 * (kernel_size * channels**2 + channels)` with the identity as shortcut and no norm",
         {
             "TemporalConvBlock(16, kernel_size=2, dilation=4)": 2 * (2 * 16**2 + 16),
-            "TemporalConvBlock(32, kernel_size=5, causal=False, norm=nn.BatchNorm1d)": 2 * (5 * 32**2 + 2 * 32),
+            "TemporalConvBlock(32, kernel_size=5, causal=False)": 2 * (5 * 32**2 + 32),
         },
         "`nn.Conv1d` with its own padding, on sequences without padding, outputs and gradients "
         "(`tests/blocks/test_temporal.py`)",

@@ -2,6 +2,7 @@
 
 import copy
 import re
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from practicezoo.blocks import ExclusiveGate
 from support.sequences import draw_sequences, gradients_of, pad_sequences, weigh
 
 EXACT = {"rtol": 0, "atol": 1e-12}
-KINDS = {
+KINDS: dict[str, dict[str, Any]] = {
     "causal": {"kernel_size": 2, "dilation": 2},
     "centred": {"causal": False},
     "batch norm": {"causal": False, "norm": nn.BatchNorm1d},

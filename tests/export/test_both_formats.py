@@ -70,7 +70,7 @@ def test_padding_and_wrong_lengths_of_temporal_convolutions(model, tmp_path):
         assert_close(first[0], second[0], rtol=0, atol=1e-6)
         assert_close(first[:1], model(steps[:1, :3]), rtol=0, atol=1e-6)
         for length in (0, -1, 6, 2**31):
-            with pytest.raises(Exception, match="range|bounds"):
+            with pytest.raises(Exception, match=r"range|bounds"):
                 run(steps, torch.tensor([length, 3]))
 
 

@@ -41,7 +41,7 @@ def test_the_gru_reads_its_final_state():
     model = create_model("mnist1d_gru", num_layers=2, dropout=0.3).eval()
     inputs = torch.randn(2, 40, 1)
     assert torch.equal(model(inputs), model.head(model.encoder(inputs).final_state))
-    assert (model.dropout, model.encoder.dropout) == (0.3, 0.3)
+    assert model.dropout == model.encoder.dropout == 0.3
 
 
 def test_the_mlp_flattens():

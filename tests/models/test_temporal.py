@@ -1,5 +1,7 @@
 """TemporalConvNet and SequenceClassifier: logits that depend on the sequence alone."""
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
@@ -18,7 +20,7 @@ from practicezoo import (
 from support.sequences import draw_sequences, gradients_of, pad_sequences, weigh
 
 EXACT = {"rtol": 0, "atol": 1e-12}
-KINDS = {
+KINDS: dict[str, dict[str, Any]] = {
     "centred mean": {},
     "causal last": {"causal": True, "pooling": "last", "kernel_size": 2},
     "centred last": {"pooling": "last", "norm": nn.LayerNorm},

@@ -88,9 +88,8 @@ class SequenceClassifier(Classifier):
         """What the head reads, ``(N, head.in_features)``."""
         sequences = as_padded(inputs if lengths is None else with_lengths(inputs, lengths))
         steps, padding = unfold(self, sequences, self.in_channels)
-        if isinstance(sequences, PaddedSequence):
-            steps = PaddedSequence(steps, sequences.lengths)
-        return self._pool(self.encoder(steps), padding)
+        cleared = PaddedSequence(steps, sequences.lengths) if isinstance(sequences, PaddedSequence) else steps
+        return self._pool(self.encoder(cleared), padding)
 
     def example_inputs(self) -> PaddedSequence:
         """A small batch that ``forward`` takes, of zeros."""
@@ -101,7 +100,8 @@ class SequenceClassifier(Classifier):
             if self.pooling == "last":
                 return encoded.final_state
             encoded = encoded.outputs
-        outputs = encoded.data if isinstance(encoded, PaddedSequence) else encoded
+        sequences = as_padded(encoded)
+        outputs = sequences.data if isinstance(sequences, PaddedSequence) else sequences
         if padding is None:
             return outputs.mean(dim=1) if self.pooling == "mean" else outputs[:, -1]
         num_steps = padding.logical_not().sum(dim=1, keepdim=True)  # (N, 1)

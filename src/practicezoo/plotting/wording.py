@@ -9,7 +9,20 @@ from torch import nn
 
 __all__ = ["describe_function", "describe_module"]
 
-PASSING = {"getitem", "get", "unbind", "split", "chunk", "detach", "contiguous", "to", "float", "clone", "squeeze", "unsqueeze"}
+PASSING = {
+    "getitem",
+    "get",
+    "unbind",
+    "split",
+    "chunk",
+    "detach",
+    "contiguous",
+    "to",
+    "float",
+    "clone",
+    "squeeze",
+    "unsqueeze",
+}
 NAMES = {
     "cat": "concatenate",
     "mul": "multiply",
