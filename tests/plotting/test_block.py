@@ -9,7 +9,14 @@ import torch
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from torch import Tensor, nn
 
-from practicezoo import DenseBlock, InceptionA, ResidualBlock, SequenceEncoder, TemporalConvBlock, create_model
+from practicezoo import (
+    DenseBlock,
+    InceptionA,
+    ResidualBlock,
+    SequenceEncoder,
+    TemporalConvBlock,
+    create_model,
+)
 from practicezoo.plotting import draw_block
 from support.catalog import BLOCKS
 from support.figures import outside, overlapping

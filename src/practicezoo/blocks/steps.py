@@ -1,5 +1,7 @@
 """Sequences in any of their forms as one tensor with zeros at padding, and back."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -10,10 +12,23 @@ from practicezoo.blocks.padded import is_exporting
 from practicezoo.blocks.recurrent import Sequences
 from practicezoo.sequences import PaddedSequence
 
-__all__ = ["as_padded", "fold", "hide", "unfold", "with_lengths"]
+__all__ = ["Padding", "as_padded", "fold", "hide", "unfold", "with_lengths"]
 
 
-def unfold(module: nn.Module, inputs: Sequences, num_features: int) -> tuple[Tensor, Tensor | None]:
+class Padding(NamedTuple):
+    """Where the padding of a batch is.
+
+    Attributes:
+        mask: true at padding, ``(N, T)``.
+        real: places of the real steps among all ``N * T``; None in a graph that ``torch.export`` makes, where
+            their number would be a size that depends on values.
+    """
+
+    mask: Tensor
+    real: Tensor | None
+
+
+def unfold(module: nn.Module, inputs: Sequences, num_features: int) -> tuple[Tensor, Padding | None]:
     """The steps of a module's input as one tensor, and where padding is.
 
     Args:
@@ -22,8 +37,8 @@ def unfold(module: nn.Module, inputs: Sequences, num_features: int) -> tuple[Ten
         num_features: values at each step.
 
     Returns:
-        The data ``(N, T, num_features)``, zero at padding whatever stood there, and a mask ``(N, T)``, true
-        at padding; None where every step counts.
+        The data ``(N, T, num_features)``, zero at padding whatever stood there, and where padding is; None
+        where every step counts.
 
     Raises:
         TypeError: if the input is of another class or not floating point, or its lengths are no int64
@@ -43,9 +58,9 @@ def unfold(module: nn.Module, inputs: Sequences, num_features: int) -> tuple[Ten
     return hide(data, padding), padding
 
 
-def hide(steps: Tensor, padding: Tensor | None) -> Tensor:
-    """The steps ``(N, T, ...)`` with zeros at padding."""
-    return steps if padding is None else steps.masked_fill(padding.unsqueeze(-1), 0)
+def hide(steps: Tensor, padding: Padding | None, *, dim: int = 1) -> Tensor:
+    """Sequences of vectors with zeros at padding; ``dim`` says where their steps are, 1 or 2."""
+    return steps if padding is None else steps.masked_fill(padding.mask.unsqueeze(3 - dim), 0)
 
 
 def fold(inputs: Sequences, outputs: Tensor) -> Sequences:
@@ -84,14 +99,15 @@ def with_lengths(inputs: Sequences, lengths: Tensor) -> PaddedSequence:
     return PaddedSequence(inputs, lengths)
 
 
-def _padding(inputs: PaddedSequence) -> Tensor:
-    """True at padding, ``(N, T)``, on the data's device."""
+def _padding(inputs: PaddedSequence) -> Padding:
+    """Where padding is, on the data's device, found on the CPU: no step waits for a GPU."""
     data, lengths = inputs
     num_steps = data.shape[1]
     if is_exporting():  # a graph checks no values, but a lookup refuses lengths beyond its table
         table = torch.ones(num_steps, num_steps, device=data.device).tril()  # row 0: one real step
         wrong_is_beyond = lengths.masked_fill(lengths < 1, num_steps + 1)
-        return F.embedding(wrong_is_beyond.to(data.device) - 1, table) == 0
+        return Padding(F.embedding(wrong_is_beyond.to(data.device) - 1, table) == 0, None)
     inputs.check()
-    padding = torch.arange(num_steps, device="cpu") >= lengths[:, None]
-    return padding.to(data.device, non_blocking=True)
+    mask = torch.arange(num_steps, device="cpu") >= lengths[:, None]
+    real = mask.logical_not().flatten().nonzero().flatten()
+    return Padding(*(each.to(data.device, non_blocking=True) for each in (mask, real)))

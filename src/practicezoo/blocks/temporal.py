@@ -8,10 +8,9 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 
 from practicezoo.arguments import check_count, check_fraction
 from practicezoo.blocks.factories import ActivationFactory, NormFactory, build_activation, build_norm
-from practicezoo.blocks.padded import is_exporting
 from practicezoo.blocks.recurrent import Sequences
 from practicezoo.blocks.shortcut_registry import ShortcutSpec, build_shortcut
-from practicezoo.blocks.steps import fold, hide, unfold
+from practicezoo.blocks.steps import Padding, fold, hide, unfold
 
 __all__ = ["TemporalConvBlock"]
 
@@ -164,25 +163,24 @@ class _Layer(nn.Module):
         self.activation = build_activation(activation, device=device, dtype=dtype)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, features: Tensor, padding: Tensor | None) -> Tensor:
+    def forward(self, features: Tensor, padding: Padding | None) -> Tensor:
         features = self.conv(F.pad(features, self.zeros))
         if not isinstance(self.norm, nn.Identity):
             features = self._normalise(features.transpose(1, 2), padding).transpose(1, 2)
-        features = self.dropout(self.activation(features))
-        return features if padding is None else features.masked_fill(padding.unsqueeze(1), 0)
+        return hide(self.dropout(self.activation(features)), padding, dim=2)
 
-    def _normalise(self, steps: Tensor, padding: Tensor | None) -> Tensor:
+    def _normalise(self, steps: Tensor, padding: Padding | None) -> Tensor:
         """The norm of real steps ``(N, T, C)`` alone: their statistics must not know of padding."""
         rows = steps.flatten(0, 1)  # (N * T, C)
         if padding is None:
             return self.norm(rows).view_as(steps)
-        if is_exporting():  # a graph cannot select rows, since sizes then depend on values
+        if padding.real is None:
             if isinstance(self.norm, _BatchNorm) and (self.norm.training or self.norm.running_mean is None):
                 raise ValueError(
                     "norm must have running statistics and be in evaluation mode to export with lengths, got "
                     f"{self.norm}: call eval()"
                 )
             return self.norm(rows).view_as(steps)
-        real = padding.logical_not().flatten().nonzero().flatten()
-        normalised = self.norm(rows.index_select(0, real))
-        return torch.zeros_like(rows, dtype=normalised.dtype).index_copy(0, real, normalised).view_as(steps)
+        normalised = self.norm(rows.index_select(0, padding.real))
+        zeros = torch.zeros_like(rows, dtype=normalised.dtype)
+        return zeros.index_copy(0, padding.real, normalised).view_as(steps)

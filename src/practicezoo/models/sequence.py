@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from practicezoo.arguments import check_choice, check_count, check_fraction
 from practicezoo.blocks.recurrent import Encoded, Sequences
-from practicezoo.blocks.steps import as_padded, unfold, with_lengths
+from practicezoo.blocks.steps import Padding, as_padded, unfold, with_lengths
 from practicezoo.models.classifier import Classifier
 from practicezoo.sequences import PaddedSequence
 
@@ -95,7 +95,7 @@ class SequenceClassifier(Classifier):
         """A small batch that ``forward`` takes, of zeros."""
         return PaddedSequence(self.head.weight.new_zeros(2, 3, self.in_channels), torch.tensor([3, 2]))
 
-    def _pool(self, encoded: Sequences | Encoded, padding: Tensor | None) -> Tensor:
+    def _pool(self, encoded: Sequences | Encoded, padding: Padding | None) -> Tensor:
         if isinstance(encoded, Encoded):
             if self.pooling == "last":
                 return encoded.final_state
@@ -104,7 +104,7 @@ class SequenceClassifier(Classifier):
         outputs = sequences.data if isinstance(sequences, PaddedSequence) else sequences
         if padding is None:
             return outputs.mean(dim=1) if self.pooling == "mean" else outputs[:, -1]
-        num_steps = padding.logical_not().sum(dim=1, keepdim=True)  # (N, 1)
+        num_steps = padding.mask.logical_not().sum(dim=1, keepdim=True)  # (N, 1)
         if self.pooling == "mean":
             return outputs.sum(dim=1) / num_steps  # zeros at padding
         last = (num_steps - 1).unsqueeze(-1).expand(-1, -1, outputs.shape[-1])
