@@ -56,7 +56,7 @@ class Mnist1DRecipe(Recipe):
     sample = "rows of 40 numbers with commas between them"
 
     def read(self, options: DataOptions, *, seed: int) -> Splits:  # the data set has a seed of its own
-        """The published data set's numbers."""
+        """The data set that the package ``mnist1d`` makes with its default arguments."""
         train, test = mnist1d_signals("train"), mnist1d_signals("test")
         return Splits(source=SOURCE, train=train, test=test, classes=[str(digit) for digit in range(10)])
 
