@@ -53,6 +53,7 @@ class TemporalConvBlock(nn.Module):
             steps, or an input is not floating point.
 
     Example:
+        >>> from practicezoo.sequences import PaddedSequence
         >>> block = TemporalConvBlock(3, 16, kernel_size=2, dilation=4)
         >>> batch = PaddedSequence(torch.randn(2, 9, 3), lengths=torch.tensor([9, 5]))
         >>> block(batch).data.shape, block.receptive_field
