@@ -15,6 +15,7 @@ from practicezoo import (
     ResidualBlock,
     SequenceEncoder,
     SqueezeExcitation,
+    TemporalConvBlock,
     Transition,
 )
 
@@ -170,5 +171,21 @@ BLOCKS = {
         "3 (GRU) or 4 (LSTM); the second layer's input is the first one's output",
         {"SequenceEncoder(32, 64)": 3 * 64 * (32 + 64 + 2)},
         "`nn.RNN`, `nn.GRU` and `nn.LSTM` on sequences without padding (`tests/blocks/test_recurrent.py`)",
+    ),
+    TemporalConvBlock: Block(
+        (
+            "TemporalConvBlock(3, 16, dilation=2)",
+            "TemporalConvBlock(16, kernel_size=2, dilation=4)",
+            "TemporalConvBlock(32, kernel_size=5, causal=False)",
+        ),
+        (40,),
+        "Two dilated convolutions over the steps, zeros before the first step, and a shortcut past them.",
+        "`2 * (kernel_size * channels**2 + channels)` with the identity as shortcut and no norm",
+        {
+            "TemporalConvBlock(16, kernel_size=2, dilation=4)": 2 * (2 * 16**2 + 16),
+            "TemporalConvBlock(32, kernel_size=5, causal=False)": 2 * (5 * 32**2 + 32),
+        },
+        "`nn.Conv1d` with its own padding, on sequences without padding, outputs and gradients "
+        "(`tests/blocks/test_temporal.py`)",
     ),
 }

@@ -13,7 +13,7 @@ from extension.block_table import BLOCKS, Block
 from extension.drawing import draw_padding
 from extension.gallery import examples_with
 from extension.pages import DOCS, GENERATED, ROOT, fenced, figure, is_fresh, table, touch, write
-from practicezoo import ResidualBlock, SequenceEncoder
+from practicezoo import ResidualBlock, SequenceEncoder, TemporalConvBlock
 from practicezoo.blocks import SHORTCUTS
 from practicezoo.models import model_summary
 from practicezoo.plotting import draw_block
@@ -74,6 +74,8 @@ def _build(call: str) -> nn.Module:
 
 
 def _shape(module: Any, block: Block) -> tuple[int, ...]:
+    if isinstance(module, TemporalConvBlock):
+        return (1, *block.size, module.in_channels)
     channels = () if isinstance(module, SequenceEncoder) else (module.in_channels,)
     return (1, *channels, *block.size)
 

@@ -29,6 +29,7 @@ BATCH_SIZE = 256
 SAMPLES = {
     "text": ("", '"Yamamoto"'),
     "image": ("from practicezoo import synthetic_digits\n", "synthetic_digits(1, seed=1).images[0]"),
+    "signal": ("from practicezoo.data import mnist1d_signals\n", 'mnist1d_signals("test")[0][0]'),
     "row": ("", "[0.1, 0.4, 0.2, -0.3, 0.0, 0.1, -0.8, -0.1]"),
 }
 
@@ -131,6 +132,7 @@ def _example(weights: Weights) -> Any:
         "text": lambda: torch.ones(1, 8, dtype=torch.long),
         "image": lambda: (1, preprocessing["channels"], preprocessing["size"], preprocessing["size"]),
         "row": lambda: (1, preprocessing["num_features"]),
+        "signal": lambda: (1, preprocessing["num_features"], 1),
     }[preprocessing["kind"]]()
 
 

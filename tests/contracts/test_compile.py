@@ -9,6 +9,7 @@ from torch.testing import assert_close
 
 import practicezoo
 import practicezoo.models
+from practicezoo import TemporalConvBlock
 from support.catalog import ENTRIES, MODELS
 from support.contracts import (
     FORMS,
@@ -39,10 +40,12 @@ DEEP = {"GoogLeNet-narrow", "InceptionV3-narrow"}  # their export takes ten seco
 ignore_flat_weights = pytest.mark.filterwarnings("ignore:The tensor attributes .*_flat_weights:UserWarning")
 
 
-def skip_what_torch_cannot_compile(entry):
-    """The compiler of torch 2.6 runs the kernel that pads logits on tensors without data."""
-    taggers = {practicezoo.models.CharTagger, practicezoo.models.StepwiseTagger}
-    if entry.module in taggers and torch.__version__.startswith("2.6."):
+def skip_what_torch_cannot_compile(entry, form="padded"):
+    """The compiler of torch 2.6 runs the kernel that pads packed steps on tensors without data."""
+    padding = {practicezoo.models.CharTagger, practicezoo.models.StepwiseTagger}
+    if form == "packed":
+        padding |= {practicezoo.SequenceClassifier, practicezoo.TemporalConvNet, TemporalConvBlock}
+    if entry.module in padding and torch.__version__.startswith("2.6."):
         pytest.skip("torch 2.6 cannot compile pad_packed_sequence")
 
 
@@ -60,7 +63,7 @@ def test_compile(entry):
 @pytest.mark.parametrize("form", FORMS)
 @ignore_grad_access
 def test_compile_takes_sequences_in_every_form(entry, form):
-    skip_what_torch_cannot_compile(entry)
+    skip_what_torch_cannot_compile(entry, form)
     torch.compiler.reset()
     module = ready(entry)
     compiled = torch.compile(module, backend="eager")
@@ -133,7 +136,7 @@ def test_export_with_any_batch_size(entry):
         assert_close(results(program.module()(*inputs)), results(module(*inputs)))
 
 
-@over(VISION_BLOCKS + VISION_MODELS)
+@over(VISION_BLOCKS + VISION_MODELS + [entry for entry in ENTRIES if entry.module is TemporalConvBlock])
 @pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
 def test_symbolic_tracing(entry, training):
     module = without_dropout(ready(entry)).train(training)

@@ -44,7 +44,7 @@ def test_a_block_tells_its_output_size(entry):
         assert output.shape == inputs[1].shape
     else:
         size = block.out_channels if hasattr(block, "out_channels") else block.out_features
-        assert output.shape[1] == size
+        assert output.shape[-1 if entry.recurrent else 1] == size
 
 
 @over(ENTRIES)
@@ -55,7 +55,7 @@ def test_an_argument_is_readable_under_its_own_name(entry):
         found = [getattr(part, name) for part in module.modules() if hasattr(part, name)]
         if isinstance(value, type):  # the class of a part
             assert any(isinstance(part, value) for part in module.modules()), name
-        elif isinstance(value, str | Part) and name != "cell":  # a part, or the name of one
+        elif isinstance(value, str | Part) and name not in {"cell", "pooling"}:  # a part, or the name of one
             assert any(isinstance(part, nn.Module) for part in found), name
         elif value is not None and not callable(value):  # a number, or the widths of a branch
             told = [widths(part) if isinstance(part, nn.Module) else part for part in found]

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from practicezoo import PaddedSequence, SequenceEncoder, export_onnx, export_program
+from practicezoo import PaddedSequence, SequenceEncoder, TemporalConvNet, export_onnx, export_program
 from support.exporting import RECURRENT, WITHOUT_ONNX, check_agrees, described, leaves, run_onnx
 from support.slow import slow_unless
 
@@ -50,6 +50,28 @@ def test_wrong_lengths_and_ids_are_errors_of_the_exported_graph(model, tmp_path)
         for wrong in (-1, 20):
             with pytest.raises(Exception, match=messages[1]):
                 run(ids.masked_fill(ids == 2, wrong), torch.tensor([3, 3]))
+
+
+TEMPORAL = [
+    TemporalConvNet(3, 5, channels=(4, 4), causal=causal, pooling=pooling)
+    for causal, pooling in ((False, "mean"), (True, "last"))
+]
+
+
+@pytest.mark.parametrize("model", TEMPORAL, ids=["centred", "causal"])
+def test_padding_and_wrong_lengths_of_temporal_convolutions(model, tmp_path):
+    generator = torch.Generator().manual_seed(0)
+    steps = torch.randn(2, 5, 3, generator=generator)
+    model(steps)  # norms see a batch
+    other = torch.cat([steps[:, :3], torch.full((2, 6, 3), torch.nan)], dim=1)
+    for run in runners(model.eval(), tmp_path / "model.onnx"):
+        (first,) = run(steps, torch.tensor([3, 5]))
+        (second,) = run(other, torch.tensor([3, 2]))
+        assert_close(first[0], second[0], rtol=0, atol=1e-6)
+        assert_close(first[:1], model(steps[:1, :3]), rtol=0, atol=1e-6)
+        for length in (0, -1, 6, 2**31):
+            with pytest.raises(Exception, match=r"range|bounds"):
+                run(steps, torch.tensor([length, 3]))
 
 
 class OfPadded(nn.Module):

@@ -73,7 +73,7 @@ def test_sizes_of_the_network_for_diabetes():
 def test_listing():
     assert set(COURSE) <= set(list_models())
     assert list_models("mnist_res*") == ["mnist_resnet", "mnist_resnet_notes"]
-    assert list_models("*gru") == ["names_gru"]
+    assert list_models("*gru") == ["mnist1d_gru", "names_gru"]
     assert list_models("nothing*") == []
     assert list_models() == sorted(list_models())
 

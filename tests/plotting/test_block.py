@@ -9,7 +9,14 @@ import torch
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from torch import Tensor, nn
 
-from practicezoo import DenseBlock, InceptionA, ResidualBlock, SequenceEncoder, create_model
+from practicezoo import (
+    DenseBlock,
+    InceptionA,
+    ResidualBlock,
+    SequenceEncoder,
+    TemporalConvBlock,
+    create_model,
+)
 from practicezoo.plotting import draw_block
 from support.catalog import BLOCKS
 from support.figures import outside, overlapping
@@ -30,6 +37,23 @@ def arrows(ax):
 
 def shape_in(caption):
     return tuple(int(size) for size in caption.rpartition(", ")[2].split(" x "))
+
+
+def test_a_temporal_convolution_tells_its_dilation():
+    assert captions(draw_block(TemporalConvBlock(3, 16, dilation=2), (1, 9, 3))) == [
+        "input, 9 x 3",
+        "transpose, 3 x 9",
+        "pad, 3 x 13",
+        "3 conv, dilation 2, 16 x 9",
+        "ReLU",
+        "pad, 16 x 13",
+        "3 conv, dilation 2, 16 x 9",
+        "ReLU",
+        "1x1 conv, 16 x 1 x 9",
+        "add, 16 x 1 x 9",
+        "ReLU, 16 x 9",
+        "transpose, 9 x 16",
+    ]
 
 
 class TestBranches:

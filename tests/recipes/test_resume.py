@@ -78,6 +78,7 @@ def same(left, right) -> bool:
         ("names_gru", {"setting": "course", "epochs": 2}, [(1, 1), (77, 1)]),  # 40 updates an epoch
         ("names_gru", {"setting": "tuned", "epochs": 2}, [(30, 2)]),  # in the training on all names
         ("linear_regression", {"setting": "course", "epochs": 30}, [(17, 1)]),  # without validation
+        ("mnist1d_mlp", {"epochs": 2}, [(50, 1)]),  # in the second epoch, each signal varied at random
         pytest.param("mnist_cnn", {"data": SYNTHETIC}, [(20, 1), (47, 1)], marks=pytest.mark.slow),
     ],
 )

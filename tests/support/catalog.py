@@ -30,6 +30,7 @@ from practicezoo.blocks import (
     Shortcut,
     ShortcutGate,
     SqueezeExcitation,
+    TemporalConvBlock,
     Transition,
 )
 from practicezoo.models import (
@@ -46,7 +47,10 @@ from practicezoo.models import (
     LogisticRegression,
     ResidualNet,
     ResNet,
+    SequenceClassifier,
+    SignalCNN,
     StepwiseTagger,
+    TemporalConvNet,
     create_model,
     notes_stage,
 )
@@ -137,6 +141,12 @@ def _encoder(name: str, **arguments: Any) -> Entry:
     return Entry(f"SequenceEncoder-{name}", SequenceEncoder, features((5, 3)), arguments, recurrent=True)
 
 
+def _temporal(name: str, module: type[nn.Module], **arguments: Any) -> Entry:
+    """Convolutions over sequences of three values at each step."""
+    arguments = {"in_channels": 3, **arguments}
+    return Entry(f"{module.__name__}-{name}", module, features((5, 3)), arguments, recurrent=True)
+
+
 def _texts(name: str, **arguments: Any) -> Entry:
     small = {"num_chars": 20, "num_classes": 6, "embedding_dim": 5, "hidden_size": 4}
     return Entry(
@@ -175,7 +185,14 @@ def _composed(**factory: Any) -> nn.Module:
 _narrow_stages = {"depths": (2, 1), "channels": (8, 16), "stem_channels": 4}
 _option_a = {"shortcut": "pad", "preactivation": True}
 _bottleneck = partial(BottleneckBlock, reduction=2, groups=2)
+
+
+def _signals(**factory: Any) -> nn.Module:
+    return SequenceEncoder(3, 4, bidirectional=True, **factory)
+
+
 _half = partial(nn.Conv2d, 4, 6, 1, stride=2)
+_norm_1d = {"norm": nn.BatchNorm1d}
 _norm = {"norm": nn.BatchNorm2d}
 _relu = {"activation": nn.ReLU}
 _narrow = {
@@ -251,6 +268,10 @@ BLOCKS = [
     _block("plain", DenseBlock, **_dense),
     _block("no-norm", DenseBlock, **_dense, norm=None, dropout=0.2),
     _block("half", Transition, in_channels=4, out_channels=2),
+    _temporal("causal", TemporalConvBlock, out_channels=4, kernel_size=2, dilation=2),
+    _temporal("norm", TemporalConvBlock, causal=False, **_norm_1d),
+    _temporal("layer-norm", TemporalConvBlock, norm=nn.LayerNorm, dropout=0.2, activation=nn.GELU),
+    _temporal("gate", TemporalConvBlock, out_channels=4, shortcut="shortcut_gate"),
     _encoder("rnn", cell="rnn"),
     _encoder("gru", cell="gru", num_layers=2, dropout=0.5),
     _encoder("lstm", cell="lstm"),
@@ -291,6 +312,15 @@ MODELS = [
     _tagger("rnn", StepwiseTagger, hidden_size=6),
     _tagger("gru", StepwiseTagger, cell="gru", head=nn.Linear),
     _tagger("lstm", StepwiseTagger, cell="lstm", head=nn.Linear),
+    Entry(
+        "SignalCNN-plain", SignalCNN, features((9, 3)), {"in_channels": 3, "channels": (4, 5), "norm": None}
+    ),
+    _temporal(
+        "causal", TemporalConvNet, channels=(4, 5), causal=True, pooling="last", dropout=0.3, norm=None
+    ),
+    _temporal("centred", TemporalConvNet, channels=(4,), kernel_size=3, num_classes=7),
+    _temporal("last", SequenceClassifier, encoder=Part(_signals), pooling="last"),
+    _temporal("mean", SequenceClassifier, encoder=Part(_signals), dropout=0.3),
     _registered("linear_regression", LinearRegression, features((1,))),
     _registered("logistic_regression", LogisticRegression, features((1,))),
     _registered("diabetes_mlp", MLP, features((8,))),
@@ -304,6 +334,10 @@ MODELS = [
     _registered("mnist_inception", InceptionNet, _digits),
     _registered("mnist_resnet", ResidualNet, _digits),
     _registered("mnist_resnet_notes", ResidualNet, _digits),
+    _registered("mnist1d_cnn", SignalCNN, features((40, 1))),
+    _registered("mnist1d_gru", SequenceClassifier, features((40, 1)), recurrent=True),
+    _registered("mnist1d_mlp", MLP, features((40, 1))),
+    _registered("mnist1d_tcn", TemporalConvNet, features((40, 1)), recurrent=True),
     _registered("names_gru", CharGRUClassifier, ids(128, 5), recurrent=True),
 ]
 

@@ -133,6 +133,13 @@ def test_the_embedded_names_are_told_as_the_card_says():
     assert "answers are right, the card says" in verdict.text
 
 
+@pytest.mark.parametrize("weights", list_weights("mnist1d_*"), ids=str)
+def test_signals_that_the_library_makes_are_told_as_the_card_says(weights):
+    verdict = verify(weights)
+    assert verdict.holds
+    assert "answers are right, the card says" in verdict.text
+
+
 @pytest.mark.slow
 @pytest.mark.realdata(
     "MNIST/raw/t10k-images-idx3-ubyte.gz", "course/names_test.csv.gz", "course/diabetes.csv.gz"

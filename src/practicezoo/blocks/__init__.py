@@ -12,6 +12,7 @@ from practicezoo.blocks.recurrent import Encoded, SequenceEncoder
 from practicezoo.blocks.residual import BottleneckBlock, ResidualBlock
 from practicezoo.blocks.shortcut_registry import SHORTCUTS, ShortcutSpec
 from practicezoo.blocks.shortcuts import PadChannels, Scale, Shortcut
+from practicezoo.blocks.temporal import TemporalConvBlock
 
 __all__ = [
     "SHORTCUTS",
@@ -34,6 +35,7 @@ __all__ = [
     "ShortcutGate",
     "ShortcutSpec",
     "SqueezeExcitation",
+    "TemporalConvBlock",
     "Transition",
     "fuse_conv_norm",
 ]

@@ -15,6 +15,7 @@ _HOMES = {
     "ImageTensors": "images",
     "load_images": "images",
     "TensorLoader": "loader",
+    "mnist1d_signals": "mnist1d",
     "NameDataset": "names",
     "NormalizeImages": "normalize",
     "LengthBucketBatchSampler": "samplers",
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from practicezoo.data.diabetes import DiabetesDataset
     from practicezoo.data.images import ImageTensors, load_images
     from practicezoo.data.loader import TensorLoader
+    from practicezoo.data.mnist1d import mnist1d_signals
     from practicezoo.data.names import NameDataset
     from practicezoo.data.normalize import NormalizeImages
     from practicezoo.data.samplers import LengthBucketBatchSampler
@@ -52,6 +54,7 @@ __all__ = [
     "TensorLoader",
     "load_cifar10",
     "load_images",
+    "mnist1d_signals",
     "pack_collate",
     "pad_collate",
     "synthetic_digits",

@@ -113,7 +113,7 @@ def _read_example(model: nn.Module, example: Example | None) -> PaddedSequence |
             f"{', '.join(str(tuple(part.shape)) for part in parts)}"
         )
     if _takes_lengths(model) and not isinstance(inputs, PaddedSequence):
-        every_step = torch.full(parts[0].shape[:1], parts[0].shape[-1])
+        every_step = torch.full(parts[0].shape[:1], parts[0].shape[:2][-1])
         inputs = PaddedSequence(*(*parts, every_step)[:2])
     if not isinstance(inputs, PaddedSequence):
         return tuple(parts)

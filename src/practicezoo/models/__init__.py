@@ -18,9 +18,12 @@ from practicezoo.models.mlp import MLP
 from practicezoo.models.recurrent import CharGRUClassifier
 from practicezoo.models.registry import create_model, list_models, register_model
 from practicezoo.models.residual import ResidualNet, lecture_stage, notes_stage
+from practicezoo.models.sequence import SequenceClassifier
+from practicezoo.models.signals import SignalCNN, mnist1d_gru, mnist1d_mlp
 from practicezoo.models.stepwise import StepwiseTagger
 from practicezoo.models.summary import LayerSummary, ModelSummary, model_summary
 from practicezoo.models.tagger import CharTagger
+from practicezoo.models.temporal import TemporalConvNet
 from practicezoo.models.tiny import mnist_tiny
 from practicezoo.models.torchvision import KeyMap, to_torchvision
 
@@ -43,12 +46,17 @@ __all__ = [
     "ModelSummary",
     "ResNet",
     "ResidualNet",
+    "SequenceClassifier",
+    "SignalCNN",
     "StepwiseTagger",
+    "TemporalConvNet",
     "create_model",
     "diabetes_mlp",
     "feature_maps",
     "lecture_stage",
     "list_models",
+    "mnist1d_gru",
+    "mnist1d_mlp",
     "mnist_fast",
     "mnist_mlp",
     "mnist_tiny",

@@ -6,6 +6,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from practicezoo.blocks.padded import is_exporting, mask_padding
 from practicezoo.blocks.recurrent import Sequences
+from practicezoo.blocks.steps import with_lengths
 from practicezoo.sequences import PaddedSequence
 
 __all__ = ["check_ids", "example_ids", "without_padding"]
@@ -17,12 +18,7 @@ def without_padding(model: nn.Module, inputs: Sequences, lengths: Tensor | None)
     In a graph that ``torch.export`` makes, they stay padded: with zeros, whatever stood there.
     """
     if lengths is not None:
-        if not isinstance(inputs, Tensor):
-            raise TypeError(f"lengths go with a tensor; {type(inputs).__name__} has its own")
-        moved = isinstance(lengths, Tensor) and lengths.device == inputs.device and not lengths.is_meta
-        if moved and not is_exporting():
-            lengths = lengths.cpu()  # a batch's plain tuple (ids, lengths) moves to the GPU as a whole
-        inputs = PaddedSequence(inputs, lengths)
+        inputs = with_lengths(inputs, lengths)
     if not isinstance(inputs, (Tensor, PaddedSequence, PackedSequence)):  # torch 2.6 exports no union here
         raise TypeError(
             f"inputs must be a tensor, PaddedSequence or PackedSequence, got {type(inputs).__name__}"

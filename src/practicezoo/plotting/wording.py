@@ -9,7 +9,20 @@ from torch import nn
 
 __all__ = ["describe_function", "describe_module"]
 
-PASSING = {"getitem", "get", "unbind", "split", "chunk", "detach", "contiguous", "to", "float", "clone"}
+PASSING = {
+    "getitem",
+    "get",
+    "unbind",
+    "split",
+    "chunk",
+    "detach",
+    "contiguous",
+    "to",
+    "float",
+    "clone",
+    "squeeze",
+    "unsqueeze",
+}
 NAMES = {
     "cat": "concatenate",
     "mul": "multiply",
@@ -71,6 +84,9 @@ def _extras(module: Any, *, pools: bool) -> str:
     stride, usual = module.stride, module.kernel_size if pools else 1
     first, expected = (value if isinstance(value, int) else value[0] for value in (stride, usual))
     extras = [] if first == expected else [f"stride {first}"]
+    dilation = 1 if pools else module.dilation[0]
+    if dilation > 1:
+        extras.append(f"dilation {dilation}")
     if getattr(module, "groups", 1) > 1:
         extras.append(f"{module.groups} groups")
     return "".join(f", {extra}" for extra in extras)

@@ -6,6 +6,7 @@ from practicezoo.predictors.loading import load
 from practicezoo.predictors.prediction import Prediction
 from practicezoo.predictors.predictor import Predictor
 from practicezoo.predictors.saving import save
+from practicezoo.predictors.signals import SignalInput
 
 __all__ = [
     "ImageInput",
@@ -13,6 +14,7 @@ __all__ = [
     "Prediction",
     "Predictor",
     "RowInput",
+    "SignalInput",
     "TensorInput",
     "TextInput",
     "load",

@@ -169,7 +169,7 @@ class Recipe(ABC):
         takes_csv: whether it trains on the user's own CSV files too.
         settings: "course" (the course's optimizer and epochs) and "tuned" (the same architecture, our
             best training in a few minutes; the default); "lecture" where lecture and notes differ; "best"
-            (the same architecture, trained for longer).
+            (the same architecture, trained for longer); "plain" (the tuned one on samples as they are).
     """
 
     name: ClassVar[str]

@@ -25,6 +25,10 @@ HOMES = {
     "hello_rnn": ("hello", "HelloRNN"),
     "hello_embedding_rnn": ("hello", "HelloEmbeddingRNN"),
     "names_gru": ("names_gru", "NamesGRU"),
+    "mnist1d_mlp": ("mnist1d", "Mnist1DMLP"),
+    "mnist1d_cnn": ("mnist1d", "Mnist1DCNN"),
+    "mnist1d_gru": ("mnist1d", "Mnist1DGRU"),
+    "mnist1d_tcn": ("mnist1d", "Mnist1DTCN"),
 }
 
 

@@ -62,6 +62,11 @@ SOURCES = {
             for part in (*(f"data_batch_{n}" for n in range(1, 6)), "test_batch")
         ),
     ),
+    "mnist1d": Source(
+        "MNIST-1D, 4,000 signals of 40 values to train and 1,000 to test, in ten shapes",
+        "Apache-2.0",
+        "Greydanus and Kobak, 2024, Scaling down deep learning with MNIST-1D (arXiv:2011.14439)",
+    ),
     "course names": Source(
         "the course's names, 13,374 surnames of 18 countries to train and 6,700 to test",
         "MIT, through their first collection, practical-pytorch",

@@ -1,0 +1,44 @@
+"""Signals as networks over steps take them."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from practicezoo.predictors.inputs import RowInput
+from practicezoo.predictors.preprocessing import Prepared, is_array, register_kind
+
+__all__ = ["SignalInput"]
+
+
+@register_kind
+@dataclass(frozen=True)
+class SignalInput(RowInput):
+    """Signals of one number at each of so many steps, or a text of them with commas between.
+
+    An array of signals may have the shape of the network's input, ``(N, num_features, 1)``, too.
+
+    Args:
+        num_features: numbers of a signal, one a step.
+
+    Example:
+        >>> SignalInput(3)([[1, 2, 3], "4,5,6"]).shape
+        torch.Size([2, 3, 1])
+    """
+
+    kind: ClassVar[str] = "signal"
+
+    def is_one(self, samples: Any) -> bool:
+        """Whether it is a text, or a list or array of numbers."""
+        return super().is_one(self._flat(samples))
+
+    def prepare(self, samples: Any) -> Prepared:
+        """The signals ``(N, num_features, 1)``."""
+        if isinstance(samples, list | tuple):
+            samples = [self._flat(sample) for sample in samples]
+        prepared = super().prepare(self._flat(samples))
+        return prepared._replace(inputs=prepared.inputs.unsqueeze(-1))
+
+    def _flat(self, samples: Any) -> Any:
+        """An array of signals with one value a step, without that last dimension."""
+        if is_array(samples) and samples.ndim > 1 and samples.shape[-2:] == (self.num_features, 1):
+            return samples[..., 0]
+        return samples
