@@ -75,7 +75,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     # other projects' names: their inventories cannot be read without a network
     (r"py:.*", r"(torch|torchvision|numpy|networkx|matplotlib|PIL|Axes|nx)(\..*)?"),
-    (r"py:.*", r"(abc|collections|typing|types|pathlib|os|contextlib|functools|importlib)(\..*)?"),
+    (r"py:.*", r"(abc|collections|typing|types|pathlib|os|re|contextlib|functools|importlib)(\..*)?"),
     (r"py:.*", r"'.*'"),  # a choice of Literal, as a default shows it
     # what signatures name and no user writes: base classes, type variables, kinds of functions
     (
