@@ -80,6 +80,7 @@ nitpick_ignore_regex = [
     # what signatures name and no user writes: base classes, type variables, kinds of functions
     (
         r"py:.*",
-        r"practicezoo\..*\.(Best|Builder|CheckpointFolder|Classifier|Module|_Module|_Residual|Prepared|Preprocessing|RunningMean)",
+        r"practicezoo\..*\.(Best|Branches|Builder|CheckpointFolder|Classifier|InceptionClassifier|Module|_Module|_Residual"
+        r"|Prepared|Preprocessing|RunningMean)",
     ),
 ]
