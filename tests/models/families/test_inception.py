@@ -181,8 +181,9 @@ class TestAuxiliaryHeads:
     [
         ({"in_channels": 0}, "in_channels must be at least 1, got 0"),
         ({"num_classes": 0}, "num_classes must be at least 1, got 0"),
-        ({"width": 0}, "width must be positive, got 0"),
-        ({"width": float("nan")}, "width must be positive, got nan"),
+        ({"width": 0}, "width must be positive and finite, got 0"),
+        ({"width": float("nan")}, "width must be positive and finite, got nan"),
+        ({"width": float("inf")}, "width must be positive and finite, got inf"),
         ({"dropout": 1.0}, r"dropout must lie in \[0, 1\), got 1.0"),
         ({"in_channels": 1, "transform_input": True}, "in_channels must be 3 for transform_input, got 1"),
     ],

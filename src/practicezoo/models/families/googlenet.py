@@ -42,7 +42,8 @@ class GoogLeNet(InceptionClassifier):
     """Convolutions, nine :class:`~practicezoo.InceptionV1`, and a linear head over the mean of all places.
 
     The defaults equal torchvision's network, which has batch norms and, where the paper has 5x5 kernels, 3x3
-    ones. ``kernel_size=5, norm=None`` is the paper's, but for its local response normalisation.
+    ones. ``kernel_size=5, norm=None`` is the paper's, but for its local response normalisation, and for the
+    windows over which its auxiliary heads average.
 
     Convolutions start from a normal distribution that keeps the variance of features (He et al., "fan_in").
 
@@ -68,9 +69,9 @@ class GoogLeNet(InceptionClassifier):
         - output: logits ``(N, num_classes)``
 
     Raises:
-        ValueError: if a size is below 1, ``width`` is not positive, ``kernel_size`` is even, a dropout is
-            outside [0, 1), ``transform_input`` comes with other than 3 channels, or images have another shape
-            or are too small.
+        ValueError: if a size is below 1, ``width`` is not positive and finite, ``kernel_size`` is even, a
+            dropout is outside [0, 1), ``transform_input`` comes with other than 3 channels, or images have
+            another shape or are too small.
         TypeError: if the input is not a floating-point tensor.
 
     Example:

@@ -60,7 +60,7 @@ class InceptionV3(InceptionClassifier):
         - output: logits ``(N, num_classes)``
 
     Raises:
-        ValueError: if a size is below 1, ``width`` is not positive, ``dropout`` is outside [0, 1),
+        ValueError: if a size is below 1, ``width`` is not positive and finite, ``dropout`` is outside [0, 1),
             ``transform_input`` comes with other than 3 channels, or images have another shape or are too
             small.
         TypeError: if the input is not a floating-point tensor.

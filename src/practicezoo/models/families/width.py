@@ -1,5 +1,6 @@
 """Networks of a family that are wider or narrower than the paper's."""
 
+import math
 from dataclasses import dataclass
 
 __all__ = ["Width"]
@@ -13,7 +14,7 @@ class Width:
         factor: of each number; the result is rounded and at least 1.
 
     Raises:
-        ValueError: if ``factor`` is not positive.
+        ValueError: if ``factor`` is not positive and finite.
 
     Example:
         >>> half = Width(0.5)
@@ -24,8 +25,8 @@ class Width:
     factor: float
 
     def __post_init__(self) -> None:
-        if not self.factor > 0:
-            raise ValueError(f"width must be positive, got {self.factor}")
+        if not 0 < self.factor < math.inf:
+            raise ValueError(f"width must be positive and finite, got {self.factor}")
 
     def __call__(self, channels: int) -> int:
         """Scale one number of channels."""
