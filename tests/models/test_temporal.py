@@ -137,6 +137,21 @@ def test_mean_of_a_recurrent_encoder_is_over_real_steps():
         assert_close(model(inputs), alone, **EXACT)
 
 
+class OneMore(nn.Module):
+    """A user's encoder that leaves something at padding."""
+
+    def forward(self, steps):
+        return steps._replace(data=steps.data + 1) if isinstance(steps, PaddedSequence) else steps + 1
+
+
+@pytest.mark.parametrize("pooling", ["mean", "last"])
+def test_what_an_encoder_leaves_at_padding_is_not_read(pooling):
+    model = classify(OneMore(), pooling=pooling)
+    sequences = draw_sequences([2, 6, 1])
+    alone = torch.cat([model(sequence[None]) for sequence in sequences])
+    assert_close(model(pad_sequences(sequences, extra=1)), alone, **EXACT)
+
+
 def test_deriving_the_heads_size_leaves_the_encoder_as_it_is():
     block = TemporalConvBlock(3, 4, norm=nn.BatchNorm1d)
     model = SequenceClassifier(block, in_channels=3)

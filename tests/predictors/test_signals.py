@@ -30,6 +30,12 @@ def test_an_array_of_signals_is_a_batch(shape, convert):
     assert torch.equal(THREE(batch), torch.arange(6.0).view(2, 3, 1))
 
 
+def test_a_long_signal_is_called_by_its_first_numbers():
+    five = SignalInput(5)
+    assert five.prepare([[1, 2.5, 1 / 3, 4, 5]]).names == ["1,2.5,0.333,... (5 numbers)"]
+    assert THREE.prepare(["1,2,3"]).names == ["1,2,3"]
+
+
 def test_it_is_read_back_as_it_was_written():
     assert preprocessing_from(THREE.as_dict()) == THREE
     assert KINDS["signal"] is SignalInput

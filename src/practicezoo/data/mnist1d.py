@@ -4,6 +4,7 @@ The templates and the order of the random numbers are those of ``mnist1d``, copy
 contributors, under the Apache License 2.0 (assets/mnist1d-LICENSE.txt); written anew here, without SciPy.
 """
 
+import functools
 from typing import Literal
 
 import numpy as np
@@ -86,6 +87,7 @@ def mnist1d_signals(
     )
 
 
+@functools.lru_cache(maxsize=1)  # both splits are cut from it
 def _make(num_samples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """All signals ``(N, 40)`` as float64, in the data set's order, and their digits."""
     random = np.random.RandomState(seed)
@@ -117,11 +119,17 @@ def _resample(signal: np.ndarray, num_values: int) -> np.ndarray:
     return np.interp(np.linspace(0, 1, num_values), np.linspace(0, 1, len(signal)), signal)
 
 
+@functools.cache
+def _gaussian() -> np.ndarray:
+    """The weights of a value's neighbours and its own, ``(2 * REACH + 1,)``."""
+    weights = np.exp(-0.5 / SMOOTHNESS**2 * np.arange(-REACH, REACH + 1) ** 2)
+    return weights / weights.sum()
+
+
 def _smooth(noise: np.ndarray) -> np.ndarray:
     """The noise under a Gaussian, mirrored at its ends; summed in SciPy's order, so to the same bits."""
-    weights = np.exp(-0.5 / SMOOTHNESS**2 * np.arange(-REACH, REACH + 1) ** 2)
-    weights /= weights.sum()
-    mirrored = np.pad(noise, REACH, mode="symmetric")
+    weights = _gaussian()
+    mirrored = np.concatenate([noise[:REACH][::-1], noise, noise[-REACH:][::-1]])
     smooth = weights[REACH] * noise
     for far in range(REACH, 0, -1):
         before = mirrored[REACH - far : len(mirrored) - REACH - far]

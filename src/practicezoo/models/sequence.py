@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from practicezoo.arguments import check_choice, check_count, check_fraction
 from practicezoo.blocks.recurrent import Encoded, Sequences
-from practicezoo.blocks.steps import Padding, as_padded, unfold, with_lengths
+from practicezoo.blocks.steps import Padding, as_padded, hide, unfold, with_lengths
 from practicezoo.models.classifier import Classifier
 from practicezoo.sequences import PaddedSequence
 
@@ -106,7 +106,7 @@ class SequenceClassifier(Classifier):
             return outputs.mean(dim=1) if self.pooling == "mean" else outputs[:, -1]
         num_steps = padding.mask.logical_not().sum(dim=1, keepdim=True)  # (N, 1)
         if self.pooling == "mean":
-            return outputs.sum(dim=1) / num_steps  # zeros at padding
+            return hide(outputs, padding).sum(dim=1) / num_steps
         last = (num_steps - 1).unsqueeze(-1).expand(-1, -1, outputs.shape[-1])
         return outputs.gather(1, last).squeeze(1)
 

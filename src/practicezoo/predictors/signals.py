@@ -8,6 +8,8 @@ from practicezoo.predictors.preprocessing import Prepared, is_array, register_ki
 
 __all__ = ["SignalInput"]
 
+NUM_NAMED = 3
+
 
 @register_kind
 @dataclass(frozen=True)
@@ -35,7 +37,13 @@ class SignalInput(RowInput):
         if isinstance(samples, list | tuple):
             samples = [self._flat(sample) for sample in samples]
         prepared = super().prepare(self._flat(samples))
-        return prepared._replace(inputs=prepared.inputs.unsqueeze(-1))
+        names = [self._name(signal) for signal in prepared.inputs.tolist()]
+        return prepared._replace(inputs=prepared.inputs.unsqueeze(-1), names=names)
+
+    def _name(self, signal: list[float]) -> str:
+        """How a signal is called: its first numbers."""
+        shown = ",".join(f"{value:.3g}" for value in signal[:NUM_NAMED])
+        return shown if len(signal) <= NUM_NAMED else f"{shown},... ({len(signal)} numbers)"
 
     def _flat(self, samples: Any) -> Any:
         """An array of signals with one value a step, without that last dimension."""
