@@ -80,7 +80,7 @@ nitpick_ignore_regex = [
     # what signatures name and no user writes: base classes, type variables, kinds of functions
     (
         r"py:.*",
-        r"practicezoo\..*\.(Best|Branches|Builder|CheckpointFolder|Classifier|InceptionClassifier|Module|_Module|_Residual"
-        r"|Prepared|Preprocessing|RunningMean)",
+        r"practicezoo\..*\.(Best|Branches|Builder|CheckpointFolder|Classifier|InceptionClassifier|Module|_Module)",
     ),
+    (r"py:.*", r"practicezoo\..*\.(_Residual|Prepared|Preprocessing|RunningMean)"),
 ]
