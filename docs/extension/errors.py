@@ -1,10 +1,11 @@
-"""A page on the findings of ``check``: each made by a program with just this mistake, from the tests."""
+"""A page on the findings of ``check``: each made by the wrong program that is shown with it."""
 
 from typing import Any
 
 import torch
 
 from extension.pages import ROOT, fenced, is_fresh, touch, wrapped, write
+from practicezoo.diagnostics import Finding, check
 from practicezoo.diagnostics.explaining import COMMON, Explanation, explanations
 
 PAGE = "errors.md"
@@ -12,7 +13,7 @@ PAGE = "errors.md"
 HEAD = f"""# Errors that check finds
 
 Every code of {{func}}`practicezoo.check`: what is wrong and why, what is found, and how to mend it. The
-findings below were made at this site's build, by programs with just this mistake. See [](/checking.md) for
+findings were made at this site's build, by the wrong programs below them. See [](/checking.md) for
 how to use it. `python -m practicezoo check --explain CODE` prints the same text.
 
 All programs begin with these lines, and replace some of them:
@@ -22,33 +23,31 @@ All programs begin with these lines, and replace some of them:
 
 def write_errors() -> None:
     """Write the page, unless the library's checks are older than it."""
-    folders = (ROOT / "src" / "practicezoo" / "diagnostics", ROOT / "tests" / "support")
-    if is_fresh(PAGE, [path for folder in folders for path in folder.rglob("*") if path.is_file()]):
+    folder = ROOT / "src" / "practicezoo" / "diagnostics"
+    if is_fresh(PAGE, [path for path in folder.rglob("*") if path.is_file()]):
         return
-    found = findings()
     parts, group = [HEAD], ""
     for each in explanations():
         if each.group != group:
             group = each.group
             parts.append(f"## {group}\n")
-        parts.append(_section(each, found[each.code]))
+        parts.append(_section(each, finding_of(each)))
     write(PAGE, "\n".join(parts))
     touch(PAGE)
 
 
-def findings() -> dict[str, Any]:
-    """The finding with each code, from the first program that has it."""
-    from support.planted import PLANTED
+def finding_of(each: Explanation) -> Finding:
+    """What a check finds in the wrong program."""
+    torch.manual_seed(0)
+    made: dict[str, Any] = {}
+    exec(COMMON + each.wrong, made)  # noqa: S102
+    others = ("criterion", "optimizer", "val_loader", "lr_scheduler", "epochs")
+    given = {name: made[name] for name in others if name in made}
+    (finding,) = check(made["model"], made["loader"], **given)
+    return finding
 
-    found: dict[str, Any] = {}
-    for code, make in PLANTED:
-        if code not in found:
-            torch.manual_seed(0)
-            found[code] = next(finding for finding in make().check() if finding.code == code)
-    return found
 
-
-def _section(each: Explanation, finding: Any) -> str:
+def _section(each: Explanation, finding: Finding) -> str:
     """A code's anchor, meaning, reason, finding and programs."""
     return "\n".join(
         [

@@ -82,5 +82,7 @@ def test_the_readme_counts_the_codes():
 
 
 def test_an_unknown_code_is_refused():
-    with pytest.raises(ValueError, match="code must be one that `check --list` shows, got 'x'"):
+    with pytest.raises(ValueError, match=r"code must be one that `check --list` shows, got 'x'$"):
         explain("x")
+    with pytest.raises(ValueError, match="got 'samples_mixed'; near: samples-mixed"):
+        explain("samples_mixed")

@@ -27,3 +27,8 @@ def test_an_error_of_many_lines_becomes_one_without_its_full_stop():
 
 def test_a_long_message_is_cut():
     assert one_line(ValueError("x" * 1000)) == f"ValueError: {'x' * 240}..."
+
+
+def test_an_error_is_shown_without_addresses():
+    error = TypeError("cannot pickle <function f at 0x7fae2057F1a0>: no such name")
+    assert one_line(error) == "TypeError: cannot pickle <function f>: no such name"

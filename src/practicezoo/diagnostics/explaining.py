@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+from practicezoo.arguments import near_matches
+
 __all__ = ["COMMON", "Explanation", "explain", "explanations"]
 
 # What the programs have in common; each replaces some of it.
@@ -76,5 +78,7 @@ def explain(code: str) -> Explanation:
     """
     known = {each.code: each for each in explanations()}
     if code not in known:
-        raise ValueError(f"code must be one that `check --list` shows, got {code!r}")
+        near = near_matches(code, known)
+        hint = f"; near: {', '.join(near)}" if near else ""
+        raise ValueError(f"code must be one that `check --list` shows, got {code!r}{hint}")
     return known[code]

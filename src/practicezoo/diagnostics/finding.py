@@ -1,5 +1,6 @@
 """What a check found, and the wording of its messages."""
 
+import re
 from dataclasses import dataclass
 
 __all__ = ["Finding", "one_line"]
@@ -30,7 +31,7 @@ class Finding:
 
 
 def one_line(error: BaseException) -> str:
-    """An error's type and message, in one line."""
-    text = " ".join(str(error).split()).rstrip(".")
+    """An error's type and message, in one line, without addresses in memory."""
+    text = re.sub(r" at 0x[0-9a-fA-F]+", "", " ".join(str(error).split())).rstrip(".")
     shown = text if len(text) <= NUM_LETTERS else f"{text[:NUM_LETTERS]}..."
     return f"{type(error).__name__}: {shown}" if shown else type(error).__name__
