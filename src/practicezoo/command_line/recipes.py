@@ -46,6 +46,7 @@ def add_recipe_commands(commands: Any, options: Options) -> None:
         *(start, device, data, own_data),
     )
     look.add_argument("name", nargs="?", metavar="NAME", help="a recipe, as `list` shows it")
+    look.add_argument("--thorough", action="store_true", help="take half a minute for large networks")
     look.add_argument("--explain", metavar="CODE", help="what a finding's code means, with programs")
     look.add_argument("--list", action="store_true", help="all codes of findings")
     train = add_command(
@@ -139,6 +140,7 @@ def _check(options: argparse.Namespace) -> int:
         data=data_options(options),
         device=options.device,
         seed=options.seed,
+        thorough=options.thorough,
     )
     print("\n".join(str(finding) for finding in findings) or "no findings")
     return FOUND if findings else 0

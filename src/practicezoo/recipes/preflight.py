@@ -16,6 +16,7 @@ def check_recipe(
     data: DataOptions | None = None,
     device: str = "auto",
     seed: int = 0,
+    thorough: bool = False,
 ) -> list[Finding]:
     """Look for the usual mistakes in a recipe: the network, data and optimizer that it would train with.
 
@@ -25,6 +26,7 @@ def check_recipe(
         data: where the data comes from.
         device: see :func:`~practicezoo.pick_device`.
         seed: seeds the split, the weights and the order.
+        thorough: see :func:`~practicezoo.check`.
 
     Returns:
         What :func:`~practicezoo.check` finds; an empty list when all is well.
@@ -52,4 +54,5 @@ def check_recipe(
         val_loader=experiment.val_loader(),
         lr_scheduler=make(optimizer, len(loader) * experiment.setting.epochs) if make else None,
         epochs=experiment.setting.epochs,
+        thorough=thorough,
     )
