@@ -22,7 +22,7 @@ class SequenceClassifier(Classifier):
 
     The logits of a sequence depend on that sequence alone, if its encoder's outputs do: not on its batch, its
     padding, or the form in which the batch comes. The size of the head's input is derived by running the
-    encoder once, on two sequences of two zeros.
+    encoder once, on zeros.
 
     Args:
         encoder: module from sequences to a vector for each step, in the form of its input: a
