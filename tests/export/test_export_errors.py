@@ -1,10 +1,12 @@
 """What cannot be exported is refused with the reason."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
 
-from practicezoo import CNN, CharGRUClassifier, CharTagger, export_program
+from practicezoo import CNN, CharGRUClassifier, CharTagger, TemporalConvNet, export_program
 from support.exporting import spread
 
 # torch's own, in its exporters
@@ -43,6 +45,17 @@ def test_a_model_whose_code_cannot_be_traced_is_named_with_its_module(capfd):
 def test_dropout_of_a_layer_is_not_left_out_in_silence():
     model = CharGRUClassifier(20, 6, dropout=0.5)
     with pytest.raises(ValueError, match=r"dropout must be 0 to export in training mode, got 0.5: call eval"):
+        torch.export.export(model, tuple(spread((model.example_inputs(),))), strict=False)
+
+
+@pytest.mark.parametrize("batches_only", [False, True])
+def test_a_norm_that_would_count_padding_is_refused(batches_only):
+    norm = partial(nn.BatchNorm1d, track_running_stats=not batches_only)
+    model = TemporalConvNet(3, channels=(4,), norm=norm).train(not batches_only)
+    with pytest.raises(
+        ValueError,
+        match=r"norm must have running statistics and be in evaluation mode to export with lengths",
+    ):
         torch.export.export(model, tuple(spread((model.example_inputs(),))), strict=False)
 
 

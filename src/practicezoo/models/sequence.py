@@ -22,7 +22,7 @@ class SequenceClassifier(Classifier):
 
     The logits of a sequence depend on that sequence alone, if its encoder's outputs do: not on its batch, its
     padding, or the form in which the batch comes. The size of the head's input is derived by running the
-    encoder once, on one step of zeros.
+    encoder once, on zeros.
 
     Args:
         encoder: module from sequences to a vector for each step, in the form of its input: a
@@ -111,12 +111,12 @@ class SequenceClassifier(Classifier):
         return outputs.gather(1, last).squeeze(1)
 
     def _count_features(self) -> int:
-        """How many values the head reads: the encoder runs on one step of zeros."""
+        """How many values the head reads: the encoder runs on zeros, of which a norm may take statistics."""
         encoder = copy.deepcopy(self.encoder).eval()
         parameter = next(encoder.parameters(), torch.empty(0))
         try:
             with torch.no_grad():
-                return self._pool(encoder(parameter.new_zeros(1, 1, self.in_channels)), None).shape[-1]
+                return self._pool(encoder(parameter.new_zeros(2, 2, self.in_channels)), None).shape[-1]
         except (RuntimeError, ValueError, TypeError) as error:
             raise ValueError(
                 f"encoder must take sequences of in_channels={self.in_channels} values at each step, got "
