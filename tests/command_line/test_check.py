@@ -34,6 +34,15 @@ def test_check_says_that_all_is_well(capsys):
     assert capsys.readouterr().out == "no findings\n"
 
 
+def test_check_is_thorough_on_request(capsys, monkeypatch):
+    given = {}
+    monkeypatch.setattr(
+        "practicezoo.command_line.recipes.check_recipe", lambda _, **named: given.update(named) or []
+    )
+    assert main(["check", "names_gru", "--thorough"]) == 0
+    assert given["thorough"]
+
+
 def test_check_prints_a_line_for_each_finding_and_exits_with_1(capsys, monkeypatch):
     lazy = dataclasses.replace(
         NamesGRU.settings["tuned"],
