@@ -1,7 +1,7 @@
 """Are the families' networks as fast as torchvision's, forward and in training?
 
-Ours and torchvision's with the same weights take turns, in both layouts of memory: forward in evaluation
-mode without gradients, and forward and backward in training mode. The bar is 5 %.
+Ours and torchvision's with the same weights take turns, eager in both layouts of memory and compiled:
+forward in evaluation mode without gradients, and forward and backward in training mode. The bar is 5 %.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,17 @@ from practicezoo.models import to_torchvision
 
 SEED = 0
 BAR = 1.05
-LAYOUTS = {"": torch.contiguous_format, ", channels_last": torch.channels_last}
+
+
+class Way(NamedTuple):
+    """How both compute."""
+
+    memory_format: torch.memory_format = torch.contiguous_format
+    compiled: bool = False
+
+
+WAYS = {"": Way(), ", channels_last": Way(torch.channels_last), ", compiled": Way(compiled=True)}
+QUICK_WAYS = [title for title, way in WAYS.items() if not way.compiled]
 
 
 class Case(NamedTuple):
@@ -87,17 +97,18 @@ def network(name: str, library: str) -> nn.Module:
 def compare_case(
     case: Case,
     job: Callable[[nn.Module, Tensor], Callable[[], None]],
-    layout: str,
+    way: Way,
     *,
     device: str,
     quick: bool,
 ) -> Comparison:
-    """Time both networks in one layout of memory."""
-    memory_format = LAYOUTS[layout]
-    images = torch.randn(case.batch_size, 3, case.size, case.size).to(device, memory_format=memory_format)
+    """Time both networks in one way."""
+    images = torch.randn(case.batch_size, 3, case.size, case.size).to(device, memory_format=way.memory_format)
 
     def setup(library: str) -> Callable[[], None]:
-        model = network(case.name, library).to(device).to(memory_format=memory_format)
+        model = network(case.name, library).to(device).to(memory_format=way.memory_format)
+        if way.compiled:
+            model.compile()
         return job(model, images)
 
     arms = [
@@ -112,9 +123,11 @@ def run(*, device: str, quick: bool) -> dict:
     missed = []
     for case in QUICK_CASES if quick else CUDA_CASES if device == "cuda" else CASES:
         for work, job in JOBS.items():
-            for layout in LAYOUTS:
-                title = f"{case.title}, {work}{layout}"
-                comparison = compare_case(case, job, layout, device=device, quick=quick)
+            for way in QUICK_WAYS if quick else WAYS:
+                title = f"{case.title}, {work}{way}"
+                comparison = compare_case(case, job, WAYS[way], device=device, quick=quick)
+                if WAYS[way].compiled:
+                    torch.compiler.reset()
                 print(f"{title}\n{comparison.table()}", flush=True)
                 comparisons[title] = comparison.to_dict()
                 if comparison["practicezoo"].ratio.low > BAR:
