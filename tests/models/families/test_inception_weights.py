@@ -7,6 +7,7 @@ from torchvision.models import WeightsEnum
 
 from practicezoo import GoogLeNet, create_model, save
 from practicezoo.models import to_torchvision
+from support.slow import slow_unless
 
 NAMES = ["googlenet", "inception_v3"]
 
@@ -35,7 +36,8 @@ def test_auxiliary_tensors_are_passed_over_without_the_heads(name, files):
 
 
 @pytest.mark.parametrize(
-    ("name", "key"), [("googlenet", "aux3.fc1.weight"), ("inception_v3", "aux.fc.weight")]
+    ("name", "key"),
+    [("googlenet", "aux3.fc1.weight"), pytest.param("inception_v3", "aux.fc.weight", marks=pytest.mark.slow)],
 )
 def test_no_other_tensor_is_passed_over(name, key, files, tmp_path):
     path = files / f"{name}.pth"
@@ -46,7 +48,10 @@ def test_no_other_tensor_is_passed_over(name, key, files, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "key"),
-    [("googlenet", "aux1.conv.conv.weight"), ("inception_v3", "AuxLogits.conv0.conv.weight")],
+    [
+        ("googlenet", "aux1.conv.conv.weight"),
+        pytest.param("inception_v3", "AuxLogits.conv0.conv.weight", marks=pytest.mark.slow),
+    ],
 )
 def test_heads_that_the_file_does_not_have_are_named(name, key, files, tmp_path):
     state = torch.load(files / f"{name}.pth")
@@ -77,7 +82,7 @@ def test_a_folder_of_ones_own_gives_its_network_with_or_without_the_heads(tmp_pa
     assert torch.equal(without(images), model.eval()(images))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", slow_unless(NAMES, {"googlenet"}))
 def test_a_tag_turns_the_transform_on_and_a_file_does_not(name, files, monkeypatch):
     path = files / f"{name}.pth"
     monkeypatch.setattr(WeightsEnum, "get_state_dict", lambda *_, **__: torch.load(path))
