@@ -2,7 +2,8 @@
 
 The state is a network's and its AdamW's: three values a parameter. torch.save alone leaves the file in the
 system's memory, where a power cut finds it; synced, it is on the disk, but over the old file and without a
-checksum. save_checkpoint writes beside the old file, syncs, renames, and adds a SHA-256.
+checksum. save_checkpoint writes beside the old file, syncs, renames, and adds a SHA-256. What resumes reads
+the file back, and load_checkpoint compares the SHA-256 first; the file is in the system's memory then.
 """
 
 import os
@@ -18,7 +19,7 @@ from torch import nn
 
 from benchmarks.report import environment
 from benchmarks.timing import Arm, compare
-from practicezoo.training import save_checkpoint
+from practicezoo.training import load_checkpoint, save_checkpoint
 
 SEED = 0
 SIZES = (784, 1000, 215)
@@ -55,8 +56,17 @@ def our_save(state: dict[str, Any], path: Path) -> Callable[[], None]:
     return partial(save_checkpoint, path, state)
 
 
+def read(load: Callable[..., object], path: Path, device: str, **settings: Any) -> Callable[[], None]:
+    """Return a step that reads a state."""
+
+    def step() -> None:
+        load(path, map_location=device, **settings)
+
+    return step
+
+
 def run(*, device: str, quick: bool) -> dict:
-    """Write a checkpoint in each way; print milliseconds and the ratio."""
+    """Write and read a checkpoint in each way; print milliseconds and the ratio."""
     state, num_parameters = training_state(QUICK_SIZES if quick else SIZES, device)
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:  # /tmp may be no disk
         path = Path(folder)
@@ -65,17 +75,20 @@ def run(*, device: str, quick: bool) -> dict:
             REFERENCE: partial(torch_save, state, path / "synced.pt", synced=True),
             "save_checkpoint": partial(our_save, state, path / "ours.pt"),
         }
-        comparison = compare(
-            [Arm(name, setup, work=num_parameters, unit="parameters") for name, setup in arms.items()],
-            reference=REFERENCE,
-            rounds=30,
-            quick=quick,
-            device=device,
-            seed=SEED,
+        arm = partial(Arm, work=num_parameters, unit="parameters")
+        timed = partial(compare, rounds=30, quick=quick, device=device, seed=SEED)
+        writing = timed([arm(name, setup) for name, setup in arms.items()], reference=REFERENCE)
+        reading = timed(
+            [
+                arm("torch.load", partial(read, torch.load, path / "synced.pt", device, weights_only=True)),
+                arm("load_checkpoint", partial(read, load_checkpoint, path / "ours.pt", device)),
+            ],
+            reference="torch.load",
         )
-    print(f"{num_parameters:,} parameters and AdamW's state\n{comparison.table()}")
+    print(f"{num_parameters:,} parameters and AdamW's state\n{writing.table()}")
+    print(f"read again\n{reading.table()}")
     return {
         "environment": environment(device, "fp32", {"weights": SEED}),
-        "comparisons": {"checkpoint": comparison.to_dict()},
+        "comparisons": {"checkpoint": writing.to_dict(), "resume": reading.to_dict()},
         "settings": {"num_parameters": num_parameters, "optimizer": "AdamW"},
     }

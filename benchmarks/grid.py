@@ -8,7 +8,7 @@ the same run, stands beside the grid.
 import fnmatch
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, TypeAlias
@@ -16,27 +16,21 @@ from typing import Any, Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.profiler import ProfilerActivity, profile
-from torch.utils.benchmark import Timer
 
+from benchmarks.counting import count_work, extra_bytes, held_bytes, num_launches
+from benchmarks.detail import split_step
+from benchmarks.machine import COPY, device_rates, product
 from benchmarks.report import environment
 from benchmarks.tables import cells_table, grid_heading
 from benchmarks.timing import Arm, compare
 from practicezoo import create_model, list_models
 
-__all__ = [
-    "EXAMPLES",
-    "Job",
-    "count_launches",
-    "example",
-    "held_bytes",
-    "measure_model",
-    "measured_models",
-    "run_grid",
-]
+__all__ = ["EXAMPLES", "Job", "Step", "example", "measure_model", "measured_models", "run_grid"]
 
 # What a model reads and what it should answer, by its registered name: a new kind of model gets a line.
 EXAMPLES: dict[str, Callable[[int], tuple[Tensor, Tensor]]] = {
+    "mnist1d_mlp": lambda size: (torch.randn(size, 40), torch.randint(10, (size,))),
+    "mnist1d_*": lambda size: (torch.randn(size, 40, 1), torch.randint(10, (size,))),
     "mnist_*": lambda size: (torch.randn(size, 1, 28, 28), torch.randint(10, (size,))),
     "names_*": lambda size: (torch.randint(1, 128, (size, 10)), torch.randint(18, (size,))),
     "hello_*": lambda size: (torch.randint(4, (size, 5)), torch.randint(4, (size, 5))),
@@ -74,7 +68,7 @@ class Variant:
 REFERENCE = Variant("eager", "fp32", channels_last=False)
 
 
-def run_grid(job: Job, *, device: str, quick: bool) -> dict:
+def run_grid(job: Job, *, device: str, quick: bool, detail: bool = False) -> dict:
     """Measure the device and the registered models, print the tables, and return the payload.
 
     Args:
@@ -82,12 +76,15 @@ def run_grid(job: Job, *, device: str, quick: bool) -> dict:
             optimizer that it keeps, if any.
         device: Where to compute.
         quick: One small batch size, and nothing compiled.
+        detail: Split the eager float32 step into its phases as well.
     """
     modes, left_out = _modes(device, quick=quick)
     grid: dict[str, Any] = {"rates": device_rates(device, quick=quick), "left_out": left_out, "cells": []}
     print(grid_heading(grid))
     for name in measured_models():
-        cells = measure_model(name, job, modes=modes, device=device, quick=quick)
+        cells = measure_model(
+            name, job, modes=modes, device=device, quick=quick, detail=detail, rates=grid["rates"]
+        )
         print(cells_table(cells), flush=True)
         grid["cells"] += cells
     return {
@@ -97,13 +94,23 @@ def run_grid(job: Job, *, device: str, quick: bool) -> dict:
     }
 
 
-def measure_model(name: str, job: Job, *, modes: Sequence[str], device: str, quick: bool) -> list[dict]:
+def measure_model(
+    name: str,
+    job: Job,
+    *,
+    modes: Sequence[str],
+    device: str,
+    quick: bool,
+    detail: bool = False,
+    rates: Mapping[str, float] | None = None,
+) -> list[dict]:
     """Compare the ways to compute one model, at each batch size.
 
     Returns:
         For each batch size a comparison as `Comparison.to_dict` gives it, with the number of rounds in
-        place of each one's seconds, and with the model, the batch size, the steps in a round, and each
-        arm's kernel launches and peak memory, both of one step.
+        place of each one's seconds, and with the model, the batch size, the steps in a round, and, all of
+        one step, each arm's kernel launches, peak memory, operations and bytes, and which fractions of the
+        device's rates it reaches; with `detail` also the seconds of the phases.
     """
     torch.manual_seed(SEED)
     models = {variant: _build(name, variant, device) for variant in _variants(name, modes)}
@@ -112,7 +119,8 @@ def measure_model(name: str, job: Job, *, modes: Sequence[str], device: str, qui
     with torch._dynamo.config.patch(cache_size_limit=64):  # noqa: SLF001 - its name in every torch
         for batch_size in QUICK_BATCH_SIZES if quick else BATCH_SIZES:
             batch = tuple(tensor.to(device) for tensor in example(name, batch_size))
-            cell = _measure_cell(models, job, *batch, device=device, quick=quick)
+            cell = _measure_cell(models, job, *batch, device=device, quick=quick, detail=detail)
+            _add_work(cell, name, job, rates or {})
             cells.append({"model": name, "batch_size": batch_size} | cell)
     torch.compiler.reset()
     return cells
@@ -133,39 +141,6 @@ def example(name: str, batch_size: int) -> tuple[Tensor, Tensor]:
         if fnmatch.fnmatch(name, pattern):
             return make(batch_size)
     raise ValueError(f"EXAMPLES in benchmarks/grid.py must have a line for every model, got none for {name}")
-
-
-def device_rates(device: str, *, quick: bool) -> dict[str, float]:
-    """Measure how many bytes a second the device copies, read and written, and how fast it multiplies."""
-    num_values, size = (2**16, 64) if quick else (2**26, 4096 if device == "cuda" else 1024)
-    source = torch.rand(num_values, device=device)
-    copying = _seconds("target.copy_(source)", quick, source=source, target=torch.empty_like(source))
-    rates = {"copied bytes": 2 * source.nbytes / copying}
-    for precision, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
-        matrix = torch.randn(size, size, device=device, dtype=dtype)
-        multiplying = _seconds("torch.mm(a, a, out=b)", quick, a=matrix, b=torch.empty_like(matrix))
-        rates[f"{precision} operations in a product"] = 2 * size**3 / multiplying
-    return rates
-
-
-def count_launches(event_names: Iterable[str]) -> int:
-    """Count the calls that start work on a CUDA device; a CUDA graph is started by one.
-
-    Example:
-        >>> count_launches(["aten::mm", "cudaLaunchKernel", "cudaMemcpyAsync", "cudaGraphLaunch"])
-        2
-    """
-    return sum(name.startswith(("cudaLaunch", "cuLaunch", "cudaGraphLaunch")) for name in event_names)
-
-
-def held_bytes(model: nn.Module, optimizer: Optimizer | None, *batch: Tensor) -> int:
-    """Count what stays in memory from step to step: weights, gradients, the optimizer's state, the batch."""
-    parameters = list(model.parameters())
-    tensors = [*batch, *parameters, *model.buffers()]
-    tensors += [parameter.grad for parameter in parameters if parameter.grad is not None]
-    for state in optimizer.state.values() if optimizer else ():
-        tensors += [value for value in state.values() if isinstance(value, Tensor)]
-    return sum(tensor.nbytes for tensor in tensors if tensor.device == batch[0].device)
 
 
 def _modes(device: str, *, quick: bool) -> tuple[list[str], list[str]]:
@@ -197,7 +172,14 @@ def _build(name: str, variant: Variant, device: str) -> nn.Module:
 
 
 def _measure_cell(
-    models: dict[Variant, nn.Module], job: Job, inputs: Tensor, targets: Tensor, *, device: str, quick: bool
+    models: dict[Variant, nn.Module],
+    job: Job,
+    inputs: Tensor,
+    targets: Tensor,
+    *,
+    device: str,
+    quick: bool,
+    detail: bool,
 ) -> dict:
     trial, _ = job(models[REFERENCE], inputs, targets, "fp32")
     num_steps = 1 if quick else _steps_in_a_round(trial, device)
@@ -227,11 +209,37 @@ def _measure_cell(
     for variant, model in models.items():
         step, optimizer = jobs[variant.name]
         if device == "cuda":
-            arms[variant.name]["launches"] = _launches(step)
-        if device == "cuda" and variant.mode != "reduce-overhead":
+            arms[variant.name]["launches"] = num_launches(step)
+        if variant.mode != "reduce-overhead":
             held = held_bytes(model, optimizer, inputs, targets)
-            arms[variant.name]["peak_bytes"] = held + _extra_bytes(step)
+            arms[variant.name]["peak_bytes"] = held + extra_bytes(step, device)
+    if detail:
+        step, optimizer = jobs[REFERENCE.name]
+        cell["detail"] = split_step(step, models[REFERENCE], optimizer, inputs, targets, quick=quick)
     return cell | {"steps": num_steps}
+
+
+def _add_work(cell: dict, name: str, job: Job, rates: Mapping[str, float]) -> None:
+    """Count what a step of each precision computes, and relate it to the rates.
+
+    An eager model on the CPU does the counting: its operations are those of the arithmetic, on any device.
+    """
+    precisions: tuple[Literal["fp32", "bf16"], ...] = ("fp32", "bf16")
+    batch_size = int(cell["measurements"][0]["work"] / cell["steps"])
+    work = {}
+    for precision in precisions:
+        step, _ = job(create_model(name), *example(name, batch_size), precision)
+        step()  # the first one sets up the optimizer
+        work[precision] = count_work(step)
+    for arm in cell["measurements"]:
+        precision = "bf16" if " bf16" in arm["name"] else "fp32"
+        arm.update(work[precision])
+        seconds = arm["median"] / cell["steps"]
+        for fraction, counted, rate in (
+            ("of_product_rate", "operations", product(precision)),
+            ("of_copy_rate", "bytes", COPY),
+        ):
+            arm[fraction] = arm[counted] / seconds / rates[rate] if rates else None
 
 
 def _steps_in_a_round(step: Step, device: str) -> int:
@@ -259,26 +267,3 @@ def _after_mark(step: Step) -> Step:
         step()
 
     return marked
-
-
-def _launches(step: Step) -> int:
-    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
-        step()
-        torch.cuda.synchronize()
-    return count_launches(event.name for event in profiler.events())
-
-
-def _extra_bytes(step: Step) -> int:
-    """Return what a step allocates at its peak, beyond what is held before it."""
-    torch.cuda.synchronize()
-    torch.cuda.reset_peak_memory_stats()
-    before = torch.cuda.memory_allocated()
-    step()
-    torch.cuda.synchronize()
-    return torch.cuda.max_memory_allocated() - before
-
-
-def _seconds(statement: str, quick: bool, **variables: Tensor) -> float:
-    # it waits for the device by itself
-    timer = Timer(statement, globals={"torch": torch} | variables, num_threads=torch.get_num_threads())
-    return timer.blocked_autorange(min_run_time=0.01 if quick else 1).median

@@ -21,6 +21,6 @@ def inference_job(model: nn.Module, inputs: Tensor, _targets: Tensor, precision:
     return step, None
 
 
-def run(*, device: str, quick: bool) -> dict:
+def run(*, device: str, quick: bool, detail: bool = False) -> dict:
     """Measure a forward pass of every registered model; print milliseconds and samples a second."""
-    return run_grid(inference_job, device=device, quick=quick)
+    return run_grid(inference_job, device=device, quick=quick, detail=detail)

@@ -1,9 +1,9 @@
 """How long does one training epoch on digits take, against a program in the course notes' style?
 
-Three of the course's networks, with Adam at 0.01. The notes' style is plain torch.nn, with torchvision's
-PIL images through ToTensor and Normalize in a DataLoader; practicezoo is TensorLoader and TrainStep. In
-float32 both do the same arithmetic on batches of the same size; the other rows change the precision, the
-layout in memory, or let torch's Adam do its update in one kernel.
+The networks of all recipes for MNIST, with Adam at 0.01. The notes' style is plain torch.nn, with
+torchvision's PIL images through ToTensor and Normalize in a DataLoader; practicezoo is TensorLoader and
+TrainStep. In float32 both do the same arithmetic on batches of the same size; the other rows change the
+precision, the layout in memory, or let torch's Adam do its update in one kernel.
 
 Each program runs in a process of its own. An epoch here is a part of MNIST, so that the rounds end. The
 notes start their workers with each epoch; here they stay from epoch to epoch, so that the short epochs do
@@ -106,6 +106,8 @@ CONV_VARIANTS: dict[str, dict[str, Any]] = {
     "channels_last": CHANNELS_LAST,
     "bf16 + channels_last": BF16 | CHANNELS_LAST,
 }
+# Networks without a program of the notes' own run in the loop of one, with its loader.
+SAME_NETWORK = {"mnist_inception": 64, "mnist_resnet_notes": 128, "mnist_fast": 160, "mnist_tiny": 128}
 TASKS = (
     Task(
         model="mnist_mlp",
@@ -130,6 +132,17 @@ TASKS = (
         num_workers=2,
         reads_loss=False,
         variants=CONV_VARIANTS,
+    ),
+    *(
+        Task(
+            model=name,
+            notes_model=partial(create_model, name),
+            batch_size=batch_size,
+            num_workers=2,
+            reads_loss=False,
+            variants=CONV_VARIANTS,
+        )
+        for name, batch_size in SAME_NETWORK.items()
     ),
 )
 
@@ -196,16 +209,17 @@ def practicezoo_epoch(
 
 
 def compare_epochs(task: Task, digits: ImageTensors, *, device: str, quick: bool) -> Comparison:
-    """Time an epoch of each program; the reference has as many workers as the notes."""
+    """Time an epoch of each program, in a process of its own unless it is quick.
+
+    The reference has as many workers as the notes.
+    """
     notes = {f"notes, {count} workers": partial(notes_epoch, task, digits, device, count) for count in (0, 2)}
     plain = partial(practicezoo_epoch, task, digits, device)
     ours = {f"practicezoo, {name}": partial(plain, **variant) for name, variant in task.variants.items()}
     arms = notes | {"practicezoo": plain} | ours
+    arm = partial(Arm, work=len(digits), unit="images", self_timed=not quick)
     return compare(
-        [
-            Arm(name, partial(in_own_process, setup), work=len(digits), unit="images", self_timed=True)
-            for name, setup in arms.items()
-        ],
+        [arm(name, setup if quick else partial(in_own_process, setup)) for name, setup in arms.items()],
         reference=f"notes, {task.num_workers} workers",
         quick=quick,
         device=device,

@@ -19,6 +19,7 @@ from benchmarks.report import environment
 from benchmarks.timing import Arm, compare
 from practicezoo.data import LengthBucketBatchSampler, NameDataset, TensorLoader, pack_collate, pad_collate
 from practicezoo.models import CharGRUClassifier
+from practicezoo.runtime.precision import Precision
 from practicezoo.training import TrainStep, train_epoch
 
 BATCH_SIZE = 256
@@ -85,13 +86,17 @@ def notes_epoch(dataset: NameDataset, device: str) -> Callable[[], None]:
 
 
 def practicezoo_epoch(
-    dataset: NameDataset, device: str, make_loader: Callable[[NameDataset, str], Iterable]
+    dataset: NameDataset,
+    device: str,
+    make_loader: Callable[[NameDataset, str], Iterable],
+    *,
+    precision: Precision = "fp32",
 ) -> Callable[[], None]:
     """Return a step that trains one epoch with practicezoo on the loader's batches."""
     torch.manual_seed(SEED)
     model = CharGRUClassifier(num_classes=len(dataset.classes)).to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
-    step = TrainStep(model, optimizer, nn.CrossEntropyLoss())
+    step = TrainStep(model, optimizer, nn.CrossEntropyLoss(), precision=precision)
     loader = make_loader(dataset, device)
 
     def epoch() -> None:
@@ -132,6 +137,10 @@ def run(*, device: str, quick: bool) -> dict:
         [
             arm("notes", partial(notes_epoch, dataset, device)),
             *(arm(name, partial(practicezoo_epoch, dataset, device, make)) for name, make in loaders.items()),
+            arm(
+                "practicezoo, TensorLoader, bf16",
+                partial(practicezoo_epoch, dataset, device, tensor_loader, precision="bf16"),
+            ),
         ],
         reference="notes",
         quick=quick,
@@ -140,7 +149,7 @@ def run(*, device: str, quick: bool) -> dict:
     )
     print(f"one epoch over {len(dataset):,} names ({source})\n{comparison.table()}")
     return {
-        "environment": environment(device, "fp32", {"order": SEED, "weights": SEED}),
+        "environment": environment(device, "fp32, or as an arm says", {"order": SEED, "weights": SEED}),
         "comparisons": {"one epoch on names": comparison.to_dict()},
         "data": {"source": source, "num_names": len(dataset)},
         "settings": {"batch_size": BATCH_SIZE, "learning_rate": LEARNING_RATE, "optimizer": "Adam"},

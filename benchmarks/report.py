@@ -2,6 +2,8 @@
 
 import json
 import platform
+import shutil
+import subprocess
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -10,7 +12,7 @@ import torch
 
 import practicezoo
 
-__all__ = ["RESULTS", "environment", "read_results", "write_results"]
+__all__ = ["RESULTS", "environment", "read_payload", "read_results", "saved_results", "write_results"]
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -37,7 +39,10 @@ def environment(device: str, precision: str, seeds: Mapping[str, int]) -> dict:
             "numpy": _installed_version("numpy"),
             "torchvision": _installed_version("torchvision"),
             "practicezoo": practicezoo.__version__,
+            "cuda": torch.version.cuda if _is_cuda(device) else None,
+            "cudnn": torch.backends.cudnn.version() if _is_cuda(device) else None,
         },
+        **_revision(),
     }
 
 
@@ -52,6 +57,27 @@ def write_results(name: str, device: str, payload: Mapping) -> Path:
 def read_results(name: str, device: str) -> dict:
     """Read what `write_results` wrote."""
     return json.loads(_results_path(name, device).read_text(encoding="utf-8"))
+
+
+def saved_results() -> dict[str, dict]:
+    """Read every saved payload, by its file's name without the ending."""
+    return {path.stem: read_payload(path) for path in sorted(RESULTS.glob("*.json"))}
+
+
+def read_payload(path: Path) -> dict:
+    """Read one file of results.
+
+    Raises:
+        OSError: If it cannot be read.
+        ValueError: If it is no benchmark's.
+    """
+    try:
+        payload = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is no JSON: {error}") from error
+    if not isinstance(payload, dict) or not {"environment", "comparisons"} <= payload.keys():
+        raise ValueError(f"{path} is no benchmark's: it lacks environment and comparisons")
+    return payload
 
 
 def _results_path(name: str, device: str) -> Path:
@@ -78,3 +104,18 @@ def _installed_version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+def _revision() -> dict:
+    """Return the commit, and whether something else than results differs from it; None outside a checkout."""
+    commit = _git("rev-parse", "HEAD")
+    changes = None if commit is None else _git("status", "--porcelain", "--", ".", ":!benchmarks/results")
+    return {"commit": commit, "dirty": None if changes is None else changes != ""}
+
+
+def _git(*arguments: str) -> str | None:
+    root = Path(__file__).parents[1]
+    if shutil.which("git") is None or not (root / ".git").exists():
+        return None
+    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)  # noqa: S603, S607
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 __all__ = [
+    "QUICK",
     "Table",
     "accuracies_table",
     "aligned",
     "cells_table",
     "comparison_table",
+    "environment_notes",
     "format_seconds",
     "grid_heading",
     "payload_tables",
@@ -21,7 +23,7 @@ __all__ = [
 HEADER = ("arm", "median", "10-90 %", "throughput", "ratio [95 %]", "set-up", "first step")
 CELLS_HEADER = (
     *("", "batch", "ms a step", "10-90 %", "samples/s", "ratio [95 %]", "first round", "launches"),
-    "peak memory",
+    *("peak memory", "of products", "of copying"),
 )
 QUICK = "quick run: a check that everything works; the numbers mean little"
 
@@ -45,6 +47,10 @@ class Table(NamedTuple):
         above = ": ".join(part for part in (self.title, self.heading) if part)
         return "\n".join([above, aligned(self.rows), *self.notes])
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return what a payload keeps of a script's own table under "tables"."""
+        return self._asdict()
+
 
 def payload_tables(payload: Mapping) -> list[Table]:
     """Everything that a script has measured."""
@@ -53,14 +59,24 @@ def payload_tables(payload: Mapping) -> list[Table]:
         _accuracies(title, found, quick=payload["quick"])
         for title, found in payload.get("accuracies", {}).items()
     ]
+    tables += [Table(**found) for found in payload.get("tables", ())]
     cells = groupby(payload.get("grid", {"cells": ()})["cells"], key=lambda cell: cell["model"])
     return [*tables, *(_cells(list(of_model)) for _, of_model in cells)]
 
 
 def payload_text(payload: Mapping) -> str:
     """Render everything that a script has measured."""
-    heading = [grid_heading(payload["grid"])] if "grid" in payload else []
+    heading = environment_notes(payload["environment"])
+    heading += [grid_heading(payload["grid"])] if "grid" in payload else []
     return "\n".join([*heading, *map(str, payload_tables(payload))])
+
+
+def environment_notes(environment: Mapping) -> list[str]:
+    """Say whether the machine was busy with other things."""
+    if not environment.get("crowded"):
+        return []
+    fraction = environment["of_best_rate"]
+    return [f"crowded: products ran at {fraction:.2f} of the best rate known for this processor"]
 
 
 def comparison_table(comparison: Mapping) -> str:
@@ -118,7 +134,12 @@ def _cells(cells: Sequence[Mapping]) -> Table:
     rows = [CELLS_HEADER, *(_cell_row(cell, arm) for cell in cells for arm in cell["measurements"])]
     told = [column for column in zip(*rows, strict=True) if any(column[1:])]
     doubtful = [str(cell["batch_size"]) for cell in cells if not cell["trustworthy"]]
-    notes = []
+    notes = [
+        f"phases at batch size {cell['batch_size']}, {cell['reference']}: "
+        + ", ".join(f"{phase} {format_seconds(seconds)}" for phase, seconds in cell["detail"].items())
+        for cell in cells
+        if "detail" in cell
+    ]
     if first["quick"]:
         notes.append(QUICK)
     elif doubtful:
@@ -172,6 +193,7 @@ def _cell_row(cell: Mapping, arm: Mapping) -> tuple[str, ...]:
         format_seconds(arm["first_step"]),
         "" if arm["launches"] is None else f"{arm['launches']:,}",
         "" if arm["peak_bytes"] is None else f"{_three_digits(arm['peak_bytes'] / 2**20)} MiB",
+        *(_percent(arm.get(fraction)) for fraction in ("of_product_rate", "of_copy_rate")),
     )
 
 
@@ -191,6 +213,10 @@ def _ratio(arm: Mapping, reference: str) -> str:
     if arm["name"] == reference:
         return "1"
     return f"{arm['ratio']['median']:.3f} [{arm['ratio']['low']:.3f}, {arm['ratio']['high']:.3f}]"
+
+
+def _percent(fraction: float | None) -> str:
+    return "" if fraction is None else f"{fraction:.0%}"
 
 
 def _three_digits(number: float) -> str:

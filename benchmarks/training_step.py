@@ -24,6 +24,6 @@ def training_job(
     return lambda: update([(inputs, targets)]), optimizer
 
 
-def run(*, device: str, quick: bool) -> dict:
+def run(*, device: str, quick: bool, detail: bool = False) -> dict:
     """Measure a training step of every registered model; print milliseconds and samples a second."""
-    return run_grid(training_job, device=device, quick=quick)
+    return run_grid(training_job, device=device, quick=quick, detail=detail)

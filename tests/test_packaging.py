@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-TOOLS = {"test", "frameworks", "docs", "dev"}
+TOOLS = {"test", "frameworks", "bench", "docs", "dev"}
 
 
 def split(requirements, operator):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from benchmarks.discovery import FOLDER, summaries
 from benchmarks.report import RESULTS
-from benchmarks.tables import Table, grid_heading, payload_tables
+from benchmarks.tables import Table, environment_notes, grid_heading, payload_tables
 from extension.pages import DOCS, table, write
 from practicezoo.recipes import list_recipes
 
@@ -67,11 +67,14 @@ def _page(name: str, payloads: Mapping[str, Mapping]) -> str:
             f"{machine(payload['environment'])}; {payload['environment']['precision']}.\n",
             f"```console\n$ python -m benchmarks run {name}{shown}\n```\n",
         ]
+        parts += [f"{note[:1].upper()}{note[1:]}.\n" for note in environment_notes(payload["environment"])]
         if "grid" in payload:
             parts += [
                 f"{line[:1].upper()}{line[1:]}.\n" for line in grid_heading(payload["grid"]).splitlines()
             ]
         parts += [_table(each) for each in payload_tables(payload)]
+    if "cuda" not in payloads:
+        parts.append("Not measured on a CUDA device yet; the same command with `--device cuda` does that.\n")
     return "\n".join(parts)
 
 

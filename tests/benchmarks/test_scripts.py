@@ -3,6 +3,7 @@
 import copy
 import itertools
 import json
+import os
 import socket
 from pathlib import Path
 
@@ -12,7 +13,10 @@ import torch
 from benchmarks import import_time, loop_overhead, report
 from benchmarks.__main__ import main
 from benchmarks.discovery import load, summaries
+from benchmarks.tables import payload_tables
 from benchmarks.timing import Arm, compare
+
+FP32 = "fp32 operations in a product"
 
 # These start interpreters that import torch, or train for seconds.
 SLOW = {"mnist_epoch", "import_time", "training_step", "inference"}
@@ -41,7 +45,9 @@ def payload(monkeypatch):
     arm = Arm("by hand", lambda: lambda: None, 1, "items")
     ticks = map(float, itertools.count())
     comparison = compare([arm], reference="by hand", clock=lambda: next(ticks))
-    payload = {"environment": {"seeds": {"order": 0}}, "comparisons": {"one title": comparison.to_dict()}}
+    environment = report.environment("cpu", "fp32", {"order": 0})
+    payload = {"environment": environment, "comparisons": {"one title": comparison.to_dict()}}
+    monkeypatch.setattr("benchmarks.__main__.snapshot", lambda _device, *, quick: {"rates": {FP32: 1e9}})
     monkeypatch.setattr("benchmarks.__main__.summaries", lambda: {"names_epoch": ""})
     monkeypatch.setattr("benchmarks.__main__.load", lambda _name: lambda *, device, quick: payload)
     return payload
@@ -58,7 +64,8 @@ def test_a_script_runs_and_its_payload_is_json(name, capsys):
     assert payload["environment"]["seeds"]
     assert payload["environment"]["versions"]["torch"] == torch.__version__
     measured = [*payload["comparisons"].values(), *payload.get("grid", {"cells": []})["cells"]]
-    assert measured or payload["accuracies"]
+    assert measured or payload.get("accuracies") or payload["tables"]
+    assert payload_tables(json.loads(text))
     for comparison in measured:
         assert comparison["quick"]
         assert all(arm["median"] > 0 for arm in comparison["measurements"])
@@ -70,13 +77,22 @@ def test_a_script_runs_and_its_payload_is_json(name, capsys):
 
 def test_an_import_tells_what_its_statement_added():
     added: list[float] = []
-    total = import_time.Import("import practicezoo; practicezoo.fit", added)()
+    peaks: list[int] = []
+    total = import_time.Import("import practicezoo; practicezoo.fit", added, peaks)()
     assert 0 < added[0] < total
+    assert peaks[0] > 2**24  # torch alone takes more than 16 MiB
+
+
+def test_libraries_that_are_not_there_are_left_out_of_the_imports(monkeypatch, capsys):
+    monkeypatch.setattr(import_time, "find_spec", lambda name: None if name == "timm" else object())
+    assert "import torch, torchvision" in import_time._installed_peers()
+    assert capsys.readouterr().out == "left out: import torch, timm: not installed\n"
 
 
 def test_infrastructure_is_no_script():
     assert {"names_epoch", "mnist_epoch", "inception_block", "training_step"} <= set(summaries())
-    assert not {"timing", "report", "tables", "discovery", "datasets", "grid", "__main__"} & set(summaries())
+    infrastructure = {"timing", "report", "tables", "machine", "peer_loops", "grid", "sheets", "__main__"}
+    assert not infrastructure & set(summaries())
 
 
 def test_list_names_each_script_and_its_question(capsys):
@@ -122,6 +138,47 @@ def test_a_run_is_saved_as_sorted_json(results, payload):
     assert json.loads(text) == payload
     assert text.endswith("}\n")
     assert text.index("comparisons") < text.index("environment")
+
+
+def test_a_saved_run_tells_of_its_machine(results, payload):
+    main(["run", "names_epoch"])
+    environment = json.loads((results / "names_epoch-cpu.json").read_text(encoding="utf-8"))["environment"]
+    assert environment["machine"] == {"before": {"rates": {FP32: 1e9}}, "after": {"rates": {FP32: 1e9}}}
+    assert (environment["of_best_rate"], environment["crowded"]) == (1.0, False)
+
+
+def test_a_crowded_run_is_saved_only_by_force(results, payload, monkeypatch, capsys):
+    main(["run", "names_epoch"])
+    before = (results / "names_epoch-cpu.json").read_text(encoding="utf-8")
+    monkeypatch.setattr("benchmarks.__main__.snapshot", lambda _device, *, quick: {"rates": {FP32: 6e8}})
+    assert main(["run", "names_epoch"]) == 2
+    crowded = "crowded: products ran at 0.60 of the best rate known for this processor"
+    assert capsys.readouterr().err == f"benchmarks: not written: {crowded}; run again\n"
+    assert (results / "names_epoch-cpu.json").read_text(encoding="utf-8") == before
+    assert main(["run", "names_epoch", "--force"]) == 0
+    assert main(["show", "names_epoch"]) == 0
+    assert crowded in capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.usefixtures("payload")
+def test_a_script_without_steps_has_no_detail(capsys):
+    assert main(["run", "names_epoch", "--detail"]) == 2
+    assert capsys.readouterr().err == ("benchmarks: names_epoch has no steps to split: leave --detail out\n")
+
+
+@pytest.mark.usefixtures("results", "payload", "single_thread")
+def test_a_number_of_threads_also_holds_for_processes(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # restored afterwards
+    assert main(["run", "names_epoch", "--threads", "2", "--no-save"]) == 0
+    assert torch.get_num_threads() == 2
+    assert os.environ["OMP_NUM_THREADS"] == "2"
+
+
+@pytest.mark.parametrize("threads", ["0", "-1", "two"])
+def test_threads_that_are_no_count(threads, capsys):
+    with pytest.raises(SystemExit):
+        main(["run", "names_epoch", f"--threads={threads}"])
+    assert f"argument --threads: invalid count value: '{threads}'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("flag", ["--quick", "--no-save"])

@@ -81,6 +81,26 @@ def test_an_epoch_of_which_nothing_counts_says_so(weight):
             fit(model, train, criterion=criterion, optimizer=optimizer, epochs=1, val_loader=val)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize(
+    "settings", [{}, {"ignore_index": 2}, {"weight": torch.tensor([1.0, 0.5, 2.0])}, {"label_smoothing": 0.1}]
+)
+@pytest.mark.parametrize("shape", [(), (2,), (2, 3)])
+def test_what_torch_has_counted_is_what_a_batch_weighs(dtype, settings, shape):
+    weight = settings.get("weight")
+    criterion = nn.CrossEntropyLoss(**settings | ({} if weight is None else {"weight": weight.to(dtype)}))
+    outputs = torch.randn(300, 3, *shape, dtype=dtype, requires_grad=True)
+    targets = torch.randint(3, (300, *shape))
+    loss = WeightedLoss(criterion)
+    counted, expected = loss.whole(outputs, targets).weight, loss.weight(targets)
+    assert float(counted) == pytest.approx(float(expected), rel=1e-6)  # 1,800 has no name in bfloat16
+
+
+def test_without_a_graph_targets_are_counted():
+    loss = WeightedLoss(nn.CrossEntropyLoss())
+    assert loss.whole(torch.zeros(5, 3), torch.tensor([0, 1, 2, -100, 0])).weight == 4
+
+
 def test_one_hot_integers_are_named():
     model = nn.Linear(4, 3)
     step = TrainStep(model, torch.optim.SGD(model.parameters(), lr=0.1), nn.CrossEntropyLoss())

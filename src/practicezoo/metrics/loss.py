@@ -67,6 +67,30 @@ class WeightedLoss:
             return num_items(targets, beside=inputs)
         return self._count_classes(targets) if self._counts_classes else targets.numel()
 
+    def whole(self, outputs: Any, targets: Any, *, inputs: Any = None) -> LossPart:
+        """What a batch contributes that is the whole.
+
+        The objective is the criterion's own value, bit for bit what a loop written by hand differentiates.
+
+        Args:
+            outputs: of the model.
+            targets: on the outputs' device.
+            inputs: the other part of the batch.
+
+        Raises:
+            ValueError: if the criterion returns no scalar, or torch finds a class index out of range (it
+                looks on the CPU only).
+        """
+        if self._summed is None or not isinstance(targets, Tensor) or targets.is_floating_point():
+            weight = self.weight(targets, inputs=inputs)
+            value = self._compute(self.criterion, outputs, targets)
+        else:  # the mean over class indices, which torch has counted
+            value = self._compute(self.criterion, outputs, targets)
+            counted = _counted_in(value)
+            weight = self._count_classes(targets) if counted is None else counted
+            self._guard_gradient(outputs, weight)
+        return LossPart(value, value.detach(), weight, self._reduction == "sum")
+
     def part(
         self, outputs: Any, targets: Any, weight: Tensor | int, *, of: Tensor | float | None = None
     ) -> LossPart:
@@ -76,19 +100,14 @@ class WeightedLoss:
             outputs: of the model.
             targets: on the outputs' device.
             weight: of this batch, from :meth:`weight`.
-            of: the weights of all batches together; None if this batch is the whole. Then the objective is
-                the criterion's own value, bit for bit what a loop written by hand differentiates.
+            of: the weights of all batches together; None if nothing is differentiated.
 
         Raises:
-            ValueError: if the criterion returns no scalar, or torch finds a class index out of range (it
-                looks on the CPU only).
+            ValueError: as :meth:`whole` does.
         """
-        is_sum = self._reduction == "sum"
-        if of is None or is_sum:
-            if self._counts_classes:
-                self._guard_gradient(outputs, weight)
+        if of is None or self._reduction == "sum":
             value = self._compute(self.criterion, outputs, targets)
-            return LossPart(value, value.detach(), weight, is_sum)
+            return LossPart(value, value.detach(), weight, self._reduction == "sum")
         if self._summed is not None:
             value = self._compute(self._summed, outputs, targets)
             total = of.clamp(min=SMALLEST_TOTAL) if isinstance(of, Tensor) else max(of, SMALLEST_TOTAL)
@@ -116,10 +135,10 @@ class WeightedLoss:
             ValueError: if class indices leave the CPU and one is out of range.
         """
         if (
-            self._counts_classes
+            device.type != "cpu"
+            and self._counts_classes
             and isinstance(targets, Tensor)
             and targets.device.type == "cpu"
-            and device.type != "cpu"
             and not targets.is_floating_point()
             and outputs.ndim > 1
             and (wrong := self._out_of_range(targets, outputs.shape[1]))
@@ -217,6 +236,13 @@ def loss_weight(criterion: Criterion, targets: Any) -> Tensor | int:
         8
     """
     return WeightedLoss(criterion).weight(targets)
+
+
+def _counted_in(mean: Tensor) -> Tensor | None:
+    """What cross entropy divided by, where the graph keeps that: no operation has to count it again."""
+    counted = getattr(mean.grad_fn, "_saved_total_weight", None)
+    # in half a precision a count would be rounded
+    return counted if counted is not None and counted.dtype.itemsize >= 4 else None
 
 
 def weighted(mean: Tensor, weight: Tensor | float) -> Tensor:

@@ -11,14 +11,14 @@ __all__ = ["Precision", "autocast", "check_precision"]
 
 Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
 
-
+AS_IT_IS = nullcontext()
 AUTOCAST_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[Any]:
     """The autocast context of ``precision``; for "fp32" none, or one that ends the caller's own."""
     if precision == "fp32" and not torch.is_autocast_enabled(device.type):
-        return nullcontext()
+        return AS_IT_IS
     return torch.autocast(device.type, AUTOCAST_DTYPES[precision], enabled=precision != "fp32")
 
 

@@ -137,19 +137,19 @@ class TrainStep:
         """Update the model once from ``micro_batches``, each a pair of inputs and targets."""
         if not micro_batches:
             raise ValueError("micro_batches must hold at least one batch, got none")
-        batches = [split_batch(batch) for batch in micro_batches]
         self.last_learning_rate = self.learning_rate
-        weights = [self._loss.weight(targets, inputs=inputs) for inputs, targets in batches]
-        weight = sum(weights[1:], start=weights[0])
-        (total,) = sum_over_ranks(weight)
-        of = total if len(batches) > 1 or self.replica.world_size > 1 else None
+        if len(micro_batches) == 1 and self.replica.world_size == 1 and not self._searches:
+            return self._update_by(*split_batch(micro_batches[0]))
+        batches = [split_batch(batch) for batch in micro_batches]
+        weights, of = self._weights(batches)
         if self._searches:
             parts, grad_norm = self._search(batches, weights, of), None
         else:
             parts = self._differentiate(batches, weights, of)
             grad_norm = self._clip()
             self._update()
-        count = sum(num_items(targets, beside=inputs) for inputs, targets in batches)
+        count = sum([num_items(targets, beside=inputs) for inputs, targets in batches])
+        weight = sum([part.weight for part in parts[1:]], start=parts[0].weight)
         return StepResult(self._loss.mean(parts), weight, count, grad_norm)
 
     def train_mode(self) -> None:
@@ -161,10 +161,30 @@ class TrainStep:
         """The first parameter group's learning rate."""
         return float(self.optimizers[0].param_groups[0]["lr"])
 
+    def _update_by(self, inputs: Any, targets: Any) -> StepResult:
+        """The usual update, by one batch in one process: little more than what one writes by hand."""
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        part = self._forward(inputs, targets)
+        self.scaler.scale(part.objective).backward()
+        grad_norm = self._clip()
+        self._update()
+        return StepResult(self._loss.mean([part]), part.weight, num_items(targets, beside=inputs), grad_norm)
+
+    def _weights(
+        self, batches: Sequence[tuple[Any, Any]]
+    ) -> tuple[Sequence[Tensor | int | None], Tensor | float | None]:
+        """What the batches weigh, and all ranks' together; None and None for a batch that is the whole."""
+        if len(batches) == 1 and self.replica.world_size == 1:
+            return [None], None
+        weights = [self._loss.weight(targets, inputs=inputs) for inputs, targets in batches]
+        (of,) = sum_over_ranks(sum(weights[1:], start=weights[0]))
+        return weights, of
+
     def _differentiate(
         self,
         batches: Sequence[tuple[Any, Any]],
-        weights: Sequence[Tensor | int],
+        weights: Sequence[Tensor | int | None],
         of: Tensor | float | None,
     ) -> list[LossPart]:
         """Compute the gradients; returns the batches' parts of the loss."""
@@ -180,18 +200,24 @@ class TrainStep:
         return parts
 
     def _forward(
-        self, inputs: Any, targets: Any, weight: Tensor | int, of: Tensor | float | None
+        self,
+        inputs: Any,
+        targets: Any,
+        weight: Tensor | int | None = None,
+        of: Tensor | float | None = None,
     ) -> LossPart:
         device = self._parameter.device
         with autocast(device, self.precision):
             outputs = self.replica(move_to(inputs, device))
             targets = self._loss.move_targets(outputs, targets, device)
+            if weight is None:
+                return self._loss.whole(outputs, targets, inputs=inputs)
             return self._loss.part(outputs, targets, weight, of=of)
 
     def _search(
         self,
         batches: Sequence[tuple[Any, Any]],
-        weights: Sequence[Tensor | int],
+        weights: Sequence[Tensor | int | None],
         of: Tensor | float | None,
     ) -> list[LossPart]:
         """Let LBFGS evaluate as often as it likes; returns the parts of the first evaluation."""
