@@ -12,6 +12,7 @@ from support.contracts import over_registered
 
 INPUTS = {
     "mnist": (2, 1, 28, 28),
+    "mnist1d": (2, 40, 1),
     "names": (2, 7),
     "hello": (2, 5),
     "diabetes": (2, 8),
