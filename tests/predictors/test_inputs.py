@@ -82,7 +82,7 @@ def test_samples_of_the_wrong_kind(preprocess, sample, message):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"kind": "sound"}, "of a kind among image, letters, row, tensor, text, got 'sound'"),
+        ({"kind": "sound"}, "of a kind among image, letters, row, signal, tensor, text, got 'sound'"),
         ({}, "got None"),
         ({"kind": "row"}, "preprocessing of kind 'row' has wrong arguments"),
     ],

@@ -83,9 +83,9 @@ def create_model(name: str, *, weights: str | Path | Weights | None = None, **ov
     Example:
         >>> create_model("mnist_cnn", in_channels=3, num_classes=47).head
         Linear(in_features=320, out_features=47, bias=True)
-        >>> create_model("mnist_cn")
+        >>> create_model("resnet19")
         Traceback (most recent call last):
-        ValueError: name must be a registered model, got 'mnist_cn'; near: mnist_cnn, mnist_tiny, mnist_mlp
+        ValueError: name must be a registered model, got 'resnet19'; near: resnet18, resnet152, resnet110
         >>> create_model("mnist_cnn", weights="default").num_classes
         10
     """
