@@ -19,16 +19,18 @@ __all__ = ["Example", "cannot_export", "export_program", "quiet"]
 
 Example: TypeAlias = Tensor | PaddedSequence | tuple[Tensor, ...]
 
+# Of a sequence: convolutions index with 32 bits, and older versions of torch do not derive a bound from that.
+MAX_STEPS = 2**20
 LONGEST = 300  # characters of torch's reason in a message
 
 
 def export_program(model: nn.Module, *, example: Example | None = None) -> torch.export.ExportedProgram:
     """Export a model, in evaluation mode, as a graph of torch's operators for batches of any size.
 
-    A recurrent model is exported as ``(ids, lengths)``, for sequences of any length too. What the graph
-    computes of a sequence never depends on padding or on the others of its batch; lengths outside ``[1, T]``
-    and ids outside the table are an error when it runs. It holds one operator of this library, so a program
-    that saved it loads after ``import practicezoo.blocks`` only.
+    A recurrent model is exported as ``(ids, lengths)``, for sequences of any length up to 2^20 steps too.
+    What the graph computes of a sequence never depends on padding or on the others of its batch; lengths
+    outside ``[1, T]`` and ids outside the table are an error when it runs. It holds one operator of this
+    library, so a program that saved it loads after ``import practicezoo.blocks`` only.
 
     Args:
         model: any model whose code ``torch.export`` can follow; it stays as it is.
@@ -55,7 +57,7 @@ def export_program(model: nn.Module, *, example: Example | None = None) -> torch
         inputs.to(device) if isinstance(inputs, PaddedSequence) else tuple(each.to(device) for each in inputs)
     )
     arguments = _at_least_two(moved)
-    samples, steps = torch.export.Dim("N", min=1), torch.export.Dim("T", min=1)
+    samples, steps = torch.export.Dim("N", min=1), torch.export.Dim("T", min=1, max=MAX_STEPS)
     sizes: list[dict[int, Any]] = [{0: samples} for _ in arguments]
     module = model
     if isinstance(inputs, PaddedSequence):
