@@ -153,7 +153,8 @@ def _modes(device: str, *, quick: bool) -> tuple[list[str], list[str]]:
 
 
 def _variants(name: str, modes: Sequence[str]) -> list[Variant]:
-    convolves = any(isinstance(part, nn.Conv2d) for part in create_model(name).modules())
+    reads_images = example(name, 1)[0].ndim == 4
+    convolves = reads_images and any(isinstance(part, nn.Conv2d) for part in create_model(name).modules())
     return [
         Variant(mode, precision, channels_last)
         for mode in modes
