@@ -15,7 +15,7 @@ from practicezoo.weights.reading import CARD, read_config, read_text
 
 __all__ = ["Weights", "asset_folder", "find_named", "find_weights", "list_weights"]
 
-FROM_TORCHVISION = 'weights="torchvision:DEFAULT" downloads those of torchvision, too large for the wheel'
+FROM_TORCHVISION = 'create_model(..., weights="torchvision:DEFAULT") downloads those of torchvision'
 # Models that are registered and have no weights, and why.
 WITHOUT = {
     "linear_regression": "its line is one weight and one bias, which `train` finds in a second",
