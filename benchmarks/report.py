@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 import practicezoo
+from practicezoo.runtime.device import processor_name
 
 __all__ = ["RESULTS", "environment", "read_payload", "read_results", "saved_results", "write_results"]
 
@@ -30,7 +31,7 @@ def environment(device: str, precision: str, seeds: Mapping[str, int]) -> dict:
         "precision": precision,
         "float32_matmul_precision": torch.get_float32_matmul_precision(),
         "seeds": dict(seeds),
-        "processor": _processor_name(),
+        "processor": processor_name(),
         "num_threads": torch.get_num_threads(),
         "platform": f"{platform.system()} {platform.machine()}",
         "versions": {
@@ -86,17 +87,6 @@ def _results_path(name: str, device: str) -> Path:
 
 def _is_cuda(device: str) -> bool:
     return torch.device(device).type == "cuda"
-
-
-def _processor_name() -> str:
-    """Return the processor's model; Linux tells it only in /proc/cpuinfo."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
-            key, _, value = line.partition(":")
-            if key.strip() == "model name":
-                return value.strip()
-    return platform.processor() or platform.machine()
 
 
 def _installed_version(package: str) -> str | None:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 import practicezoo
 from practicezoo.recipes.experiment import Experiment
+from practicezoo.runtime.device import processor_name
 from practicezoo.runtime.processes import world_size
 from practicezoo.sequences import PaddedSequence
 
@@ -106,9 +107,4 @@ def versions() -> dict[str, str]:
 
 def machine() -> str:
     """The kind of machine, as far as it tells, and the number of threads."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        model = next(line.partition(": ")[2] for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        model = platform.processor() or platform.machine()
-    return f"{platform.system()}, {model}, {torch.get_num_threads()} threads"
+    return f"{platform.system()}, {processor_name()}, {torch.get_num_threads()} threads"

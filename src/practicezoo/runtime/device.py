@@ -1,12 +1,14 @@
-"""Devices, seeds, and moving nested data."""
+"""Devices, and what the machine is."""
 
 import difflib
+import platform
 import re
+from pathlib import Path
 
 import torch
 from torch import nn
 
-__all__ = ["device_of", "pick_device", "raise_mmap_threshold"]
+__all__ = ["device_of", "pick_device", "processor_name", "raise_mmap_threshold"]
 
 FORMS = ("auto", "cpu", "cuda", "mps")
 LARGEST_BLOCK = 32 * 2**20 - 2**16  # bytes that glibc adapts to, less its own header
@@ -67,3 +69,12 @@ def raise_mmap_threshold() -> None:
     C libraries do not care.
     """
     torch.empty(LARGEST_BLOCK, dtype=torch.uint8)
+
+
+def processor_name() -> str:
+    """The processor's model, as far as the machine tells; Linux does only in /proc/cpuinfo."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
