@@ -88,13 +88,16 @@ step = TrainStep(model, torch.optim.SGD(model.parameters(), lr=0.1), torch.nn.Cr
 batch = torch.randn(128, 1, 28, 28), torch.zeros(128, dtype=torch.int64)
 for _ in range(3):
     step([batch])
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(10):
-    step([batch])
-print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / 10)
+faults = [resource.getrusage(resource.RUSAGE_SELF).ru_minflt]
+for _ in range(6):
+    for _ in range(10):
+        step([batch])
+    faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+print(min(after - before for before, after in zip(faults, faults[1:])) / 10)
 """
     environment = {key: value for key, value in os.environ.items() if not key.startswith("MALLOC_")}
     printed = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment
     )
-    assert float(printed.stdout) < 100  # 1,300 pages a step without
+    # 1,300 pages a step without, in every round; the kernel's own page moves disturb one round or another
+    assert float(printed.stdout) < 100
