@@ -8,6 +8,7 @@ import pytest
 
 from practicezoo import list_weights, load
 from practicezoo.cli import main
+from practicezoo.weights.reading import read_config
 from practicezoo.weights.records import asset_folder
 from support.commands import error_line
 
@@ -98,10 +99,30 @@ def test_a_card_tells_the_spread_over_seeds(checkpoint, tmp_path, capsys):
     assert f"The command with the seeds 0, 7: accuracy {mean:.2%} on average, standard deviation" in card
     capsys.readouterr()
     assert main([*arguments, str(tmp_path / "out"), "--others", str(checkpoint.parent)]) == 2
-    assert "seed must be another for each run, got [0, 0]" in error_line(capsys)
+    assert f"seed must be another for each run, got 0 of {checkpoint.parent} again" in error_line(capsys)
     (other / "result.json").write_text(json.dumps({**result, "setting": "course"}))
     assert main([*arguments, str(tmp_path / "out"), "--others", str(other)]) == 2
-    assert "setting of the other runs must be 'tuned', got 'course'" in error_line(capsys)
+    assert f"setting of {other} must be 'tuned', got 'course'" in error_line(capsys)
+
+
+def test_the_spread_of_weights_that_come_along_can_be_told_later(checkpoint, tmp_path, capsys):
+    (weights,) = list_weights("names_gru/mini-*")
+    record = read_config(asset_folder(weights))
+    other = tmp_path / "other"
+    shutil.copytree(checkpoint.parent, other)
+    figures = json.loads((other / "result.json").read_text())
+    figures |= {name: record["training"][name] for name in ("setting", "epochs")}
+    figures |= {"data": weights.data["name"], "seed": 7, "test_accuracy": 0.5}
+    (other / "result.json").write_text(json.dumps(figures))
+    arguments = ["pack", str(weights), "--out", str(tmp_path / "out"), "--others", str(other)]
+    assert main(arguments) == 0
+    seeds = read_config(tmp_path / "out")["seeds"]
+    assert seeds["test_accuracy"] == {**record["seeds"]["test_accuracy"], "7": 0.5}
+    assert "with the seeds 0, 1, 2, 7: accuracy" in (tmp_path / "out" / "card.md").read_text()
+    capsys.readouterr()
+    (other / "result.json").write_text(json.dumps({**figures, "calibration_fraction": 0.1}))
+    assert main(arguments) == 2
+    assert f"calibration_fraction of {other} must be None, got 0.1" in error_line(capsys)
 
 
 def test_only_the_data_of_a_run_measures_it(checkpoint, tmp_path, capsys):

@@ -191,7 +191,7 @@ def test_measuring_again_keeps_the_tensors_and_all_that_was_not_measured(tmp_pat
     assert abs(after["metrics"]["num_right"] - before["metrics"]["num_right"]) <= 1  # processors round
 
 
-@pytest.mark.parametrize("option", [["--tag", "a"], ["--default"], ["--others", "x"], ["--command", "x"]])
+@pytest.mark.parametrize("option", [["--tag", "a"], ["--default"], ["--command", "x"]])
 def test_what_belongs_to_a_run_is_refused_without_one(option, tmp_path, capsys):
     arguments = ["pack", "names_gru/mini-names-2026.11", "--out", str(tmp_path / "out")]
     assert main([*arguments, *option]) == 2

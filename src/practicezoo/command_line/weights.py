@@ -61,11 +61,17 @@ def _verify(options: argparse.Namespace) -> int:
 
 def _pack(options: argparse.Namespace) -> None:
     if options.folder is None:
-        for option in ("tag", "others", "default", "command"):
+        for option in ("tag", "default", "command"):
             if getattr(options, option):
                 raise ValueError(f"--{option} must come with --run DIR, the folder of the run")
         weights = find_named(options.name)
-        remeasure(weights, options.out, root=options.data, calibrated_by=options.calibrated_by)
+        remeasure(
+            weights,
+            options.out,
+            root=options.data,
+            others=options.others,
+            calibrated_by=options.calibrated_by,
+        )
     elif options.tag is None:
         raise ValueError("--tag must come with --run DIR, to name the data and the date")
     else:

@@ -66,7 +66,8 @@ def pack(
     """
     data = RunData.of(recipe, run, root)
     figures, splits = data.figures, data.splits
-    seeds = _over_seeds(figures, [figures_of(other) for other in others])
+    seeds = {name: {str(figures["seed"]): value} for name, value in _test_figures(figures).items()}
+    seeds = _with_others(seeds, others, like=figures)
     predictor, state = load_predictor(recipe, data.folder.checkpoint, device="cpu")
     recipe.check_data(splits, state)
     half = _halve_if_harmless(predictor, splits)
@@ -100,6 +101,7 @@ def remeasure(
     folder: str | Path,
     *,
     root: Path | None = None,
+    others: Sequence[str | Path] = (),
     calibrated_by: Sequence[str | Path] = (),
 ) -> None:
     """Measure the weights of a record again, and write them with a new record and card.
@@ -108,6 +110,7 @@ def remeasure(
         weights: the record.
         folder: where to write.
         root: the data root.
+        others: as for :func:`pack`; the seeds that the record has stay.
         calibrated_by: as for :func:`pack`; default: the temperature stays.
 
     Raises:
@@ -119,8 +122,9 @@ def remeasure(
     splits = read_splits(recipe, weights.data["name"], weights.data["seed"], root)
     if fingerprint(splits.train) != weights.data["digest"]:
         raise ValueError(f"data must be what {weights} was trained on, got another {weights.data['name']}")
+    like = {"recipe": recipe.name, "data": weights.data["name"], **record["training"]}
+    record["seeds"] = _with_others(record["seeds"], others, like=like)
     if calibrated_by:
-        like = {"recipe": recipe.name, "data": weights.data["name"], **record["training"]}
         record["calibration"] = choose_temperature(recipe, calibrated_by, splits=splits, like=like, root=root)
     kept = ("tag", "default", "calibration", "seeds", "license", "command", "training")
     facts = {name: record[name] for name in kept}
@@ -194,25 +198,32 @@ def verify(weights: Weights, *, root: Path | None = None) -> Verdict:
     return Verdict(weights, holds=abs(right - expected) <= TOLERANCE * len(targets), text=text)
 
 
-def _over_seeds(
-    figures: Mapping[str, Any], others: Sequence[Mapping[str, Any]]
+def _with_others(
+    seeds: Mapping[str, Mapping[str, float]], others: Sequence[str | Path], *, like: Mapping[str, Any]
 ) -> dict[str, dict[str, float]]:
-    """What each figure was with each seed, by the figure's name."""
-    for other in others:
-        for key in SAME:
-            if other[key] != figures[key]:
-                raise ValueError(f"{key} of the other runs must be {figures[key]!r}, got {other[key]!r}")
-    runs = {str(run["seed"]): run for run in (figures, *others)}
-    if len(runs) <= len(others):
-        raise ValueError(
-            f"seed must be another for each run, got {[run['seed'] for run in (figures, *others)]}"
-        )
-    names = [  # the majority's fraction is the data's, whatever the seed
-        name
+    """What each figure was with each seed, by the figure's name, with those of other runs."""
+    spread = {name: dict(values) for name, values in seeds.items()}
+    for run in others:
+        figures = figures_of(run)
+        for key in (*SAME, "init", "calibration_fraction"):
+            wanted, found = (facts.get(key) or None for facts in (like, figures))
+            if wanted != found:
+                raise ValueError(f"{key} of {run} must be {wanted!r}, got {found!r}")
+        seed, tested = str(figures["seed"]), _test_figures(figures)
+        for name, values in spread.items():
+            if seed in values:
+                raise ValueError(f"seed must be another for each run, got {seed} of {run} again")
+            values[seed] = tested[name]
+    return spread
+
+
+def _test_figures(figures: Mapping[str, Any]) -> dict[str, float]:
+    """A run's own figures on the test data; the majority's fraction is the data's, whatever the run."""
+    return {
+        name: value
         for name, value in figures.items()
         if name.startswith("test_") and name != "test_majority" and isinstance(value, float)
-    ]
-    return {name: {seed: run[name] for seed, run in runs.items()} for name in names}
+    }
 
 
 def _halve_if_harmless(predictor: Predictor, splits: Splits) -> bool:
