@@ -2,7 +2,8 @@
 
 Each series trains for an epoch at growing sizes, which take turns. Its exponent is the slope of the straight
 line through the logarithms: 1 where time grows as the size does, 2 where it grows as its square; less where
-part of the time does not grow. `python -m benchmarks report` draws the saved series.
+part of the time does not grow; -1 where twice the processes, of one thread each, need half the time.
+`python -m benchmarks report` draws the saved series.
 """
 
 import random
@@ -19,11 +20,13 @@ from torch.optim import Adam
 
 from benchmarks.datasets import training_names
 from benchmarks.machine import resident_bytes
+from benchmarks.processes import in_processes
 from benchmarks.report import environment
 from benchmarks.tables import QUICK, Table, format_seconds
 from practicezoo import fit
 from practicezoo.data import TensorLoader
 from practicezoo.models import CharGRUClassifier, mnist_fast
+from practicezoo.runtime.processes import rank, world_size
 from practicezoo.training import Callback, Run
 
 SEED = 0
@@ -45,12 +48,15 @@ def names_step(*, device: str, num_names: int, times: int = 1, hidden_size: int 
     return _epoch(model, TensorLoader(inputs.rows(rows), targets[rows], batch_size=BATCH_SIZE, device=device))
 
 
-def images_step(*, device: str, num_images: int, image_size: int) -> Step:
-    """Return a step that trains the library's fast network on random images."""
+def images_step(*, device: str, num_images: int, image_size: int = 28) -> Step:
+    """Return a step that trains the library's fast network on random images, or on this process's part."""
     images = torch.randn(num_images, 1, image_size, image_size)
     targets = torch.randint(10, (num_images,))
     model = mnist_fast(image_size=image_size)
-    return _epoch(model, TensorLoader(images, targets, batch_size=BATCH_SIZE, device=device))
+    ranks = world_size()
+    size = BATCH_SIZE // ranks
+    loader = TensorLoader(images, targets, batch_size=size, device=device, num_replicas=ranks, rank=rank())
+    return _epoch(model, loader)
 
 
 def _epoch(model: nn.Module, loader: TensorLoader) -> Step:
@@ -64,11 +70,17 @@ def series(*, device: str, quick: bool) -> dict[str, dict[int, Callable[[], Step
     """What sets up a step, by the name of the series and the size."""
     names = partial(names_step, device=device, num_names=QUICK_ITEMS if quick else NUM_NAMES)
     images = partial(images_step, device=device, num_images=QUICK_ITEMS if quick else NUM_IMAGES)
-    return {
+    together = partial(images_step, device=device, num_images=QUICK_ITEMS if quick else 16 * NUM_IMAGES)
+    found: dict[str, dict[int, Callable[[], Step]]] = {
         "times the names": {times: partial(names, times=times) for times in (1, 4, 16)},
         "pixels of an image's side": {size: partial(images, image_size=size) for size in (28, 56, 112)},
         "hidden size": {size: partial(names, hidden_size=size) for size in (50, 100, 200, 400)},
     }
+    if device == "cpu" or torch.cuda.device_count() > 1:
+        found["processes"] = {
+            number: partial(in_processes, number, together, device=device) for number in (1, 2)
+        }
+    return found
 
 
 def time_in_turns(setups: Mapping[int, Callable[[], Step]], *, device: str, repeats: int) -> dict[int, float]:

@@ -1,15 +1,23 @@
-"""A contestant in a process of its own, as programs are.
+"""A contestant in a process of its own, as programs are, or in several that train together.
 
 What one does to its process (the memory that the allocator keeps, the threads that it starts) then
 neither helps nor hinders another.
 """
 
+import atexit
+import os
+import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from multiprocessing import get_context
 
-__all__ = ["in_own_process"]
+import torch
+
+from practicezoo.training import distributed_context
+
+__all__ = ["in_own_process", "in_processes"]
 
 _prepared: dict[str, Callable[[], object]] = {}
 
@@ -23,6 +31,45 @@ def in_own_process(setup: Callable[[], Callable[[], object]]) -> Callable[[], fl
     process = ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn"))
     process.submit(_prepare, setup).result()
     return lambda: process.submit(_time_step).result()
+
+
+def in_processes(
+    number: int, setup: Callable[[], Callable[[], object]], *, device: str
+) -> Callable[[], object]:
+    """Start processes that train together, as torchrun does, each with one thread.
+
+    Args:
+        number: How many.
+        setup: As for `in_own_process`; called in each process.
+        device: "cpu" or "cuda".
+
+    Returns:
+        A step that runs in all of them, and is over when the last has done it.
+    """
+    context = get_context("spawn")
+    ranks = [ProcessPoolExecutor(max_workers=1, mp_context=context) for _ in range(number)]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    waiting = [process.submit(_join, rank, number, port, device, setup) for rank, process in enumerate(ranks)]
+    for joined in waiting:
+        joined.result()
+
+    def step() -> None:
+        for running in [process.submit(_time_step) for process in ranks]:
+            running.result()
+
+    return step
+
+
+def _join(rank: int, number: int, port: int, device: str, setup: Callable[[], Callable[[], object]]) -> None:
+    torch.set_num_threads(1)
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(number)}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    group = ExitStack()
+    group.enter_context(distributed_context(device))
+    atexit.register(group.close)
+    _prepare(setup)
 
 
 def _prepare(setup: Callable[[], Callable[[], object]]) -> None:

@@ -8,6 +8,8 @@ import pytest
 from benchmarks import growth, report, time_to_accuracy
 from benchmarks.__main__ import main
 from benchmarks.machine import resident_bytes
+from benchmarks.processes import in_processes
+from practicezoo.runtime.processes import rank, world_size
 
 FOUND = {"side": {"unit": "seconds", "sizes": [1, 2, 4], "values": [3.0, 12.0, 48.0], "exponent": 2.0}}
 
@@ -28,6 +30,27 @@ def test_sizes_take_turns_and_the_median_counts(monkeypatch):
     assert sorted(calls) == [1, 1, 1, 1, 2, 2, 2, 2]
     assert set(found) == {1, 2}
     assert set(found.values()) <= {1.0, 2.0, 5.0, 7.0}
+
+
+def write_own_place(folder):
+    """A step that notes which of the processes it runs in."""
+    return (folder / f"{rank()} of {world_size()}").touch
+
+
+def test_processes_train_together(tmp_path):
+    step = in_processes(2, partial(write_own_place, tmp_path), device="cpu")
+    assert not any(tmp_path.iterdir())
+    step()
+    assert {path.name for path in tmp_path.iterdir()} == {"0 of 2", "1 of 2"}
+
+
+def test_each_process_trains_its_part_of_a_batch(monkeypatch):
+    seen = []
+    monkeypatch.setattr(growth, "rank", lambda: 1)
+    monkeypatch.setattr(growth, "world_size", lambda: 2)
+    monkeypatch.setattr(growth, "_epoch", lambda _model, loader: seen.append(len(next(iter(loader))[1])))
+    growth.images_step(device="cpu", num_images=256)
+    assert seen == [growth.BATCH_SIZE // 2]
 
 
 def test_memory_is_read_ten_times():
