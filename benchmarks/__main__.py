@@ -72,9 +72,11 @@ def _run(options: argparse.Namespace) -> None:
     if options.no_save:
         return
     # Neither the numbers of a busy machine nor of one that disagreed with itself replace measured ones.
-    if doubts and not options.force:
-        raise UsageError(f"not written: {'; '.join(doubts)}; run again")
-    path = write_results(options.name, options.device, payload)
+    refused = bool(doubts) and not options.force
+    path = write_results(options.name, options.device, payload, refused=refused)
+    if refused:
+        kept = f"it is in results/refused/{path.name}"
+        raise UsageError(f"not among the results: {'; '.join(doubts)}; {kept}; run again")
     print(f"written: {path.parent.name}/{path.name}")
 
 

@@ -47,10 +47,15 @@ def environment(device: str, precision: str, seeds: Mapping[str, int]) -> dict:
     }
 
 
-def write_results(name: str, device: str, payload: Mapping) -> Path:
-    """Write a benchmark's payload to results/NAME-DEVICE.json and return the path."""
+def write_results(name: str, device: str, payload: Mapping, *, refused: bool = False) -> Path:
+    """Write a benchmark's payload to results/NAME-DEVICE.json and return the path.
+
+    What is refused goes to a folder of its own, which git ignores and no table reads.
+    """
     path = _results_path(name, device)
-    path.parent.mkdir(exist_ok=True)
+    if refused:
+        path = path.parent / "refused" / path.name
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(payload, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return path
 

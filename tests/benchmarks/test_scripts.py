@@ -153,7 +153,9 @@ def test_a_crowded_run_is_saved_only_by_force(results, payload, monkeypatch, cap
     monkeypatch.setattr("benchmarks.__main__.snapshot", lambda _device, *, quick: {"rates": {FP32: 6e8}})
     assert main(["run", "names_epoch"]) == 2
     crowded = "crowded: products ran at 0.60 of the best rate known for this processor"
-    assert capsys.readouterr().err == f"benchmarks: not written: {crowded}; run again\n"
+    kept = "it is in results/refused/names_epoch-cpu.json"
+    assert capsys.readouterr().err == f"benchmarks: not among the results: {crowded}; {kept}; run again\n"
+    assert json.loads((results / "refused" / "names_epoch-cpu.json").read_text())["environment"]["crowded"]
     assert (results / "names_epoch-cpu.json").read_text(encoding="utf-8") == before
     assert main(["run", "names_epoch", "--force"]) == 0
     assert main(["show", "names_epoch"]) == 0
