@@ -26,7 +26,8 @@ STATEMENTS = {
     "import torch, practicezoo; practicezoo.fit": "import practicezoo; practicezoo.fit",
     "import torch, practicezoo; load mnist_resnet": "import practicezoo; practicezoo.load('mnist_resnet')",
 }
-PEERS = {f"import torch, {name}": f"import {name}" for name in ("torchvision", "timm", "fastai", "lightning")}
+MODULES = ("torchvision", "timm", "fastai.vision.all", "lightning")  # as their first pages import them
+PEERS = {f"import torch, {name}": f"import {name}" for name in MODULES}
 
 # The child reads the clock itself, so that starting the interpreter does not count. It reads it
 # between the two imports too: the second's own seconds are far steadier than a difference of totals.
@@ -38,13 +39,16 @@ torch_done = perf_counter()
 {statement}
 done = perf_counter()
 try:
-    from resource import RUSAGE_SELF, getrusage
-    peak = getrusage(RUSAGE_SELF).ru_maxrss
-except ImportError:  # not on Windows
-    peak = 0
+    with open("/proc/self/status") as status:
+        peak = next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
+except OSError:
+    try:
+        from resource import RUSAGE_SELF, getrusage
+        peak = getrusage(RUSAGE_SELF).ru_maxrss  # on Linux it would be the starting process's, if larger
+    except ImportError:  # not on Windows
+        peak = 0
 print(done - start, done - torch_done, peak)
 """
-RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes
 
 
 class Import:
@@ -72,7 +76,7 @@ class Import:
         )
         total, added, peak = map(float, child.stdout.split()[-3:])  # an import may print as well
         self.added.append(added)
-        self.peaks.append(int(peak) * RSS_UNIT)
+        self.peaks.append(int(peak))
         return total
 
 
@@ -113,7 +117,8 @@ def _arm(name: str, statement: str, added: list[float], peaks: list[int]) -> Arm
 
 
 def _installed_peers() -> dict[str, str]:
-    missing = [name for name, statement in PEERS.items() if find_spec(statement.split()[-1]) is None]
+    packages = {name: statement.split()[-1].partition(".")[0] for name, statement in PEERS.items()}
+    missing = [name for name, package in packages.items() if find_spec(package) is None]
     for name in missing:
         print(f"left out: {name}: not installed")
     return {name: statement for name, statement in PEERS.items() if name not in missing}

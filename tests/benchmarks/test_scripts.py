@@ -78,9 +78,10 @@ def test_a_script_runs_and_its_payload_is_json(name, capsys):
 def test_an_import_tells_what_its_statement_added():
     added: list[float] = []
     peaks: list[int] = []
+    ballast = b"." * 2**30  # Linux hands the peak of the process that starts another on to that one
     total = import_time.Import("import practicezoo; practicezoo.fit", added, peaks)()
     assert 0 < added[0] < total
-    assert peaks[0] > 2**24  # torch alone takes more than 16 MiB
+    assert 2**24 < peaks[0] < len(ballast)  # torch alone takes more than 16 MiB
 
 
 def test_libraries_that_are_not_there_are_left_out_of_the_imports(monkeypatch, capsys):
