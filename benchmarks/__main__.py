@@ -14,6 +14,7 @@ from benchmarks.changes import changes, missing
 from benchmarks.discovery import load, summaries
 from benchmarks.machine import crowding, snapshot
 from benchmarks.plots import draw_growth
+from benchmarks.processes import end_processes
 from benchmarks.report import read_payload, read_results, saved_results, write_results
 from benchmarks.rows import rows_of
 from benchmarks.sheets import csv_text, group_by_machine, markdown_text
@@ -59,6 +60,7 @@ def _run(options: argparse.Namespace) -> None:
         torch.set_num_threads(options.threads)
     before = snapshot(options.device, quick=options.quick)
     payload = run(device=options.device, quick=options.quick, **more)
+    end_processes()
     environment = payload["environment"]
     environment["machine"] = {"before": before, "after": snapshot(options.device, quick=options.quick)}
     if options.quick:

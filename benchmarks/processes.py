@@ -11,14 +11,17 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
+from weakref import WeakSet
 
 import torch
 
 from practicezoo.training import distributed_context
 
-__all__ = ["in_own_process", "in_processes"]
+__all__ = ["end_processes", "in_own_process", "in_processes"]
 
+_started: WeakSet[ProcessPoolExecutor] = WeakSet()
+_pids: set[int] = set()
 _prepared: dict[str, Callable[[], object]] = {}
 
 
@@ -28,7 +31,7 @@ def in_own_process(setup: Callable[[], Callable[[], object]]) -> Callable[[], fl
     Args:
         setup: A function that pickles, or a `functools.partial` of one; returns the step to time.
     """
-    process = ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn"))
+    process = _start()
     process.submit(_prepare, setup).result()
     return lambda: process.submit(_time_step).result()
 
@@ -46,8 +49,7 @@ def in_processes(
     Returns:
         A step that runs in all of them, and is over when the last has done it.
     """
-    context = get_context("spawn")
-    ranks = [ProcessPoolExecutor(max_workers=1, mp_context=context) for _ in range(number)]
+    ranks = [_start() for _ in range(number)]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -60,6 +62,22 @@ def in_processes(
             running.result()
 
     return step
+
+
+def end_processes() -> None:
+    """Wait until all of them are gone: more than a dozen that end take all the time of a core for seconds."""
+    for process in list(_started):
+        process.shutdown()
+    for child in active_children():
+        if child.pid in _pids:  # a DataLoader's workers are children as well, and stay
+            child.join()
+
+
+def _start() -> ProcessPoolExecutor:
+    process = ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn"))
+    _started.add(process)
+    _pids.add(process.submit(os.getpid).result())
+    return process
 
 
 def _join(rank: int, number: int, port: int, device: str, setup: Callable[[], Callable[[], object]]) -> None:

@@ -2,13 +2,14 @@
 
 import json
 from functools import partial
+from multiprocessing import active_children
 
 import pytest
 
 from benchmarks import growth, report, time_to_accuracy
 from benchmarks.__main__ import main
 from benchmarks.machine import resident_bytes
-from benchmarks.processes import in_processes
+from benchmarks.processes import end_processes, in_processes
 from practicezoo.runtime.processes import rank, world_size
 
 FOUND = {"side": {"unit": "seconds", "sizes": [1, 2, 4], "values": [3.0, 12.0, 48.0], "exponent": 2.0}}
@@ -42,6 +43,9 @@ def test_processes_train_together(tmp_path):
     assert not any(tmp_path.iterdir())
     step()
     assert {path.name for path in tmp_path.iterdir()} == {"0 of 2", "1 of 2"}
+    before = len(active_children())
+    end_processes()
+    assert len(active_children()) <= before - 2
 
 
 def test_each_process_trains_its_part_of_a_batch(monkeypatch):
