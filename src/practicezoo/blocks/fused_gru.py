@@ -11,7 +11,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.amp import custom_bwd, custom_fwd
 from torch.autograd.function import once_differentiable
 from torch.nn.modules import module as modules
 from torch.nn.utils.rnn import PackedSequence
@@ -24,11 +23,11 @@ HOOKS = ("forward_hooks", "forward_pre_hooks", "backward_hooks", "backward_pre_h
 def can_fuse(rnn: nn.Module, inputs: PackedSequence) -> bool:
     """Whether :func:`run_fused` can stand in for ``rnn``: a GRU on the CPU, without hooks, in no graph."""
     return (
-        type(rnn) is nn.GRU  # no subclass either, such as one with parametrizations
+        not torch.compiler.is_compiling()
+        and not torch.jit.is_tracing()  # type: ignore[attr-defined]
+        and type(rnn) is nn.GRU  # no subclass either, such as one with parametrizations
         and rnn.bias
         and inputs.data.device.type == rnn.all_weights[0][0].device.type == "cpu"
-        and not torch.compiler.is_compiling()
-        and not torch.jit.is_tracing()
         and not _has_hooks(rnn)
     )
 
@@ -36,12 +35,13 @@ def can_fuse(rnn: nn.Module, inputs: PackedSequence) -> bool:
 def run_fused(
     rnn: nn.GRU, inputs: PackedSequence, embedding: nn.Embedding | None = None
 ) -> tuple[PackedSequence, Tensor]:
-    """What ``rnn`` computes of packed sequences, up to rounding.
+    """What ``rnn`` computes of packed sequences, up to rounding; :func:`can_fuse` must hold.
 
-    Under autocast the products of the inputs are computed in its type, the steps in float32.
+    Gradients can be taken once: a second derivative raises torch's RuntimeError. Under autocast the products
+    of the inputs are computed in its type, the steps in the weights'.
 
     Args:
-        rnn: the layers, for which :func:`can_fuse` holds; D is the number of their directions.
+        rnn: the layers; D is the number of their directions.
         inputs: packed features, or with ``embedding`` packed ids.
         embedding: where to look up the features of the ids.
 
@@ -49,23 +49,21 @@ def run_fused(
         - inputs: ``(steps, input_size)``, or ids ``(steps,)``
         - outputs: ``(steps, D * hidden_size)``
         - state: the top layer's, ``(D, N, hidden_size)``
-
-    Raises:
-        RuntimeError: torch's own, if a second derivative is taken.
     """
-    num_directions = 1 + rnn.bidirectional
+    num_directions, sizes = 1 + rnn.bidirectional, inputs.batch_sizes.tolist()
     reverse, last = _positions(inputs.batch_sizes)
     own = torch.stack([torch.arange(len(reverse)), reverse][:num_directions], dim=1)  # (steps, D)
     features, rows = inputs.data, own
-    if embedding is not None and embedding.num_embeddings < len(own) and not _has_hooks(embedding):
+    if embedding is not None and _is_table(embedding, len(own)):
         features, rows = embedding(torch.arange(embedding.num_embeddings)), inputs.data[own]
     elif embedding is not None:
-        features = embedding(features)
+        features = embedding(inputs.data)
     for layer in range(rnn.num_layers):
         if layer > 0:
             features, rows = F.dropout(features, rnn.dropout, rnn.training), own
         directions = rnn.all_weights[layer * num_directions : (layer + 1) * num_directions]
-        hidden = _run_layer(features, rows, directions, inputs.batch_sizes.tolist())
+        weights = [torch.stack(parts) for parts in zip(*directions, strict=True)]
+        hidden = _run_layer(features, rows, weights, sizes)
         backward = [hidden[:, 1].index_select(0, reverse)] if rnn.bidirectional else []
         features = torch.cat([hidden[:, 0], *backward], dim=1)
     state = hidden.index_select(0, last if inputs.unsorted_indices is None else last[inputs.unsorted_indices])
@@ -85,75 +83,74 @@ def _has_hooks(module: nn.Module) -> bool:
     return any(getattr(module, f"_{kind}") or getattr(modules, f"_global_{kind}") for kind in HOOKS)
 
 
-def _run_layer(
-    features: Tensor, rows: Tensor, directions: list[list[Tensor]], batch_sizes: list[int]
-) -> Tensor:
+def _is_table(embedding: nn.Embedding, num_steps: int) -> bool:
+    """Whether the rows are fewer than the steps and which of them are looked up makes no difference."""
+    differs = embedding.max_norm is not None or embedding.scale_grad_by_freq or embedding.sparse
+    plain = type(embedding) is nn.Embedding and not differs and not _has_hooks(embedding)
+    return plain and embedding.num_embeddings < num_steps
+
+
+def _run_layer(features: Tensor, rows: Tensor, weights: list[Tensor], sizes: list[int]) -> Tensor:
     """Hidden states ``(steps, D, hidden_size)``, in the order in which each direction reads its ``rows``."""
-    w_ih, w_hh, b_ih, b_hh = (torch.stack(parts) for parts in zip(*directions, strict=True))
-    num_directions, size, _ = w_ih.shape
-    products = F.linear(features, w_ih.flatten(0, 1), b_ih.flatten()).view(-1, size)
+    w_ih, w_hh, b_ih, b_hh = weights
+    num_directions, size = len(w_hh), w_hh.shape[2]
+    bias = b_ih + F.pad(b_hh[:, : 2 * size], (0, size))  # the new gate's is multiplied by the reset gate
+    products = F.linear(features, w_ih.flatten(0, 1), bias.flatten()).view(-1, 3 * size)
     rows = rows * num_directions + torch.arange(num_directions)
-    products = products.index_select(0, rows.flatten()).view(*rows.shape, size)
-    return _Steps.apply(products, w_hh, b_hh, batch_sizes)
+    products = products.index_select(0, rows.flatten()).view(*rows.shape, -1)
+    return _Steps.apply(products.to(w_hh.dtype), w_hh, b_hh[:, 2 * size :], sizes)
 
 
 class _Steps(torch.autograd.Function):
-    """The steps of a layer, given the products of its inputs.
+    """The steps of a layer, given the products of its inputs ``(steps, D, 3 * hidden_size)``.
 
     ``gates`` holds, side by side: the hidden term of the new gate, the reset gate, the update gate, the input
     term of the new gate. The hidden state's products then fill the first three, the inputs' the last three.
     """
 
     @staticmethod
-    @custom_fwd(device_type="cpu", cast_inputs=torch.float32)
-    def forward(ctx: Any, products: Tensor, w_hh: Tensor, b_hh: Tensor, batch_sizes: list[int]) -> Tensor:
-        num_steps, num_directions, size = *products.shape[:2], w_hh.shape[2]
-        weight, bias = w_hh.roll(size, 1), b_hh.roll(size, 1)  # reset, update, new: the new gate first
-        gates = F.pad(products, (size, 0))
-        gates[..., : 3 * size] += bias
-        sums = gates[..., : 3 * size].transpose(0, 1).split(batch_sizes, 1)  # (D, n, 3 * size) each
-        parts = gates.view(num_steps, num_directions, 4, size).split(batch_sizes)
-        hidden, update = products.new_empty(2, num_steps, num_directions, size)
-        state = products.new_zeros(batch_sizes[0], num_directions, size)
-        for step, (h, z) in enumerate(zip(hidden.split(batch_sizes), update.split(batch_sizes), strict=True)):
-            state = state[: len(h)]  # the longest sequences come first
+    def forward(ctx: Any, products: Tensor, w_hh: Tensor, bias: Tensor, sizes: list[int]) -> Tensor:
+        weight, size = w_hh.roll(w_hh.shape[2], 1), w_hh.shape[2]  # reset, update, new: the new gate first
+        gates = torch.cat([bias.expand(len(products), -1, -1), products], dim=2)
+        sums = gates[..., : 3 * size].transpose(0, 1).split(sizes, 1)  # (D, n, 3 * hidden_size) each
+        parts = gates.unflatten(2, (4, size)).split(sizes)
+        hidden, update = products.new_empty(2, *products.shape[:2], size)
+        h = products.new_zeros(sizes[0], len(w_hh), size)
+        for step, (state, z) in enumerate(zip(hidden.split(sizes), update.split(sizes), strict=True)):
+            h = h[: len(state)]  # the longest sequences come first
             if step > 0:
-                sums[step].baddbmm_(state.transpose(0, 1), weight.mT)
+                sums[step].baddbmm_(h.transpose(0, 1), weight.mT)
             new_hidden, reset, update_gate, new_input = parts[step].unbind(2)
             torch.sigmoid(update_gate, out=z)
-            r = torch.sigmoid(reset)
+            r = reset.sigmoid()
             n = torch.addcmul(new_input, r, new_hidden).tanh_()
-            state = torch.lerp(n, state, z, out=h)
-            if any(ctx.needs_input_grad):  # the gates' derivatives by the new state take their places
+            h = torch.lerp(n, h, z, out=state)
+            if any(ctx.needs_input_grad):  # the new state's derivatives by the four take their places
                 torch.mul(h - n, 1 - z, out=update_gate)
-                by_new = (1 - z) * (1 - n * n)
-                torch.mul(by_new * new_hidden, r * (1 - r), out=reset)
-                torch.mul(by_new, r, out=new_hidden)
-                new_input.copy_(by_new)
+                torch.mul(1 - z, 1 - n * n, out=new_input)
+                torch.mul(new_input * new_hidden, r * (1 - r), out=reset)
+                torch.mul(new_input, r, out=new_hidden)
         ctx.save_for_backward(gates, hidden, update, weight)
-        ctx.batch_sizes = batch_sizes
+        ctx.sizes = sizes
         return hidden
 
     @staticmethod
-    @custom_bwd(device_type="cpu")
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients of the products, the weights and the biases."""
         gates, hidden, update, weight = ctx.saved_tensors
-        sizes, size = ctx.batch_sizes, hidden.shape[2]
+        sizes, size = ctx.sizes, hidden.shape[2]
         by_gates = torch.empty_like(gates)
-        factors, by_parts = (each.unflatten(2, (4, size)).split(sizes) for each in (gates, by_gates))
-        by_sums = by_gates[..., : 3 * size].transpose(0, 1)  # (D, steps, 3 * size)
-        by_hidden = grad.clone(memory_format=torch.contiguous_format).split(sizes)
+        by_sums = by_gates[..., : 3 * size].transpose(0, 1)  # (D, steps, 3 * hidden_size)
+        factors, parts = (each.unflatten(2, (4, size)).split(sizes) for each in (gates, by_gates))
         sums, updates = by_sums.split(sizes, 1), update.split(sizes)
+        by_hidden = grad.clone(memory_format=torch.contiguous_format).split(sizes)
         for step in reversed(range(len(sizes))):
-            torch.mul(factors[step], by_hidden[step].unsqueeze(2), out=by_parts[step])
+            torch.mul(factors[step], by_hidden[step].unsqueeze(2), out=parts[step])
             if step > 0:
                 by_state = by_hidden[step - 1][: sizes[step]]
                 by_state.addcmul_(by_hidden[step], updates[step])
                 by_state.transpose(0, 1).baddbmm_(sums[step], weight)
         states = [h[:n] for h, n in zip(hidden.split(sizes), sizes[1:], strict=False)]
-        states = torch.cat([hidden[:0], *states]).transpose(0, 1)  # those before every step but the first
-        by_weight = by_sums[:, sizes[0] :].mT.bmm(states)
-        by_products = by_gates[..., size:].contiguous()  # which makes index_select's backward fast
-        return by_products, by_weight.roll(-size, 1), by_sums.sum(1).roll(-size, 1), None
+        by_weight = by_sums[:, sizes[0] :].mT.bmm(torch.cat([hidden[:0], *states]).transpose(0, 1))
+        by_products = by_gates[..., size:].contiguous()  # or index_select's backward takes five times as long
+        return by_products, by_weight.roll(-size, 1), by_gates[..., :size].sum(0), None

@@ -1,7 +1,7 @@
 """Recurrent layers over sequences of varying length."""
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
@@ -152,7 +152,7 @@ class SequenceEncoder(nn.Module):
     def _encode_fused(self, inputs: PackedSequence, embedding: nn.Embedding | None) -> Encoded:
         if embedding is None:
             check_shape(self, inputs.data, ("steps", self.input_size))
-        outputs, state = run_fused(self.rnn, inputs, embedding)
+        outputs, state = run_fused(cast("nn.GRU", self.rnn), inputs, embedding)
         return Encoded(outputs, self._join_directions(state))
 
     def _encode_in_graph(self, inputs: PaddedSequence) -> Encoded:
