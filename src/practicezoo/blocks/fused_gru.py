@@ -19,9 +19,10 @@ __all__ = ["can_fuse", "run_fused"]
 
 
 def can_fuse(rnn: nn.Module, inputs: PackedSequence) -> bool:
-    """Whether :func:`run_fused` can stand in for ``rnn``: a GRU on the CPU, without hooks, in no graph."""
+    """Whether :func:`run_fused` can stand in for ``rnn``: a GRU that trains on the CPU, without hooks."""
     return (
         not (torch.compiler.is_compiling() or torch.jit.is_tracing())  # type: ignore[attr-defined]
+        and torch.is_grad_enabled()  # without, torch's own is as fast
         and (type(rnn) is nn.GRU and rnn.bias)  # no subclass either: parametrizations make one
         and inputs.data.device.type == rnn.all_weights[0][0].device.type == "cpu"
         and not _has_hooks(rnn)
@@ -84,11 +85,10 @@ def _is_table(embedding: nn.Embedding, num_steps: int) -> bool:
 
 def _run_layer(features: Tensor, rows: Tensor, weights: list[Tensor], sizes: list[int]) -> Tensor:
     """Hidden states ``(steps, D, hidden_size)``, in the order in which each direction reads its ``rows``."""
-    w_ih, w_hh, b_ih, b_hh = weights
-    num_directions, size = len(w_hh), w_hh.shape[2]
+    (w_ih, w_hh, b_ih, b_hh), size = weights, weights[1].shape[2]
     bias = b_ih + F.pad(b_hh[:, : 2 * size], (0, size))  # the new gate's is multiplied by the reset gate
     products = F.linear(features, w_ih.flatten(0, 1), bias.flatten()).view(-1, 3 * size)
-    rows = rows * num_directions + torch.arange(num_directions)
+    rows = rows * len(w_hh) + torch.arange(len(w_hh))
     products = products.index_select(0, rows.flatten()).view(*rows.shape, -1)
     return _Steps.apply(products.to(w_hh.dtype), w_hh, b_hh[:, 2 * size :], sizes)
 
@@ -118,12 +118,12 @@ class _Steps(torch.autograd.Function):
             n = torch.addcmul(new_input, r, new_hidden)
             n.mul_(2).sigmoid_().mul_(2).sub_(1)  # its tanh, six times as fast as torch's own
             h = torch.lerp(n, h, z, out=state)
-            if any(ctx.needs_input_grad):  # the new state's derivatives by the four take their places
-                rest = 1 - z
-                torch.mul(h - n, rest, out=update_gate)
-                torch.addcmul(rest, rest, n * n, value=-1, out=new_input)
-                torch.mul(new_input * new_hidden, r * (1 - r), out=reset)
-                torch.mul(new_input, r, out=new_hidden)
+            # The new state's derivatives by the four take their places.
+            rest = 1 - z
+            torch.mul(h - n, rest, out=update_gate)
+            torch.addcmul(rest, rest, n * n, value=-1, out=new_input)
+            torch.mul(new_input * new_hidden, r * (1 - r), out=reset)
+            torch.mul(new_input, r, out=new_hidden)
         ctx.save_for_backward(gates, hidden, update, weight)
         ctx.sizes = sizes
         return hidden

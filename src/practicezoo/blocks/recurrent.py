@@ -40,9 +40,10 @@ class SequenceEncoder(nn.Module):
     final state joins the forward direction at the last real step with the backward direction at the
     first step. Parameters are those of torch's own layer, ``rnn``.
 
-    With ``fused=True`` a GRU trains faster on the CPU, by batches that are padded or packed. Values are the
-    same up to rounding; what differs is that no second derivative can be taken. Elsewhere, and while ``rnn``
-    has hooks, ``rnn`` itself is called. The attribute may be set at any time.
+    With ``fused=True`` a GRU trains faster on the CPU, if the batch is padded or packed. Values and gradients
+    are the same up to rounding; second derivatives and the transforms of ``torch.func`` are refused. Without
+    gradients, on other devices, in compiled graphs and while ``rnn`` has hooks, ``rnn`` itself is called. The
+    attribute may be set at any time.
 
     Args:
         input_size: features at each step.
@@ -51,7 +52,7 @@ class SequenceEncoder(nn.Module):
         bidirectional: whether to read backward as well.
         cell: "rnn" (tanh), "gru" or "lstm".
         dropout: probability of dropout between the layers; needs two layers.
-        fused: whether to compute a GRU's steps without ``rnn`` where that is faster.
+        fused: whether to train a GRU without calling ``rnn``, which is faster.
         device: where the parameters live.
         dtype: type of the parameters.
 
