@@ -2,9 +2,10 @@
 
 A packed batch needs a kernel for each group of names that end at the same step, and no CUDA graph can hold
 it. The dense way runs each layer and direction over the whole padded batch: what follows a name's end comes
-after all its steps in both directions, so it changes nothing. Both have the same weights and give the same
-logits and gradients, which is checked first. A step is TrainStep's whole update on 256 names; on a CUDA
-device its kernel launches are counted.
+after all its steps in both directions, so it changes nothing. The fused way is SequenceEncoder's own on the
+CPU; elsewhere it is the packed one. All have the same weights and give the same logits and gradients, which
+is checked first. A step is TrainStep's whole update on 256 names; on a CUDA device its kernel launches are
+counted.
 """
 
 from collections.abc import Callable
@@ -83,17 +84,22 @@ def make_model(name: str, num_classes: int, device: str) -> nn.Module:
     """Build the same start each time."""
     torch.manual_seed(SEED)
     packed = CharGRUClassifier(num_classes=num_classes).to(device)
-    return packed if name == REFERENCE else DenseClassifier(packed)
+    packed.encoder.fused = name == "fused"
+    return DenseClassifier(packed) if name == "dense" else packed
 
 
 def check_equal(names: PaddedSequence, num_classes: int) -> None:
-    """Raise AssertionError if the two do not give the same logits and gradients."""
+    """Raise AssertionError if they do not all give the same logits and gradients."""
     packed = CharGRUClassifier(num_classes=num_classes).double()
+    fused = CharGRUClassifier(num_classes=num_classes).double()
+    fused.load_state_dict(packed.state_dict())
+    fused.encoder.fused = True
     results = []
-    for model in (packed, DenseClassifier(packed)):
+    for model, owner in ((packed, packed), (DenseClassifier(packed), packed), (fused, fused)):
         logits = model(names)
-        results.append((logits, torch.autograd.grad(logits.square().sum(), list(packed.parameters()))))
-    assert_close(results[1], results[0])
+        results.append((logits, torch.autograd.grad(logits.square().sum(), list(owner.parameters()))))
+    for other in results[1:]:
+        assert_close(other, results[0])
 
 
 def training_step(
@@ -124,7 +130,7 @@ def run(*, device: str, quick: bool) -> dict:
             training_step, name, batch, num_classes=num_classes, device=device, precision=precision
         )
         for precision in precisions
-        for name in (REFERENCE, "dense")
+        for name in (REFERENCE, "dense", "fused")
     }
     comparison = compare(
         [Arm(name, setup, work=size, unit="names") for name, setup in setups.items()],

@@ -1,7 +1,7 @@
 """Recurrent layers over sequences of varying length."""
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +9,7 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from practicezoo.arguments import check_choice, check_count, check_fraction
 from practicezoo.blocks.checks import check_shape
+from practicezoo.blocks.fused_gru import can_fuse, run_fused
 from practicezoo.blocks.padded import is_exporting, run_padded
 from practicezoo.sequences import PaddedSequence
 
@@ -39,6 +40,11 @@ class SequenceEncoder(nn.Module):
     final state joins the forward direction at the last real step with the backward direction at the
     first step. Parameters are those of torch's own layer, ``rnn``.
 
+    With ``fused=True`` a GRU trains faster on the CPU, if the batch is padded or packed. Values and gradients
+    are the same up to rounding; second derivatives and the transforms of ``torch.func`` are refused. Without
+    gradients, on other devices, in compiled graphs and while ``rnn`` has hooks, ``rnn`` itself is called. The
+    attribute may be set at any time.
+
     Args:
         input_size: features at each step.
         hidden_size: features of the hidden state, in each direction.
@@ -46,6 +52,7 @@ class SequenceEncoder(nn.Module):
         bidirectional: whether to read backward as well.
         cell: "rnn" (tanh), "gru" or "lstm".
         dropout: probability of dropout between the layers; needs two layers.
+        fused: whether to train a GRU without calling ``rnn``, which is faster.
         device: where the parameters live.
         dtype: type of the parameters.
 
@@ -54,13 +61,14 @@ class SequenceEncoder(nn.Module):
 
     Shape:
         - input: ``(N, T, input_size)`` as a tensor (every step counts), a :class:`PaddedSequence`, or
-          a PackedSequence
+          a PackedSequence; with an embedding ids, without the last dimension
         - outputs: ``(N, T, out_features)`` in the form of the input; zeros at padding
         - final_state: ``(N, out_features)``
 
     Raises:
         ValueError: if a size is below 1, ``cell`` is unknown, ``dropout`` is outside [0, 1) or set
-            with one layer, or an input has the wrong shape or lengths.
+            with one layer, ``fused`` is set for another cell than "gru", or an input has the wrong shape or
+            lengths.
 
     Example:
         >>> encoder = SequenceEncoder(3, 4, bidirectional=True)
@@ -81,6 +89,7 @@ class SequenceEncoder(nn.Module):
         bidirectional: bool = False,
         cell: Cell = "gru",
         dropout: float = 0.0,
+        fused: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -90,12 +99,15 @@ class SequenceEncoder(nn.Module):
         check_fraction(dropout=dropout)
         if dropout and num_layers == 1:
             raise ValueError(f"dropout acts between layers and needs num_layers >= 2, got dropout={dropout}")
+        if fused and cell != "gru":
+            raise ValueError(f"fused needs cell='gru', got cell={cell!r}")
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.num_layers = num_layers
         self.bidirectional = bidirectional
         self.cell = cell
         self.dropout = dropout
+        self.fused = fused
         self.out_features = hidden_size * (1 + bidirectional)
         self.rnn = CELLS[cell](
             input_size,
@@ -108,8 +120,12 @@ class SequenceEncoder(nn.Module):
             dtype=dtype,
         )
 
-    def forward(self, inputs: Sequences) -> Encoded:
-        """Encode a batch of sequences; see the class for shapes."""
+    def forward(self, inputs: Sequences, embedding: nn.Embedding | None = None) -> Encoded:
+        """Encode a batch of sequences, or of the features that ``embedding`` has for ids; see the class."""
+        if self.fused and isinstance(inputs, PackedSequence) and can_fuse(self.rnn, inputs):
+            return self._encode_fused(inputs, embedding)
+        if embedding is not None:
+            inputs = map_steps(embedding, inputs)
         if isinstance(inputs, PaddedSequence):
             return self._encode_padded(inputs)
         if isinstance(inputs, PackedSequence):
@@ -133,6 +149,12 @@ class SequenceEncoder(nn.Module):
         packed, final_state = self(inputs.pack())
         outputs, _ = pad_packed_sequence(packed, batch_first=True, total_length=inputs.data.shape[1])
         return Encoded(PaddedSequence(outputs, inputs.lengths), final_state)
+
+    def _encode_fused(self, inputs: PackedSequence, embedding: nn.Embedding | None) -> Encoded:
+        if embedding is None:
+            check_shape(self, inputs.data, ("steps", self.input_size))
+        outputs, state = run_fused(cast("nn.GRU", self.rnn), inputs, embedding)
+        return Encoded(outputs, self._join_directions(state))
 
     def _encode_in_graph(self, inputs: PaddedSequence) -> Encoded:
         if self.training and self.dropout:
