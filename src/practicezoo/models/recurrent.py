@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from practicezoo.arguments import check_count
-from practicezoo.blocks.recurrent import Cell, SequenceEncoder, Sequences
+from practicezoo.blocks.recurrent import Cell, SequenceEncoder, Sequences, map_steps
 from practicezoo.models.characters import check_ids, example_ids, without_padding
 from practicezoo.models.classifier import Classifier
 from practicezoo.sequences import PaddedSequence
@@ -101,7 +101,9 @@ class CharGRUClassifier(Classifier):
         """The final state before the head, ``(N, encoder.out_features)``."""
         steps = without_padding(self, inputs, lengths)  # before the embedding: padding is not even looked up
         check_ids(steps.data, self.num_chars)
-        return self.encoder(steps, self.embedding).final_state
+        if self.encoder.fused:  # which need not look up every step
+            return self.encoder(steps, self.embedding).final_state
+        return self.encoder(map_steps(self.embedding, steps)).final_state
 
     def example_inputs(self) -> PaddedSequence:
         """A small batch that ``forward`` takes, of zeros."""
