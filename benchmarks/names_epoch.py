@@ -91,10 +91,12 @@ def practicezoo_epoch(
     make_loader: Callable[[NameDataset, str], Iterable],
     *,
     precision: Precision = "fp32",
+    fused: bool = False,
 ) -> Callable[[], None]:
     """Return a step that trains one epoch with practicezoo on the loader's batches."""
     torch.manual_seed(SEED)
     model = CharGRUClassifier(num_classes=len(dataset.classes)).to(device)
+    model.encoder.fused = fused
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
     step = TrainStep(model, optimizer, nn.CrossEntropyLoss(), precision=precision)
     loader = make_loader(dataset, device)
@@ -132,14 +134,22 @@ def run(*, device: str, quick: bool) -> dict:
         "practicezoo, length buckets + pack_collate": bucket_loader,
         "practicezoo, DataLoader + pad_collate": pad_loader,
     }
+    ways: dict[str, dict[str, Any]] = {
+        "bf16": {"precision": "bf16"},
+        "fused": {"fused": True},
+        "fused, bf16": {"fused": True, "precision": "bf16"},
+    }
     arm = partial(Arm, work=len(dataset), unit="names")
     comparison = compare(
         [
             arm("notes", partial(notes_epoch, dataset, device)),
             *(arm(name, partial(practicezoo_epoch, dataset, device, make)) for name, make in loaders.items()),
-            arm(
-                "practicezoo, TensorLoader, bf16",
-                partial(practicezoo_epoch, dataset, device, tensor_loader, precision="bf16"),
+            *(
+                arm(
+                    f"practicezoo, TensorLoader, {name}",
+                    partial(practicezoo_epoch, dataset, device, tensor_loader, **way),
+                )
+                for name, way in ways.items()
             ),
         ],
         reference="notes",
