@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch._dynamo.exc import TorchDynamoException
 from torch.optim import Optimizer
 
 from benchmarks.counting import count_work, extra_bytes, held_bytes, num_launches
@@ -83,7 +84,14 @@ def run_grid(job: Job, *, device: str, quick: bool, detail: bool = False) -> dic
     print(grid_heading(grid))
     for name in measured_models():
         cells = measure_model(
-            name, job, modes=modes, device=device, quick=quick, detail=detail, rates=grid["rates"]
+            name,
+            job,
+            modes=modes,
+            device=device,
+            quick=quick,
+            detail=detail,
+            rates=grid["rates"],
+            left_out=left_out,
         )
         print(cells_table(cells), flush=True)
         grid["cells"] += cells
@@ -103,8 +111,11 @@ def measure_model(
     quick: bool,
     detail: bool = False,
     rates: Mapping[str, float] | None = None,
+    left_out: list[str] | None = None,
 ) -> list[dict]:
     """Compare the ways to compute one model, at each batch size.
+
+    A model that torch cannot compile is measured eager alone, which `left_out` is told, if given.
 
     Returns:
         For each batch size a comparison as `Comparison.to_dict` gives it, with the number of rounds in
@@ -119,7 +130,15 @@ def measure_model(
     with torch._dynamo.config.patch(cache_size_limit=64):  # noqa: SLF001 - its name in every torch
         for batch_size in QUICK_BATCH_SIZES if quick else BATCH_SIZES:
             batch = tuple(tensor.to(device) for tensor in example(name, batch_size))
-            cell = _measure_cell(models, job, *batch, device=device, quick=quick, detail=detail)
+            measure = partial(_measure_cell, job=job, batch=batch, device=device, quick=quick, detail=detail)
+            try:
+                cell = measure(models)
+            except TorchDynamoException as error:
+                models = {variant: model for variant, model in models.items() if variant.mode == "eager"}
+                note = f"compiled {name} at batch size {batch_size} and above: {type(error).__name__}"
+                print(f"left out: {note}")
+                (left_out if left_out is not None else []).append(note)
+                cell = measure(models)
             _add_work(cell, name, job, rates or {})
             cells.append({"model": name, "batch_size": batch_size} | cell)
     torch.compiler.reset()
@@ -174,14 +193,14 @@ def _build(name: str, variant: Variant, device: str) -> nn.Module:
 
 def _measure_cell(
     models: dict[Variant, nn.Module],
-    job: Job,
-    inputs: Tensor,
-    targets: Tensor,
     *,
+    job: Job,
+    batch: tuple[Tensor, ...],
     device: str,
     quick: bool,
     detail: bool,
 ) -> dict:
+    inputs, targets = batch
     trial, _ = job(models[REFERENCE], inputs, targets, "fp32")
     num_steps = 1 if quick else _steps_in_a_round(trial, device)
     jobs: dict[str, tuple[Step, Optimizer | None]] = {}

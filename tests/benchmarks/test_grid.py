@@ -6,6 +6,7 @@ import re
 import pytest
 import torch
 from torch import nn
+from torch._dynamo.exc import BackendCompilerFailed
 from torch.testing import assert_close
 
 from benchmarks import grid
@@ -43,6 +44,25 @@ def test_the_arms_of_a_cell(cells):
     expected = ["eager fp32", "eager fp32 channels_last", "eager bf16", "eager bf16 channels_last"]
     assert names == [*expected, "eager fp32 (again)"]
     assert all(arm["work"] == 4 for arm in cell["measurements"])
+
+
+def test_a_model_that_cannot_be_compiled_is_measured_eager(monkeypatch, capsys):
+    def fail(*_arguments):
+        raise BackendCompilerFailed(print, RuntimeError("no such kernel"), None)
+
+    monkeypatch.setattr("torch.compile", lambda _model, **_: fail)
+    left_out: list[str] = []
+    (cell,) = measure_model(
+        "mnist_mlp",
+        lambda model, inputs, targets, precision: (lambda: model(inputs), None),
+        modes=["eager", "compiled"],
+        device="cpu",
+        quick=True,
+        left_out=left_out,
+    )
+    assert {arm["name"] for arm in cell["measurements"]} == {"eager fp32", "eager bf16", "eager fp32 (again)"}
+    assert left_out == ["compiled mnist_mlp at batch size 4 and above: BackendCompilerFailed"]
+    assert capsys.readouterr().out == f"left out: {left_out[0]}\n"
 
 
 def test_layouts_are_for_convolutions_only():
