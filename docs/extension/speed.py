@@ -23,9 +23,12 @@ def write_speed() -> None:
     rows = [(f"`{name}`", *(_plain(ratios, way) for way in WAYS.values())) for name, ratios in steps.items()]
     write("speed_steps.inc", f"{table(['training step', *WAYS], rows, 'lrrrr')}\n{_machine(training)}\n")
     evaluated = _ratios(inference)
+    compiled = [
+        name for name in steps.keys() & evaluated if COMPILED in steps[name] and COMPILED in evaluated[name]
+    ]
     both = [
         (f"`{name}`", _interval(evaluated[name][COMPILED]), _interval(steps[name][COMPILED]))
-        for name in sorted(steps.keys() & evaluated, key=lambda name: evaluated[name][COMPILED]["median"])
+        for name in sorted(compiled, key=lambda name: evaluated[name][COMPILED]["median"])
     ]
     head = ["network", "inference", "training step"]
     write("speed_compiled.inc", f"{table(head, both, 'lrr')}\n{_machine(inference)}\n")
