@@ -5,6 +5,7 @@ import shutil
 from importlib.resources import as_file
 
 import pytest
+import torchvision
 
 from practicezoo import list_weights, load
 from practicezoo.cli import main
@@ -58,6 +59,22 @@ def test_list_and_card_and_verify_show_the_weights(capsys):
     assert capsys.readouterr().out.startswith("# names_gru/mini-names-2026.11\n")
     assert main(["verify", "names_gru/mini-names-2026.11"]) == 0
     assert ": holds: the hash is right; " in capsys.readouterr().out
+
+
+def test_verify_says_what_it_could_not_measure(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(torchvision.datasets.MNIST, "download", fail_to_download)
+    names = ["names_gru/mini-names-2026.11", "mnist_mlp"]
+    assert main(["verify", *names, "--data", str(tmp_path)]) == 0
+    held, missed, count = capsys.readouterr().out.splitlines()
+    assert held.startswith("names_gru/mini-names-2026.11: holds: the hash is right; ")
+    assert missed.startswith("mnist_mlp/mnist-2026.11: not measured: the hash is right, but ")
+    assert "must hold t" in missed
+    assert len(missed) < 300
+    assert count == "1 of 2 measured; --data DIR says where the others' test data is"
+
+
+def fail_to_download(_dataset):
+    raise RuntimeError("no network")
 
 
 def test_verify_names_a_file_that_was_changed(tmp_path, monkeypatch, capsys):

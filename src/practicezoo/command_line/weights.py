@@ -54,9 +54,13 @@ def _verify(options: argparse.Namespace) -> int:
     verdicts = []
     for weights in chosen:
         verdict = verify(weights, root=options.data)
-        print(f"{weights}: {'holds' if verdict.holds else 'DIFFERS'}: {verdict.text}", flush=True)
-        verdicts.append(verdict.holds)
-    return 0 if all(verdicts) else DIFFERS
+        word = "DIFFERS" if not verdict.holds else "holds" if verdict.measured else "not measured"
+        print(f"{weights}: {word}: {verdict.text}", flush=True)
+        verdicts.append(verdict)
+    num_measured = sum(verdict.measured for verdict in verdicts)
+    if num_measured < len(verdicts):
+        print(f"{num_measured} of {len(verdicts)} measured; --data DIR says where the others' test data is")
+    return 0 if all(verdict.holds for verdict in verdicts) else DIFFERS
 
 
 def _pack(options: argparse.Namespace) -> None:

@@ -169,11 +169,13 @@ class Verdict:
         weights: the record.
         holds: whether all that could be checked is as the record says.
         text: what was compared.
+        measured: whether the test data was there to be asked about.
     """
 
     weights: Weights
     holds: bool
     text: str
+    measured: bool = True
 
 
 def verify(weights: Weights, *, root: Path | None = None) -> Verdict:
@@ -186,12 +188,13 @@ def verify(weights: Weights, *, root: Path | None = None) -> Verdict:
     try:
         predictor = load(weights)
     except (OSError, ValueError) as error:
-        return Verdict(weights, holds=False, text=str(error))
+        return Verdict(weights, holds=False, text=str(error), measured=False)
     recipe = get_recipe(weights.model)
     try:
         splits = read_splits(recipe, weights.data["name"], weights.data["seed"], root)
     except OSError as error:
-        return Verdict(weights, holds=True, text=f"the hash is right; its data is not here ({error})")
+        reason = str(error).partition(";")[0]
+        return Verdict(weights, holds=True, text=f"the hash is right, but {reason}", measured=False)
     logits, targets = logits_of(predictor, splits)
     right, expected = int((logits.argmax(dim=1) == targets).sum()), weights.metrics["num_right"]
     text = f"the hash is right; {right:,} of {len(targets):,} answers are right, the card says {expected:,}"
