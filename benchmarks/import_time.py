@@ -40,7 +40,7 @@ torch_done = perf_counter()
 done = perf_counter()
 try:
     with open("/proc/self/status") as status:
-        peak = next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
+        peak = next((int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM")), 0)
 except OSError:
     try:
         from resource import RUSAGE_SELF, getrusage

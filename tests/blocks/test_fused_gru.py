@@ -226,6 +226,42 @@ def test_an_embedding_that_depends_on_what_is_looked_up_gets_the_ids(setting):
     assert_close(gradients[1], gradients[0], **EXACT)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_in_half_precision_torchs_layer_is_called(dtype, calls):
+    encoder, inputs = make(dtype=dtype), packed([2, 5, 1, 3])
+    encoder(inputs._replace(data=inputs.data.to(dtype)))
+    assert not calls  # small values of the fused tanh would be far off
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.bool, torch.int16])
+def test_ids_of_a_type_that_embeddings_refuse_are_refused(dtype):
+    inputs = packed([4, 4], torch.ones(2, 4, dtype=dtype))
+    with pytest.raises(RuntimeError, match="scalar types: Long, Int"):
+        make()(inputs, nn.Embedding(2, 3, dtype=torch.float64))
+
+
+def test_a_module_in_the_place_of_the_embedding_is_called():
+    encoder, inputs = make(), packed([4, 4], torch.randint(3, (2, 4)))
+    embedding = nn.Sequential(nn.Embedding(3, 3, dtype=torch.float64), nn.Tanh())
+    expected = results(encoder, inputs, embedding, fused=False)
+    assert_close(results(encoder, inputs, embedding, fused=True), expected, **EXACT)
+
+
+def test_an_embedding_with_other_weights_has_as_many_rows_as_they_have():
+    encoder, embedding = make(), nn.Embedding(3, 3)
+    embedding.weight = nn.Parameter(torch.randn(5, 3, dtype=torch.float64))
+    inputs = packed([4, 4], torch.tensor([[0, 1, 2, 3], [4, 4, 3, 0]]))
+    expected = results(encoder, inputs, embedding, fused=False)
+    assert_close(results(encoder, inputs, embedding, fused=True), expected, **EXACT)
+
+
+def test_another_default_device_changes_nothing():
+    encoder, inputs = make(), packed([2, 5, 1, 3])
+    expected = encoder(inputs).final_state
+    with torch.device("meta"):
+        assert_close(encoder(inputs).final_state, expected, **EXACT)
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning")  # the compiler's own, of a tensor's .grad
 def test_a_compiled_encoder_calls_torchs_layer(calls):
     encoder, inputs = make(), packed([2, 5, 1])
@@ -251,6 +287,16 @@ def test_a_wrong_shape_is_refused_alike():
         ValueError, match=r"SequenceEncoder expects inputs of shape \(steps, 3\), got \(3, 5\)"
     ):
         make()(packed([2, 1], torch.randn(2, 2, 5)))
+
+
+@pytest.mark.parametrize(
+    ("ids", "embedding_dim", "message"),
+    [((2, 2), 5, r"shape \(steps, 3\), got \("), ((2, 2, 2), 3, r"shape \(steps, 3\), got \(3, 2, 3\)")],
+)
+def test_so_are_ids_and_embeddings_of_a_wrong_shape(ids, embedding_dim, message):
+    inputs, embedding = packed([2, 1], torch.zeros(ids, dtype=torch.int64)), nn.Embedding(2, embedding_dim)
+    with pytest.raises(ValueError, match=message):
+        make()(inputs, embedding)
 
 
 def test_a_classifier_trains_by_it(calls):

@@ -9,6 +9,9 @@ import torchvision
 
 from practicezoo import list_weights, load
 from practicezoo.cli import main
+from practicezoo.recipes import packing
+from practicezoo.recipes.packing import pack, remeasure
+from practicezoo.recipes.registry import get_recipe
 from practicezoo.weights.reading import read_config
 from practicezoo.weights.records import asset_folder
 from support.commands import error_line
@@ -140,6 +143,23 @@ def test_the_spread_of_weights_that_come_along_can_be_told_later(checkpoint, tmp
     (other / "result.json").write_text(json.dumps({**figures, "calibration_fraction": 0.1}))
     assert main(arguments) == 2
     assert f"calibration_fraction of {other} must be None, got 0.1" in error_line(capsys)
+
+
+def test_weights_that_began_from_others_are_spread_over_runs_that_did(checkpoint, tmp_path, monkeypatch):
+    (weights,) = list_weights("names_gru/mini-*")
+    runs = [tmp_path / str(seed) for seed in range(2)]
+    for seed, run in enumerate(runs):
+        shutil.copytree(checkpoint.parent, run)
+        figures = json.loads((run / "result.json").read_text())
+        figures |= {"init": "names_gru/names-2026.11 (5d1c)", "seed": seed}
+        (run / "result.json").write_text(json.dumps(figures))
+    pack(get_recipe("names_gru"), runs[0], tmp_path / "out", tag="a")
+    record = read_config(tmp_path / "out")
+    monkeypatch.setattr(packing, "read_config", lambda _: record)
+    remeasure(weights, tmp_path / "again", others=runs[1:])
+    assert list(read_config(tmp_path / "again")["seeds"]["test_accuracy"]) == ["0", "1"]
+    with pytest.raises(ValueError, match=r"init of .* must be 'names_gru/names-2026.11 \(5d1c\)', got None"):
+        remeasure(weights, tmp_path / "again", others=[checkpoint.parent])
 
 
 def test_only_the_data_of_a_run_measures_it(checkpoint, tmp_path, capsys):

@@ -15,18 +15,32 @@ from torch.autograd.function import once_differentiable
 from torch.nn.modules import module as modules
 from torch.nn.utils.rnn import PackedSequence
 
-__all__ = ["can_fuse", "run_fused"]
+__all__ = ["can_fuse", "is_table", "run_fused"]
 
 
 def can_fuse(rnn: nn.Module, inputs: PackedSequence) -> bool:
-    """Whether :func:`run_fused` can stand in for ``rnn``: a GRU that trains on the CPU, without hooks."""
+    """Whether :func:`run_fused` can stand in for ``rnn``: a GRU that trains on the CPU, without hooks.
+
+    In half precision its tanh would lose what is small.
+    """
     return (
         not (torch.compiler.is_compiling() or torch.jit.is_tracing())  # type: ignore[attr-defined]
         and torch.is_grad_enabled()  # without, torch's own is as fast
         and (type(rnn) is nn.GRU and rnn.bias)  # no subclass either: parametrizations make one
         and inputs.data.device.type == rnn.all_weights[0][0].device.type == "cpu"
+        and torch.get_default_device().type == "cpu"  # where it makes indices
+        and rnn.all_weights[0][0].dtype in {torch.float32, torch.float64}
         and not _has_hooks(rnn)
     )
+
+
+def is_table(embedding: nn.Module, ids: Tensor) -> bool:
+    """Whether the rows are fewer than the ids and which of them are looked up makes no difference."""
+    if type(embedding) is not nn.Embedding or _has_hooks(embedding):
+        return False
+    differs = embedding.max_norm is not None or embedding.scale_grad_by_freq or embedding.sparse
+    valid = ids.ndim == 1 and ids.dtype in {torch.int64, torch.int32}  # the embedding refuses others
+    return valid and not differs and len(embedding.weight) < len(ids)
 
 
 def run_fused(
@@ -34,8 +48,9 @@ def run_fused(
 ) -> tuple[PackedSequence, Tensor]:
     """What ``rnn``, of D directions, computes of packed features or, with ``embedding``, of packed ids.
 
-    Values are the same up to rounding, where :func:`can_fuse` holds. Gradients can be taken once: a second
-    derivative raises torch's RuntimeError. Under autocast only the inputs' products are of its type.
+    Values are the same up to rounding, where :func:`can_fuse` and, with ``embedding``, :func:`is_table` hold.
+    Gradients can be taken once: a second derivative raises torch's RuntimeError. Under autocast only the
+    inputs' products are of its type.
 
     Shape:
         - inputs: ``(steps, input_size)``, or ids ``(steps,)``
@@ -46,10 +61,8 @@ def run_fused(
     reverse, last = _positions(inputs.batch_sizes)
     own = torch.stack([torch.arange(len(reverse)), reverse][:num_directions], dim=1)  # (steps, D)
     features, rows = inputs.data, own
-    if embedding is not None and _is_table(embedding, len(own)):
-        features, rows = embedding(torch.arange(embedding.num_embeddings)), inputs.data[own]
-    elif embedding is not None:
-        features = embedding(inputs.data)
+    if embedding is not None:
+        features, rows = embedding(torch.arange(len(embedding.weight))), inputs.data[own]
     for layer in range(rnn.num_layers):
         if layer > 0:
             features, rows = F.dropout(features, rnn.dropout, rnn.training), own
@@ -74,13 +87,6 @@ def _positions(batch_sizes: Tensor) -> tuple[Tensor, Tensor]:
 def _has_hooks(module: nn.Module) -> bool:
     kinds = ("forward_hooks", "forward_pre_hooks", "backward_hooks", "backward_pre_hooks")
     return any(getattr(module, f"_{kind}") or getattr(modules, f"_global_{kind}") for kind in kinds)
-
-
-def _is_table(embedding: nn.Embedding, num_steps: int) -> bool:
-    """Whether the rows are fewer than the steps and which of them are looked up makes no difference."""
-    differs = embedding.max_norm is not None or embedding.scale_grad_by_freq or embedding.sparse
-    plain = type(embedding) is nn.Embedding and not differs and not _has_hooks(embedding)
-    return plain and embedding.num_embeddings < num_steps
 
 
 def _run_layer(features: Tensor, rows: Tensor, weights: list[Tensor], sizes: list[int]) -> Tensor:

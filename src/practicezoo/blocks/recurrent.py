@@ -9,7 +9,7 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from practicezoo.arguments import check_choice, check_count, check_fraction
 from practicezoo.blocks.checks import check_shape
-from practicezoo.blocks.fused_gru import can_fuse, run_fused
+from practicezoo.blocks.fused_gru import can_fuse, is_table, run_fused
 from practicezoo.blocks.padded import is_exporting, run_padded
 from practicezoo.sequences import PaddedSequence
 
@@ -42,8 +42,8 @@ class SequenceEncoder(nn.Module):
 
     With ``fused=True`` a GRU trains faster on the CPU, if the batch is padded or packed. Values and gradients
     are the same up to rounding; second derivatives and the transforms of ``torch.func`` are refused. Without
-    gradients, on other devices, in compiled graphs and while ``rnn`` has hooks, ``rnn`` itself is called. The
-    attribute may be set at any time.
+    gradients, on other devices, in half precision, in compiled graphs and while ``rnn`` has hooks, ``rnn``
+    itself is called. The attribute may be set at any time.
 
     Args:
         input_size: features at each step.
@@ -122,15 +122,17 @@ class SequenceEncoder(nn.Module):
 
     def forward(self, inputs: Sequences, embedding: nn.Embedding | None = None) -> Encoded:
         """Encode a batch of sequences, or of the features that ``embedding`` has for ids; see the class."""
-        if self.fused and isinstance(inputs, PackedSequence) and can_fuse(self.rnn, inputs):
-            return self._encode_fused(inputs, embedding)
-        if embedding is not None:
-            inputs = map_steps(embedding, inputs)
+        fuses = self.fused and isinstance(inputs, PackedSequence) and can_fuse(self.rnn, inputs)
+        if embedding is not None and not (fuses and is_table(embedding, inputs.data)):
+            inputs, embedding = map_steps(embedding, inputs), None
         if isinstance(inputs, PaddedSequence):
             return self._encode_padded(inputs)
         if isinstance(inputs, PackedSequence):
-            check_shape(self, inputs.data, ("steps", self.input_size))
-            outputs, state = self.rnn(inputs)
+            features = inputs.data if embedding is None else embedding.weight
+            check_shape(self, features, ("steps", self.input_size))
+            outputs, state = (
+                run_fused(cast("nn.GRU", self.rnn), inputs, embedding) if fuses else self.rnn(inputs)
+            )
         else:
             check_shape(self, inputs, ("N", "T", self.input_size))
             outputs, state = self._run_dense(inputs)
@@ -149,12 +151,6 @@ class SequenceEncoder(nn.Module):
         packed, final_state = self(inputs.pack())
         outputs, _ = pad_packed_sequence(packed, batch_first=True, total_length=inputs.data.shape[1])
         return Encoded(PaddedSequence(outputs, inputs.lengths), final_state)
-
-    def _encode_fused(self, inputs: PackedSequence, embedding: nn.Embedding | None) -> Encoded:
-        if embedding is None:
-            check_shape(self, inputs.data, ("steps", self.input_size))
-        outputs, state = run_fused(cast("nn.GRU", self.rnn), inputs, embedding)
-        return Encoded(outputs, self._join_directions(state))
 
     def _encode_in_graph(self, inputs: PaddedSequence) -> Encoded:
         if self.training and self.dropout:

@@ -29,6 +29,7 @@ from practicezoo.weights.records import asset_folder
 
 __all__ = ["Verdict", "pack", "remeasure", "verify"]
 
+OPTIONAL = ("init", "calibration_fraction")  # of a run; one command's runs have the same
 TOLERANCE = 3 / 10_000  # of the predictions: processors round differently
 
 
@@ -91,6 +92,7 @@ def pack(
             "seconds": figures["training_seconds"],
             "versions": figures["versions"],
             "machine": figures.get("machine", "not recorded"),
+            **{key: figures[key] for key in OPTIONAL if figures.get(key)},
         },
     }
     _write(recipe, predictor, splits, folder, facts, half=half, root=root)
@@ -208,7 +210,7 @@ def _with_others(
     spread = {name: dict(values) for name, values in seeds.items()}
     for run in others:
         figures = figures_of(run)
-        for key in (*SAME, "init", "calibration_fraction"):
+        for key in (*SAME, *OPTIONAL):
             wanted, found = (facts.get(key) or None for facts in (like, figures))
             if wanted != found:
                 raise ValueError(f"{key} of {run} must be {wanted!r}, got {found!r}")
