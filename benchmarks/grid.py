@@ -137,7 +137,8 @@ def measure_model(
                 models = {variant: model for variant, model in models.items() if variant.mode == "eager"}
                 note = f"compiled {name} at batch size {batch_size} and above: {type(error).__name__}"
                 print(f"left out: {note}")
-                (left_out if left_out is not None else []).append(note)
+                if left_out is not None:
+                    left_out.append(note)
                 cell = measure(models)
             _add_work(cell, name, job, rates or {})
             cells.append({"model": name, "batch_size": batch_size} | cell)
