@@ -259,8 +259,14 @@ def test_headline_names_are_the_ones_with_a_home():
 
 
 def test_an_unknown_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="module 'practicezoo' has no attribute 'CharGruClassifier'"):
+    with pytest.raises(
+        AttributeError, match="module 'practicezoo' has no attribute 'CharGruClassifier'"
+    ) as raised:
         practicezoo.CharGruClassifier  # noqa: B018
+    assert (raised.value.name, raised.value.obj) == (
+        "CharGruClassifier",
+        practicezoo,
+    )  # for Python's own hint
     assert not hasattr(practicezoo, "Datasets")
 
 

@@ -95,7 +95,7 @@ def as_list(value: _T | Iterable[_T] | None) -> list[_T]:
     """None, one or several of something as a list."""
     if value is None:
         return []
-    return list(value) if isinstance(value, Iterable) else [value]
+    return list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
 
 
 def listed(names: Sequence[str]) -> str:
@@ -129,7 +129,7 @@ def near_paths(path: Path) -> str:
         beside = [other.name for other in islice(path.parent.iterdir(), MOST_LOOKED_AT)]
     except OSError:  # there is no such folder either, or it cannot be read
         return ""
-    near = near_matches(path.name, beside, cutoff=0.6)
+    near = near_matches(path.name, beside, cutoff=0.7)
     return f"; near: {', '.join(str(path.parent / name) for name in near)}" if near else ""
 
 

@@ -98,7 +98,7 @@ def test_sizes_below_one_even_kernels_and_other_paddings_are_refused(settings: d
     [
         ({"norm": nn.BatchNorm2d(1)}, r"norm must be a class such as .*, got BatchNorm2d\(1"),
         ({"activation": nn.ReLU()}, r"activation must be a class such as .*, got ReLU\(\)"),
-        ({"activation": "relu"}, "activation must be a class such as .*, got 'relu'"),
+        ({"activation": "relu"}, "activation must be a class such as nn.ReLU, got 'relu'"),
         ({"activation": torch.relu}, "activation must need no arguments, got <built-in .* relu"),
         (
             {"norm": nn.GroupNorm},

@@ -80,4 +80,7 @@ def test_check_answers_bad_input_with_one_line(arguments, message, capsys):
 
 def test_columns_without_tables_of_ones_own(capsys):
     assert main(["check", "names_gru", "--name-column", "1", "--label-column", "0"]) == 2
-    assert "train_csv and test_csv must be given where columns are named" in error_line(capsys)
+    assert (
+        "train_csv and test_csv (--train-csv, --test-csv) must be given where columns are named"
+        in error_line(capsys)
+    )

@@ -80,7 +80,7 @@ def test_no_header_makes_the_first_row_a_sample(tmp_path, capsys):
         (["names_gru", "--device", "cude:0"], "got 'cude:0'; meant 'cuda:0'?"),
         (["names_gru", "--seed", "-1"], "seed must lie between 0 and 2**32 - 1, got -1"),
         (["names_gru", "--data", "missing"], "the data root must be a folder, got missing"),
-        (["names_gru", "--train-csv", "a.csv"], "train_csv and test_csv must be given together"),
+        (["names_gru", "--train-csv", "a.csv"], "--test-csv) must be given together"),
         (["names_gru", "--train-csv", "a.csv", "--test-csv", "b.csv"], "No such file or directory: 'a.csv'"),
     ],
 )

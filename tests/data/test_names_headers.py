@@ -41,7 +41,9 @@ class TestHeaders:
     def test_what_may_be_either_is_refused(self, tmp_path):
         path = tmp_path / "names.csv"
         path.write_text(f"Name,Korean\n{self.ROWS}")
-        with pytest.raises(ValueError, match=r"may be a header or a sample: say which with header=True or"):
+        with pytest.raises(
+            ValueError, match=r"may be a header or a sample: name the columns by its words \(name_col"
+        ):
             NameDataset(path)
         assert len(NameDataset(path, header=True)) == 2
         assert len(NameDataset(path, header=False)) == 3
@@ -104,7 +106,7 @@ class TestPairs:
     def test_what_may_be_a_header_or_a_sample_is_refused(self):
         pairs = [("Name", "Korean"), *self.PAIRS]
         with pytest.raises(
-            ValueError, match=r"^row 1: \['Name', 'Korean'\] may be a header or a sample: say"
+            ValueError, match=r"^row 1: \['Name', 'Korean'\] may be a header or a sample: name"
         ):
             NameDataset(pairs)
         assert len(NameDataset(pairs, header=True)) == 2

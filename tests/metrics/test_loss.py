@@ -127,7 +127,7 @@ def test_a_criterion_returns_a_scalar_tensor():
             "optimizer",
             "adam",
             TypeError,
-            "optimizer must be a torch.optim.Optimizer or a list .*, got 'a'",
+            "optimizer must be a torch.optim.Optimizer or a list .*, got 'adam'",
         ),
         ("optimizer", None, ValueError, "optimizer must be at least one optimizer, got None"),
         (

@@ -62,6 +62,11 @@ def test_one_dimension_more_is_a_batch(batch, digits):
     assert DIGITS(given)[-1].equal(DIGITS(digits)[-1])
 
 
+def test_a_picture_of_nothing_is_said(digits):
+    assert notes(torch.zeros_like(digits[0])) == ["all pixels alike"]
+    assert notes(torch.full_like(digits[0], 255)) == ["all pixels alike", "inverted"]
+
+
 def test_a_light_background_is_inverted_and_said(digits):
     assert torch.equal(DIGITS(255 - digits[0]), DIGITS(digits[0]))
     assert notes(255 - digits[0]) == ["inverted"]

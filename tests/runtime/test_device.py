@@ -73,6 +73,7 @@ class TestPickDevice:
         ("name", "hint"),
         [
             ("cude:0", "; meant 'cuda:0'?"),
+            ("gpu", "; meant 'cuda'?"),
             ("CUDA", "; meant 'cuda'?"),
             ("CPU", "; meant 'cpu'?"),
             ("cpu:0", "; meant 'cpu'?"),

@@ -60,13 +60,22 @@ class TestErrors:
         with pytest.raises(TypeError, match="callbacks must be an instance, got the class Recorder"):
             fit_for(mlp(), [classes()], callbacks=[Recorder])
 
+    def test_what_torch_says_of_the_first_batch_comes_with_advice(self):
+        inputs, targets = classes()
+        with pytest.raises(RuntimeError) as raised:
+            fit_for(mlp(), [(inputs, targets.unsqueeze(1))])
+        assert any("practicezoo.check(" in note for note in raised.value.__notes__)
+        with pytest.raises(RuntimeError) as raised:
+            fit_for(mlp(), [(inputs, targets), (inputs[:, :1], targets)])
+        assert not hasattr(raised.value, "__notes__")
+
     def test_accumulate_below_one(self):
         with pytest.raises(ValueError, match="accumulate must be at least 1, got 0"):
             fit_for(mlp(), [classes()], accumulate=0)
 
     def test_metrics_without_val_loader(self):
         with pytest.raises(
-            ValueError, match="metrics are measured on val_loader, which must be given for accuracy, f1"
+            ValueError, match="val_loader must be given to measure 'accuracy', 'f1' on, got none"
         ):
             fit_for(mlp(), [classes()], metrics={"accuracy": Accuracy(), "f1": Accuracy()})
 

@@ -22,7 +22,7 @@ def build_activation(
     """A fresh activation, or the identity for ``None``."""
     if activation is None:
         return nn.Identity()
-    _check_factory("activation", activation)
+    _check_factory("activation", activation, like="nn.ReLU")
     try:
         with contextlib.nullcontext() if device is None else torch.device(device):
             built = activation()
@@ -41,7 +41,7 @@ def build_norm(
     """A fresh normalisation of ``num_features`` channels, or the identity for ``None``."""
     if norm is None:
         return nn.Identity()
-    _check_factory("norm", norm)
+    _check_factory("norm", norm, like="nn.BatchNorm2d")
     try:
         return norm(num_features, device=device, dtype=dtype)
     except TypeError as error:
@@ -51,6 +51,6 @@ def build_norm(
         ) from error
 
 
-def _check_factory(argument: str, factory: object) -> None:
+def _check_factory(argument: str, factory: object, *, like: str) -> None:
     if isinstance(factory, nn.Module) or not callable(factory):
-        raise TypeError(f"{argument} must be a class such as nn.ReLU or nn.BatchNorm2d, got {factory!r}")
+        raise TypeError(f"{argument} must be a class such as {like}, got {factory!r}")

@@ -89,8 +89,9 @@ class Columns:
             return True
         if not all(known) and (any(known) or self._stands_alone(rows, known_labels)):
             raise ValueError(
-                f"{where}{shorten(rows[0][1])} may be a header or a sample: say which with header=True or "
-                "header=False"
+                f"{where}{shorten(rows[0][1])} may be a header or a sample: name the columns by its words "
+                "(name_column=, --name-column) or give header=True if it is one, else header=False "
+                "(--no-header)"
             )
         return all(known) and bool(known)
 

@@ -120,6 +120,8 @@ class ImageInput(Preprocessing):
         height, width = images.shape[-2:]
         _check_size(width, height)
         notes: list[list[str]] = [[] for _ in images]
+        pixels = images.flatten(1)
+        _note(notes, "all pixels alike", where=(pixels == pixels[:, :1]).all(dim=1).tolist())
         if images.shape[1] == 4:
             images = _on_paper(images)
             _note(notes, "put on white")

@@ -1,4 +1,4 @@
-"""What is left of a run that Ctrl-C ended."""
+"""What is said of a run that ended before its time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +8,11 @@ from practicezoo.training.history import History
 from practicezoo.training.run import Run
 
 __all__ = ["TrainingInterrupted", "interruptions"]
+
+ADVICE = (
+    "No update was made. practicezoo.check(model, train_loader, criterion=criterion, optimizer=optimizer) "
+    "looks for the usual mistakes and says how to mend them."
+)
 
 
 class TrainingInterrupted(KeyboardInterrupt):
@@ -28,9 +33,16 @@ class TrainingInterrupted(KeyboardInterrupt):
 
 @contextmanager
 def interruptions(run: Run) -> Iterator[None]:
-    """Turn a KeyboardInterrupt into one that says where the run was and how to resume it."""
+    """Turn a KeyboardInterrupt into one that says where the run was and how to resume it.
+
+    An error of torch's in the first update gets a note that says who knows the usual mistakes.
+    """
     try:
         yield
+    except (AttributeError, IndexError, RuntimeError) as error:
+        if run.num_updates == 0:
+            error.add_note(ADVICE)
+        raise
     except KeyboardInterrupt:
         folders = [str(checkpointer.folder) for checkpointer in checkpointers_of(run)]
         way = (

@@ -34,7 +34,7 @@ class Validation:
         check_reads_logits(criterion, as_metrics(metrics))
         if metrics and loader is None:
             raise ValueError(
-                f"metrics are measured on val_loader, which must be given for {', '.join(metrics)}"
+                f"val_loader must be given to measure {', '.join(map(repr, metrics))} on, got none"
             )
         self.loader = loader
         self.metrics = metrics

@@ -219,6 +219,14 @@ def test_what_a_right_checksum_covers_is_looked_at_too(path, state, message):
         load_checkpoint(path)
 
 
+def test_a_module_is_no_state(path):
+    with pytest.raises(
+        TypeError, match=r"state must be a dict, got Linear: a module's is its state_dict\(\)"
+    ):
+        save_checkpoint(path, torch.nn.Linear(1, 1))  # type: ignore[arg-type]
+    assert not path.exists()
+
+
 def test_an_archive_that_promises_more_than_it_holds_is_refused(path, tmp_path):
     save_checkpoint(path, {"weights": torch.zeros(100_000)})
     packed = tmp_path / "packed.zip"

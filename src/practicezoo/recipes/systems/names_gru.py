@@ -30,6 +30,7 @@ __all__ = ["NamesGRU"]
 COURSE, MINI = "course names", "mini names"
 MAX_LR = 4e-3
 VALIDATION_FRACTION = 0.1
+OWN_FILES = "train_csv and test_csv (--train-csv, --test-csv)"
 
 
 def drop_characters(names: PaddedSequence) -> PaddedSequence:
@@ -158,7 +159,7 @@ def _vocab(saved: Mapping[str, Any]) -> CharVocab:
 def _read(options: DataOptions) -> tuple[str, str, NameDataset, NameDataset]:
     """What the data is, the test file, the training names and the test names."""
     if (options.train_csv is None) != (options.test_csv is None):
-        raise ValueError("train_csv and test_csv must be given together, got only one of them")
+        raise ValueError(f"{OWN_FILES} must be given together, got only one of them")
     if options.train_csv is not None and options.dataset is not None:
         raise ValueError(f"dataset must be left out beside train_csv and test_csv, got {options.dataset!r}")
     columns = Columns(options.header, options.name_column, options.label_column)
@@ -166,7 +167,7 @@ def _read(options: DataOptions) -> tuple[str, str, NameDataset, NameDataset]:
         vocab = _vocab_of(columns, options.train_csv)
         return _read_pair(options.train_csv.name, options.train_csv, options.test_csv, columns, vocab)
     if columns != Columns("auto", 0, 1):
-        raise ValueError("train_csv and test_csv must be given where columns are named, got neither")
+        raise ValueError(f"{OWN_FILES} must be given where columns are named, got neither")
     if options.dataset == MINI:
         return MINI, "", NameDataset.mini("train"), NameDataset.mini("test")
     try:

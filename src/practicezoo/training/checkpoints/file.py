@@ -53,6 +53,8 @@ def save_checkpoint(path: str | Path, state: Mapping[str, Any]) -> None:
         ['bias', 'weight']
     """
     path = Path(path)
+    if not isinstance(state, Mapping):
+        raise TypeError(f"state must be a dict, got {type(state).__name__}: a module's is its state_dict()")
     state = _plain(state, "state")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"the checkpoint's folder must exist, got {path.parent}")
