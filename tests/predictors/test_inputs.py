@@ -11,6 +11,13 @@ from practicezoo.predictors.preprocessing import KINDS, preprocessing_from
 ASCII = TextInput(CharVocab().characters)
 
 
+def test_a_vocabulary_is_no_string_of_characters():
+    with pytest.raises(
+        TypeError, match=r"characters must be a string, such as vocab.characters, got CharVoc"
+    ):
+        TextInput(CharVocab())
+
+
 def test_texts_are_stripped_and_padded():
     ids, lengths = ASCII([" Ng ", "Abe"])
     assert ids.tolist() == [[78, 103, 0], [65, 98, 101]]

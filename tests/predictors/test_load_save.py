@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from practicezoo import Predictor, create_model, list_weights, load, save, save_checkpoint
+from practicezoo import Predictor, SequenceEncoder, create_model, list_weights, load, save, save_checkpoint
 from practicezoo.predictors import ImageInput, RowInput
 from practicezoo.recipes import get_recipe, train_recipe
 from practicezoo.runtime.files import lock_folder
@@ -74,6 +74,15 @@ def test_a_network_of_ones_own_comes_back_through_its_builder(tmp_path):
         load(tmp_path)
     with pytest.raises(ValueError, match=r"has no tensor weight"):
         load(tmp_path, builder=lambda width: nn.Linear(2, width))
+
+
+def test_a_network_that_was_saved_without_its_keywords(tmp_path):
+    save(SequenceEncoder(3, 4), tmp_path)
+    with pytest.raises(
+        ValueError, match=r"shape .* here; it was saved without config=, the keywords for the"
+    ):
+        load(tmp_path, builder=lambda: SequenceEncoder(3, 5))
+    assert load(tmp_path, builder=lambda: SequenceEncoder(3, 4)).model.hidden_size == 4
 
 
 def test_keywords_that_json_has_no_type_for_need_the_builder(tmp_path):

@@ -33,6 +33,9 @@ class TextInput(Preprocessing):
             :class:`~practicezoo.CharVocab`.
         unknown: whether the vocabulary has an id for all other characters.
 
+    Raises:
+        TypeError: if ``characters`` are no string.
+
     Example:
         >>> TextInput("abc")(["ab", "c"]).data
         tensor([[1, 2],
@@ -43,6 +46,12 @@ class TextInput(Preprocessing):
     unknown: bool = False
 
     kind: ClassVar[str] = "text"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.characters, str):
+            raise TypeError(
+                f"characters must be a string, such as vocab.characters, got {type(self.characters).__name__}"
+            )
 
     def is_one(self, samples: Any) -> bool:
         """Whether it is a string."""

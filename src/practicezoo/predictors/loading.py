@@ -123,7 +123,13 @@ def _predictor_of(
         )
     with torch.random.fork_rng(devices=[]):  # the random start is overwritten, and leaves no trace
         model = _build(config, name, builder)
-    load_weights(model, state, name=name)
+    try:
+        load_weights(model, state, name=name)
+    except ValueError as error:
+        if builder is not None and not config["config"]:
+            hint = "it was saved without config=, the keywords for the builder"
+            raise ValueError(f"{error}; {hint}") from None
+        raise
     try:
         return Predictor(
             model.to(device),

@@ -223,7 +223,7 @@ def test_a_module_is_no_state(path):
     with pytest.raises(
         TypeError, match=r"state must be a dict, got Linear: a module's is its state_dict\(\)"
     ):
-        save_checkpoint(path, torch.nn.Linear(1, 1))  # type: ignore[arg-type]
+        save_checkpoint(path, torch.nn.Linear(1, 1))
     assert not path.exists()
 
 
