@@ -17,7 +17,7 @@ WAYS = {
 
 
 def write_speed() -> None:
-    """Write the tables that ``speed.md`` and ``compile.md`` include."""
+    """Write the tables that ``speed.md``, ``compile.md`` and ``benchmarks.md`` include."""
     training, inference = _results("training_step"), _results("inference")
     steps = _ratios(training)
     rows = [(f"`{name}`", *(_plain(ratios, way) for way in WAYS.values())) for name, ratios in steps.items()]
@@ -32,13 +32,16 @@ def write_speed() -> None:
     ]
     head = ["network", "inference", "training step"]
     write("speed_compiled.inc", f"{table(head, both, 'lrr')}\n{_machine(inference)}\n")
-    write("speed_names.inc", _names(_results("names_epoch")))
+    (epochs,) = _results("names_epoch")["comparisons"].values()
+    write("speed_names.inc", _arms("an epoch of names", epochs, _results("names_epoch")))
+    peers = _results("peers")["comparisons"]["beside other frameworks"]
+    write("speed_peers.inc", _arms("a small training run", peers, _results("peers")))
 
 
-def _names(result: Mapping[str, Any]) -> str:
-    (comparison,) = result["comparisons"].values()
-    rows = [(arm["name"], _interval(arm["ratio"])) for arm in comparison["measurements"]]
-    head = ["an epoch of names", f"time, beside {comparison['reference']!r}"]
+def _arms(what: str, comparison: Mapping[str, Any], result: Mapping[str, Any]) -> str:
+    arms = sorted(comparison["measurements"], key=lambda arm: arm["ratio"]["median"])
+    rows = [(arm["name"], _interval(arm["ratio"])) for arm in arms if not arm["name"].endswith("(again)")]
+    head = [what, f"time, beside {comparison['reference']!r}"]
     return f"{table(head, rows, 'lr')}\n{_machine(result)}\n"
 
 
