@@ -107,7 +107,7 @@ CONV_VARIANTS: dict[str, dict[str, Any]] = {
     "bf16 + channels_last": BF16 | CHANNELS_LAST,
 }
 # Networks without a program of the notes' own run in the loop of one, with its loader.
-SAME_NETWORK = {"mnist_inception": 64, "mnist_resnet_notes": 128, "mnist_fast": 320, "mnist_tiny": 128}
+SAME_NETWORK = {"mnist_inception": 64, "mnist_resnet_notes": 128, "mnist_fast": 160, "mnist_tiny": 128}
 TASKS = (
     Task(
         model="mnist_mlp",
