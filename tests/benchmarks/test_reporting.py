@@ -136,11 +136,17 @@ def test_phases_stand_below_the_cells(payload):
 
 
 def test_report_writes_what_the_committed_results_hold(tmp_path, capsys):
+    pytest.importorskip("matplotlib")  # draws what grows
     assert main(["report", "--out", str(tmp_path / "deep" / "tables")]) == 0
     names = {path.name for path in (tmp_path / "deep" / "tables").iterdir()}
-    assert names == {
-        f"{name}.{ending}" for name in group_by_machine(report.saved_results()) for ending in ("md", "csv")
+    groups = group_by_machine(report.saved_results())
+    drawn = {
+        f"{group}-{benchmark}.svg"
+        for group, results in groups.items()
+        for benchmark, payload in results.items()
+        if "growth" in payload
     }
+    assert names == {f"{group}.{ending}" for group in groups for ending in ("md", "csv")} | drawn
     assert len(capsys.readouterr().out.splitlines()) == len(names)
 
 
