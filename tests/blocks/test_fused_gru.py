@@ -154,7 +154,7 @@ def test_transforms_of_functions_are_refused():
     def loss(parameters):
         return torch.func.functional_call(encoder, parameters, (inputs,)).final_state.sum()
 
-    with pytest.raises(RuntimeError, match="functorch transforms"):
+    with pytest.raises(RuntimeError, match=r"functorch transforms|have storage"):
         torch.func.grad(loss)(dict(encoder.named_parameters()))
 
 
