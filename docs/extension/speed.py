@@ -32,13 +32,12 @@ def write_speed() -> None:
     ]
     head = ["network", "inference", "training step"]
     write("speed_compiled.inc", f"{table(head, both, 'lrr')}\n{_machine(inference)}\n")
-    (epochs,) = _results("names_epoch")["comparisons"].values()
-    write("speed_names.inc", _arms("an epoch of names", epochs, _results("names_epoch")))
-    peers = _results("peers")["comparisons"]["beside other frameworks"]
-    write("speed_peers.inc", _arms("a small training run", peers, _results("peers")))
+    write("speed_names.inc", _arms("an epoch of names", _results("names_epoch"), "one epoch on names"))
+    write("speed_peers.inc", _arms("a small training run", _results("peers"), "beside other frameworks"))
 
 
-def _arms(what: str, comparison: Mapping[str, Any], result: Mapping[str, Any]) -> str:
+def _arms(what: str, result: Mapping[str, Any], title: str) -> str:
+    comparison = result["comparisons"][title]
     arms = sorted(comparison["measurements"], key=lambda arm: arm["ratio"]["median"])
     rows = [(arm["name"], _interval(arm["ratio"])) for arm in arms if not arm["name"].endswith("(again)")]
     head = [what, f"time, beside {comparison['reference']!r}"]

@@ -13,10 +13,20 @@ from practicezoo.recipes.run_data import RunData, command_of
 from practicezoo.recipes.scores import logits_of
 from practicezoo.recipes.trained import load_predictor
 
-__all__ = ["SAME", "choose_temperature"]
+__all__ = ["SAME", "check_same", "choose_temperature"]
 
 MIN_ROWS = 100  # with fewer the choice would be a matter of chance
 SAME = ("recipe", "setting", "data", "epochs")  # of runs that are one command's with other seeds
+
+
+def check_same(
+    run: str | Path, figures: Mapping[str, Any], *, like: Mapping[str, Any], keys: Sequence[str] = SAME
+) -> None:
+    """Raise ValueError for the first of ``keys`` in which a run's record differs from another's."""
+    for key in keys:
+        wanted, found = (facts.get(key) or None for facts in (like, figures))
+        if wanted != found:
+            raise ValueError(f"{key} of {run} must be {wanted!r}, got {found!r}")
 
 
 def choose_temperature(
@@ -48,9 +58,7 @@ def choose_temperature(
     logits, targets, commands = [], [], []
     for run in runs:
         data = RunData.of(recipe, run, root)
-        for key in SAME:
-            if data.figures[key] != like[key]:
-                raise ValueError(f"{key} of {run} must be {like[key]!r}, got {data.figures[key]!r}")
+        check_same(run, data.figures, like=like)
         if fingerprint(data.splits.test) != fingerprint(splits.test):
             raise ValueError(f"test data of {run} must be that of the weights: train it with their seed")
         if data.kept_out is None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from practicezoo.models import model_summary
 from practicezoo.predictors import Predictor, load
 from practicezoo.predictors.saving import serialised, write_folder
-from practicezoo.recipes.calibrating import SAME, choose_temperature
+from practicezoo.recipes.calibrating import SAME, check_same, choose_temperature
 from practicezoo.recipes.card import write_card
 from practicezoo.recipes.identity import fingerprint
 from practicezoo.recipes.recipe import Recipe, Splits
@@ -210,10 +210,7 @@ def _with_others(
     spread = {name: dict(values) for name, values in seeds.items()}
     for run in others:
         figures = figures_of(run)
-        for key in (*SAME, *OPTIONAL):
-            wanted, found = (facts.get(key) or None for facts in (like, figures))
-            if wanted != found:
-                raise ValueError(f"{key} of {run} must be {wanted!r}, got {found!r}")
+        check_same(run, figures, like=like, keys=(*SAME, *OPTIONAL))
         seed, tested = str(figures["seed"]), _test_figures(figures)
         for name, values in spread.items():
             if seed in values:

@@ -35,9 +35,8 @@ def pick_device(name: str = "auto") -> torch.device:
     kind, colon, index = str(name).partition(":")
     if not isinstance(name, str) or not NAME.fullmatch(name):
         hint = ""
-        for near in (
-            ["cuda"] if kind.lower() == "gpu" else difflib.get_close_matches(kind.lower(), FORMS, n=1)
-        ):
+        word = "cuda" if kind.lower() == "gpu" else kind.lower()
+        for near in difflib.get_close_matches(word, FORMS, n=1):
             meant = near + colon + index
             hint = f"; meant {meant if NAME.fullmatch(meant) else near!r}?"
         raise ValueError(f"device must be 'auto', 'cpu', 'cuda', 'cuda:N' or 'mps', got {name!r}{hint}")
