@@ -95,10 +95,10 @@ def num_items(data: Any, *, beside: Any = None) -> int:
         TypeError: if ``data`` has no rows to count.
         ValueError: if it is a list of tensors whose meaning cannot be told.
     """
-    if isinstance(data, PackedSequence):
-        return int(data.batch_sizes[0])
     if isinstance(data, Tensor) and data.ndim > 0:
         return len(data)
+    if isinstance(data, PackedSequence):
+        return int(data.batch_sizes[0])
     if hasattr(data, "lengths") and hasattr(data, "data"):
         return len(data)
     if isinstance(data, Mapping) and data:

@@ -73,8 +73,9 @@ def gru_over_padded_names():
 
 
 TASKS = [mlp_over_tensors, batch_norm_over_a_data_loader, gru_over_padded_names]
-# The hand-written loop sums its losses in three operations an update: detach, times the items, add.
-SPARED = {mlp_over_tensors: 1, batch_norm_over_a_data_loader: 0, gru_over_padded_names: 1}
+# The hand-written loop sums its losses in three operations an update (detach, times the items, add), and its
+# zero_grad begins and ends a label for the profiler.
+SPARED = {mlp_over_tensors: 3, batch_norm_over_a_data_loader: 2, gru_over_padded_names: 3}
 
 
 def by_hand(model, loader, criterion, optimizer):
@@ -115,7 +116,7 @@ def test_operations_beyond_the_hand_written_loops(make):
 def test_python_calls_beyond_the_hand_written_loops(make):
     hand = measured(Called(), make, by_hand).count
     ours = measured(Called(), make, by_fit).count
-    assert (ours - hand) / NUM_UPDATES < 45
+    assert (ours - hand) / NUM_UPDATES < 28
 
 
 @pytest.mark.parametrize("make", TASKS)

@@ -230,6 +230,28 @@ def test_gradients_from_before_the_update_do_not_count():
     assert same_weights(clean, stale)
 
 
+def test_an_optimizers_own_zero_grad_is_called():
+    """It may do more than clear: an optimizer around another clears that one's parameters."""
+
+    class Counting(SGD):
+        num_cleared = 0
+
+        def zero_grad(self, set_to_none: bool = True) -> None:
+            self.num_cleared += 1
+            super().zero_grad(set_to_none)
+
+    model = mlp()
+    by_class = Counting(model[0].parameters(), lr=0.1)
+    by_instance = SGD(model[4].parameters(), lr=0.1)
+    calls = []
+    by_instance.zero_grad = lambda set_to_none=True: calls.append(set_to_none)
+    step = TrainStep(model, [by_class, by_instance], nn.CrossEntropyLoss())
+    step([classes()])
+    step(split(*classes(), 15))
+    assert by_class.num_cleared == 2
+    assert calls == [True, True]
+
+
 def test_a_step_that_failed_leaves_no_gradient_behind():
     clean, failed = mlp().eval(), mlp().eval()
     for model in (clean, failed):

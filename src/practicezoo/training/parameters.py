@@ -13,6 +13,7 @@ from practicezoo.runtime.preserve import preserve_training_mode
 
 __all__ = [
     "check_own_parameters",
+    "clear_gradients",
     "held_twice",
     "holds_none",
     "missed_parameters",
@@ -28,6 +29,20 @@ NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 def parameters_of(optimizer: Optimizer) -> list[nn.Parameter]:
     """The parameters that an optimizer updates."""
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def clear_gradients(optimizer: Optimizer) -> None:
+    """Set the gradients to None.
+
+    An optimizer's own ``zero_grad`` is called; torch's sets a label for its profiler, which takes a small
+    network longer than the work.
+    """
+    if getattr(optimizer.zero_grad, "__func__", None) is not Optimizer.zero_grad:
+        optimizer.zero_grad(set_to_none=True)
+        return
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            parameter.grad = None
 
 
 def named_parameters(model: nn.Module, criterion: object) -> Iterator[tuple[str, nn.Parameter]]:

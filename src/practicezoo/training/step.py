@@ -16,7 +16,7 @@ from practicezoo.runtime.collectives import sum_over_ranks
 from practicezoo.runtime.device import device_of, raise_mmap_threshold
 from practicezoo.runtime.freezing import frozen_modules, train_all_but
 from practicezoo.runtime.precision import Precision, autocast, check_precision
-from practicezoo.training.parameters import check_own_parameters, parameters_of
+from practicezoo.training.parameters import check_own_parameters, clear_gradients, parameters_of
 from practicezoo.training.replica import Replica
 from practicezoo.training.schedules import as_schedulers, check_needs_no_value
 
@@ -164,7 +164,7 @@ class TrainStep:
     def _update_by(self, inputs: Any, targets: Any) -> StepResult:
         """The usual update, by one batch in one process: little more than what one writes by hand."""
         for optimizer in self.optimizers:
-            optimizer.zero_grad(set_to_none=True)
+            clear_gradients(optimizer)
         part = self._forward(inputs, targets)
         self.scaler.scale(part.objective).backward()
         grad_norm = self._clip()
@@ -189,7 +189,7 @@ class TrainStep:
     ) -> list[LossPart]:
         """Compute the gradients; returns the batches' parts of the loss."""
         for optimizer in self.optimizers:
-            optimizer.zero_grad(set_to_none=True)
+            clear_gradients(optimizer)
         parts = []
         for number, ((inputs, targets), weight) in enumerate(zip(batches, weights, strict=True), start=1):
             with self.replica.exchange(number == len(batches)):
