@@ -88,8 +88,8 @@ def notes_epoch(dataset: NameDataset, device: str) -> Callable[[], None]:
 def practicezoo_epoch(
     dataset: NameDataset,
     device: str,
-    make_loader: Callable[[NameDataset, str], Iterable],
     *,
+    make_loader: Callable[[NameDataset, str], Iterable],
     precision: Precision = "fp32",
     fused: bool = False,
 ) -> Callable[[], None]:
@@ -129,28 +129,28 @@ def run(*, device: str, quick: bool) -> dict:
     dataset, source = training_names()
     if quick:
         dataset = _first(dataset, QUICK_SIZE)
-    loaders: dict[str, Callable[[NameDataset, str], Iterable[Any]]] = {
-        "practicezoo, TensorLoader": tensor_loader,
-        "practicezoo, length buckets + pack_collate": bucket_loader,
-        "practicezoo, DataLoader + pad_collate": pad_loader,
-    }
-    ways: dict[str, dict[str, Any]] = {
-        "bf16": {"precision": "bf16"},
-        "fused": {"fused": True},
-        "fused, bf16": {"fused": True, "precision": "bf16"},
+    tensors, buckets, padded = (
+        "practicezoo, TensorLoader",
+        "practicezoo, length buckets + pack_collate",
+        "practicezoo, DataLoader + pad_collate",
+    )
+    bf16: dict[str, Any] = {"precision": "bf16"}
+    fused: dict[str, Any] = {"fused": True}
+    ways: dict[str, Callable[[NameDataset, str], Callable[[], None]]] = {
+        tensors: partial(practicezoo_epoch, make_loader=tensor_loader),
+        f"{tensors}, bf16": partial(practicezoo_epoch, make_loader=tensor_loader, **bf16),
+        f"{tensors}, fused": partial(practicezoo_epoch, make_loader=tensor_loader, **fused),
+        f"{tensors}, fused, bf16": partial(practicezoo_epoch, make_loader=tensor_loader, **fused, **bf16),
+        buckets: partial(practicezoo_epoch, make_loader=bucket_loader),
+        f"{buckets}, fused": partial(practicezoo_epoch, make_loader=bucket_loader, **fused),
+        f"{buckets}, fused, bf16": partial(practicezoo_epoch, make_loader=bucket_loader, **fused, **bf16),
+        padded: partial(practicezoo_epoch, make_loader=pad_loader),
     }
     arm = partial(Arm, work=len(dataset), unit="names")
     comparison = compare(
         [
             arm("notes", partial(notes_epoch, dataset, device)),
-            *(arm(name, partial(practicezoo_epoch, dataset, device, make)) for name, make in loaders.items()),
-            *(
-                arm(
-                    f"practicezoo, TensorLoader, {name}",
-                    partial(practicezoo_epoch, dataset, device, tensor_loader, **way),
-                )
-                for name, way in ways.items()
-            ),
+            *(arm(name, partial(way, dataset, device)) for name, way in ways.items()),
         ],
         reference="notes",
         quick=quick,

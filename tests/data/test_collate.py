@@ -69,6 +69,19 @@ def test_float_targets(collate):
 
 
 @both
+@pytest.mark.parametrize("wrong", [2**63, -(2**70), "a", None])
+def test_a_target_that_is_no_number_of_torchs(collate, wrong):
+    with pytest.raises(TypeError, match="targets must be tensors, arrays or numbers, got .* at index 1"):
+        collate([([1], 3), ([2, 3], wrong)])
+
+
+@both
+def test_truth_values_stay_what_they_are(collate):
+    _, targets = collate([([1], True), ([2], False)])
+    assert targets.dtype == torch.bool
+
+
+@both
 def test_an_empty_batch(collate):
     with pytest.raises(ValueError, match="batch must hold at least one sample, got none"):
         collate([])

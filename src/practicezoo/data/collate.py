@@ -12,6 +12,7 @@ from practicezoo.sequences import PaddedSequence
 __all__ = ["IGNORED", "pack_collate", "pad_collate"]
 
 IGNORED = -100  # torch's default for targets that do not count
+LARGEST = torch.iinfo(torch.int64).max
 
 
 def pad_collate(batch: Sequence[tuple[Any, Any]]) -> tuple[PaddedSequence, Tensor]:
@@ -42,11 +43,12 @@ def pad_collate(batch: Sequence[tuple[Any, Any]]) -> tuple[PaddedSequence, Tenso
     if len(batch) == 0:
         raise ValueError("batch must hold at least one sample, got none")
     sequences = [_as_tensor("sequences", sample[0], index) for index, sample in enumerate(batch)]
-    for index, sequence in enumerate(sequences):
-        if sequence.ndim == 0 or len(sequence) == 0:
+    shapes = [sequence.shape for sequence in sequences]
+    for index, shape in enumerate(shapes):
+        if not shape or not shape[0]:
             raise ValueError(f"sequences must have at least one step, got an empty one at index {index}")
-    lengths = torch.tensor([len(sequence) for sequence in sequences], device="cpu")
-    targets = [_as_tensor("targets", sample[1], index) for index, sample in enumerate(batch)]
+    lengths = torch.tensor([shape[0] for shape in shapes], device="cpu")
+    targets = [sample[1] for sample in batch]
     return PaddedSequence(pad_sequence(sequences, batch_first=True), lengths), _join(targets, sequences)
 
 
@@ -59,8 +61,11 @@ def _as_tensor(argument: str, value: Any, index: int) -> Tensor:
         ) from error
 
 
-def _join(targets: list[Tensor], sequences: list[Tensor]) -> Tensor:
+def _join(values: list[Any], sequences: list[Tensor]) -> Tensor:
     """The targets ``(N, ...)``; those of steps are padded as their sequences are."""
+    if all(type(value) is int and abs(value) <= LARGEST for value in values):  # class indices: at once
+        return torch.tensor(values, device="cpu")
+    targets = [_as_tensor("targets", value, index) for index, value in enumerate(values)]
     if len({target.shape for target in targets}) == 1:
         return torch.stack(targets)
     for index, (target, sequence) in enumerate(zip(targets, sequences, strict=True)):
