@@ -137,8 +137,24 @@ def test_a_lying_repeat_of_the_reference_is_flagged():
 
     comparison = compare_fake(clock, Arm("a", setup, 1, "items"), constant(clock, "b", 2.0))
     assert not comparison.trustworthy
+    assert comparison.attempt == 3
     assert comparison["a (again)"].ratio.median == 1.125
     assert "WARNING: not trustworthy: 'a' measured twice differs from itself" in comparison.table()
+
+
+def test_doubtful_rounds_are_timed_anew():
+    clock = FakeClock()
+    warmup, rounds = 2, MIN_ROUNDS
+    first_attempt = 1 + warmup + rounds  # with the first step
+    setups = iter("abc")
+
+    def setup() -> Callable[[], None]:
+        is_repeat, steps = next(setups) == "c", iter(range(10_000))
+        return lambda: clock.advance(1.5 if is_repeat and next(steps) < first_attempt else 1.0)
+
+    comparison = compare_fake(clock, Arm("a", setup, 1, "items"), warmup=warmup, rounds=rounds)
+    assert (comparison.trustworthy, comparison.attempt) == (True, 2)
+    assert comparison["a (again)"].rounds == (1.0,) * rounds
 
 
 def test_an_honest_table_has_no_warning():

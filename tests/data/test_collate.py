@@ -71,7 +71,7 @@ def test_float_targets(collate):
 @both
 @pytest.mark.parametrize("wrong", [2**63, -(2**70), "a", None])
 def test_a_target_that_is_no_number_of_torchs(collate, wrong):
-    with pytest.raises(TypeError, match="targets must be tensors, arrays or numbers, got .* at index 1"):
+    with pytest.raises(TypeError, match=r"targets must be tensors, arrays or numbers, got .* at index 1"):
         collate([([1], 3), ([2, 3], wrong)])
 
 
