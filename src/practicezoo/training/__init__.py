@@ -25,8 +25,9 @@ from practicezoo.training.interruption import TrainingInterrupted
 from practicezoo.training.learning_rate import LearningRateCurve, find_learning_rate
 from practicezoo.training.loop import fit, train_epoch
 from practicezoo.training.prediction import predict
+from practicezoo.training.result import StepResult
 from practicezoo.training.run import Run
-from practicezoo.training.step import StepResult, TrainStep
+from practicezoo.training.step import TrainStep
 
 __all__ = [
     "Accuracy",

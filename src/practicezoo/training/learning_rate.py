@@ -15,7 +15,8 @@ from practicezoo.metrics.loss import Criterion
 from practicezoo.runtime.collectives import sum_over_ranks
 from practicezoo.runtime.precision import Precision
 from practicezoo.runtime.preserve import preserve_loaders, preserve_model
-from practicezoo.training.step import StepResult, TrainStep
+from practicezoo.training.result import StepResult
+from practicezoo.training.step import TrainStep
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -29,9 +29,10 @@ from practicezoo.training.history import History
 from practicezoo.training.interruption import interruptions
 from practicezoo.training.parameters import warn_of_parameters
 from practicezoo.training.progress import EpochBar
+from practicezoo.training.result import StepResult
 from practicezoo.training.run import Run
 from practicezoo.training.schedules import Interval, Schedules
-from practicezoo.training.step import StepResult, TrainStep
+from practicezoo.training.step import TrainStep
 from practicezoo.training.validation import Validation
 
 __all__ = ["fit", "train_epoch"]
@@ -107,6 +108,7 @@ def fit(
     callbacks: Sequence[Callback] = (),
     resume_from: str | Path | None = None,
     progress: bool = True,
+    capture: bool = False,
 ) -> History:
     """Train a model and measure it after each epoch; in one process, or in several alike.
 
@@ -134,6 +136,7 @@ def fit(
             there, within an epoch with the batches that were left of it; without one it starts at epoch 1.
             Or one of its files. Everything else must be given as before; ``epochs`` may be greater.
         progress: shows a bar and a line for each epoch, on a terminal or in a notebook only.
+        capture: makes updates by CUDA graphs, with the same results; see :class:`TrainStep`.
 
     Returns:
         The history, with "train_loss" (mean over the epoch's items, as they were trained),
@@ -173,7 +176,9 @@ def fit(
     watchers = CallbackList(callbacks)
     clipped = () if max_grad_norm is None else ("grad_norm",)
     watchers.check_monitors(validation.measures("train_loss", "learning_rate", "seconds", *clipped))
-    step = TrainStep(model, optimizer, criterion, precision=precision, max_grad_norm=max_grad_norm)
+    step = TrainStep(
+        model, optimizer, criterion, precision=precision, max_grad_norm=max_grad_norm, capture=capture
+    )
     schedules = Schedules(
         lr_scheduler,
         lr_scheduler_interval,
@@ -225,7 +230,8 @@ def _run_epoch(
     """Train, measure, end the epoch, and tell the callbacks."""
     run.begin_epoch()
     with EpochBar(run, show=show and is_main()) as bar:
-        values = {"train_loss": _train(run, watchers, bar), "learning_rate": run.step.last_learning_rate}
+        values = {"train_loss": _train(run, watchers, bar)}
+        values["learning_rate"] = float(run.step.last_learning_rate)
         if run.step.max_grad_norm is not None:
             values["grad_norm"] = run.grad_norms.mean()
         values |= validation.measure(run)

@@ -1,8 +1,7 @@
 """One optimizer update from a list of micro-batches."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -11,40 +10,20 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from practicezoo.arguments import as_list, check_instances
 from practicezoo.batches import check_model, move_to, num_items, split_batch
-from practicezoo.metrics.loss import Criterion, LossPart, WeightedLoss, weighted
+from practicezoo.metrics.loss import Criterion, LossPart, WeightedLoss
 from practicezoo.runtime.collectives import sum_over_ranks
 from practicezoo.runtime.device import device_of, raise_mmap_threshold
 from practicezoo.runtime.freezing import frozen_modules, train_all_but
 from practicezoo.runtime.precision import Precision, autocast, check_precision
 from practicezoo.training.parameters import check_own_parameters, clear_gradients, parameters_of
 from practicezoo.training.replica import Replica
+from practicezoo.training.result import StepResult
 from practicezoo.training.schedules import as_schedulers, check_needs_no_value
 
-__all__ = ["StepResult", "TrainStep"]
+if TYPE_CHECKING:
+    from practicezoo.training.capture import CapturedUpdate
 
-
-@dataclass(frozen=True, slots=True)
-class StepResult:
-    """What one update measured. Tensors stay on the model's device: read them when you show them.
-
-    Over several processes it is about this one's batches: :func:`sum_over_ranks` adds up sums and weights.
-
-    Attributes:
-        loss: the mean loss over the update's items, a scalar tensor.
-        weight: what that mean divides by; usually the number of items.
-        num_items: items in the update's micro-batches.
-        grad_norm: the norm before clipping of the optimizers' gradients, or None without ``max_grad_norm``.
-    """
-
-    loss: Tensor
-    weight: Tensor | int
-    num_items: int
-    grad_norm: Tensor | None
-
-    @property
-    def loss_sum(self) -> Tensor:
-        """The loss summed over the update's items, a scalar tensor."""
-        return weighted(self.loss, self.weight)
+__all__ = ["TrainStep"]
 
 
 class TrainStep:
@@ -74,6 +53,11 @@ class TrainStep:
         precision: "fp32"; "bf16" for autocast in bfloat16; "fp16" for autocast in float16 with a
             gradient scaler (CUDA only; an update that overflows is skipped, and the schedule waits).
         max_grad_norm: clips the norm of the optimizers' gradients, taken together, to this.
+        capture: on CUDA, records the whole update as a CUDA graph, one for each form of the batches, which
+            makes small networks faster. Results are the same. Where that is not possible (on other devices,
+            for an optimizer that is not ``capturable``, batches on the CPU, ...) one warning says why, and
+            updates are made as without. Python code of the model and its hooks is then run only in the first
+            updates; what it goes by is looked at again in each epoch.
 
     Raises:
         ValueError: if ``precision`` is unknown or does not fit the device, ``max_grad_norm`` is not
@@ -102,6 +86,7 @@ class TrainStep:
         lr_scheduler: LRScheduler | Sequence[LRScheduler] | None = None,
         precision: Precision = "fp32",
         max_grad_norm: float | None = None,
+        capture: bool = False,
     ) -> None:
         check_model(model)
         check_precision(precision)
@@ -126,10 +111,17 @@ class TrainStep:
         self.replica = Replica(model, criterion)
         self.model = self.replica.model
         self.scaler = torch.amp.GradScaler("cuda", enabled=precision == "fp16")
-        self.last_learning_rate = self.learning_rate  # of the last update, before its scheduler
+        # of the last update, before its scheduler; a tensor where it is one, so that nobody waits for it
+        self.last_learning_rate: Tensor | float = self._learning_rate()
+        self._was_skipped = False  # the last update, for fp16 overflowed
         self._loss = WeightedLoss(criterion)
         self._frozen = frozen_modules(self.model)
         self._parameter = next(model.parameters(), torch.empty(0))  # says where the model is now
+        self._captured: CapturedUpdate | None = None
+        if capture:
+            from practicezoo.training.capture import capture_updates
+
+            self._captured = capture_updates(model, criterion, self.optimizers, precision)
         if device.type == "cpu":
             raise_mmap_threshold()
 
@@ -137,7 +129,33 @@ class TrainStep:
         """Update the model once from ``micro_batches``, each a pair of inputs and targets."""
         if not micro_batches:
             raise ValueError("micro_batches must hold at least one batch, got none")
-        self.last_learning_rate = self.learning_rate
+        self.last_learning_rate = self._learning_rate()
+        if self._captured is None:
+            result = self._update(micro_batches)
+        else:
+            result = self._captured(self._update, micro_batches)
+        if not self._was_skipped:
+            for scheduler in self.lr_schedulers:
+                scheduler.step()
+        return result
+
+    def train_mode(self) -> None:
+        """Set the model to training mode, but for what is frozen."""
+        train_all_but(self.model, self._frozen)
+        if self._captured is not None:
+            self._captured.look_again()
+
+    @property
+    def learning_rate(self) -> float:
+        """The first parameter group's learning rate."""
+        return float(self.optimizers[0].param_groups[0]["lr"])
+
+    def _learning_rate(self) -> Tensor | float:
+        rate: Tensor | float = self.optimizers[0].param_groups[0]["lr"]
+        return rate.clone() if isinstance(rate, Tensor) else rate
+
+    def _update(self, micro_batches: Sequence[Any]) -> StepResult:
+        """All but the schedules."""
         if len(micro_batches) == 1 and self.replica.world_size == 1 and not self._searches:
             return self._update_by(*split_batch(micro_batches[0]))
         batches = [split_batch(batch) for batch in micro_batches]
@@ -147,19 +165,10 @@ class TrainStep:
         else:
             parts = self._differentiate(batches, weights, of)
             grad_norm = self._clip()
-            self._update()
+            self._optimize()
         count = sum([num_items(targets, beside=inputs) for inputs, targets in batches])
         weight = sum([part.weight for part in parts[1:]], start=parts[0].weight)
         return StepResult(self._loss.mean(parts), weight, count, grad_norm)
-
-    def train_mode(self) -> None:
-        """Set the model to training mode, but for what is frozen."""
-        train_all_but(self.model, self._frozen)
-
-    @property
-    def learning_rate(self) -> float:
-        """The first parameter group's learning rate."""
-        return float(self.optimizers[0].param_groups[0]["lr"])
 
     def _update_by(self, inputs: Any, targets: Any) -> StepResult:
         """The usual update, by one batch in one process: little more than what one writes by hand."""
@@ -168,7 +177,7 @@ class TrainStep:
         part = self._forward(inputs, targets)
         self.scaler.scale(part.objective).backward()
         grad_norm = self._clip()
-        self._update()
+        self._optimize()
         return StepResult(self._loss.mean([part]), part.weight, num_items(targets, beside=inputs), grad_norm)
 
     def _weights(
@@ -229,7 +238,7 @@ class TrainStep:
             (value,) = sum_over_ranks(sum(part.objective.detach() for part in parts))
             return value
 
-        self._update(closure)
+        self._optimize(closure)
         return evaluations[0]
 
     def _clip(self) -> Tensor | None:
@@ -242,17 +251,13 @@ class TrainStep:
         norm = nn.utils.clip_grad_norm_(parameters, self.max_grad_norm)
         return norm.full_tensor() if hasattr(norm, "full_tensor") else norm  # of a sharded model
 
-    def _update(self, *closure: Callable[[], Tensor | float]) -> None:
+    def _optimize(self, *closure: Callable[[], Tensor | float]) -> None:
         for optimizer in self.optimizers:
             self.scaler.step(optimizer, *closure)
-        skipped = False
         if self.scaler.is_enabled():  # the scaler reads the device for itself in every step
             scale = self.scaler.get_scale()
             self.scaler.update()
-            skipped = self.scaler.get_scale() < scale
-        if not skipped:
-            for scheduler in self.lr_schedulers:
-                scheduler.step()
+            self._was_skipped = self.scaler.get_scale() < scale
 
 
 def _as_optimizers(optimizer: Optimizer | Sequence[Optimizer]) -> list[Optimizer]:

@@ -12,8 +12,8 @@ from practicezoo.arguments import check_fraction
 from practicezoo.batches import unwrap
 from practicezoo.runtime.device import device_of
 from practicezoo.training.callbacks.callback import Callback
+from practicezoo.training.result import StepResult
 from practicezoo.training.run import Run
-from practicezoo.training.step import StepResult
 
 __all__ = ["WeightAveraging"]
 

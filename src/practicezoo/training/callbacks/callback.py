@@ -5,8 +5,8 @@ from typing import Any
 
 from practicezoo.arguments import check_instances
 from practicezoo.metrics.direction import Measures
+from practicezoo.training.result import StepResult
 from practicezoo.training.run import Run
-from practicezoo.training.step import StepResult
 
 __all__ = ["Callback", "CallbackList"]
 

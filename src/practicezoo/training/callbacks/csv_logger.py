@@ -16,8 +16,8 @@ from practicezoo.training.callbacks.rows import (
     table_of,
 )
 from practicezoo.training.history import History
+from practicezoo.training.result import StepResult
 from practicezoo.training.run import Run
-from practicezoo.training.step import StepResult
 
 __all__ = ["CSVLogger"]
 

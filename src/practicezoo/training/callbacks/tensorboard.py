@@ -11,8 +11,8 @@ from practicezoo.runtime.files import make_folder
 from practicezoo.runtime.processes import is_main
 from practicezoo.training.callbacks.callback import Callback
 from practicezoo.training.history import History
+from practicezoo.training.result import StepResult
 from practicezoo.training.run import Run
-from practicezoo.training.step import StepResult
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

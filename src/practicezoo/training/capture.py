@@ -1,0 +1,215 @@
+"""Whole updates as CUDA graphs: each form of batches is recorded once and then computed by one call."""
+
+import dataclasses
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
+
+from practicezoo.batches import unwrap
+from practicezoo.runtime.device import device_of
+from practicezoo.runtime.recording import CudaRecorder, Recorder
+from practicezoo.training.capturable import (
+    CHANGING,
+    obstacle_in_batch,
+    obstacle_in_hooks,
+    obstacle_in_setup,
+)
+from practicezoo.training.parameters import parameters_of
+from practicezoo.training.result import StepResult
+
+__all__ = ["CapturedUpdate", "capture_updates"]
+
+NUM_REHEARSALS = 3  # updates of a form before it is recorded; the last is looked at
+MOST_FORMS = 64  # each holds memory; those beyond are updated without a graph
+MOST_CHANGES = 3  # of a setting, without a graph computed in between
+
+Update: TypeAlias = Callable[[Sequence[Any]], StepResult]
+
+
+def capture_updates(
+    model: nn.Module, criterion: object, optimizers: Sequence[Optimizer], precision: str
+) -> "CapturedUpdate | None":
+    """What computes updates by graphs; None, after a warning, where there can be none."""
+    if reason := obstacle_in_setup(model, optimizers, precision):
+        warnings.warn(f"capture=True does nothing: {reason}", stacklevel=3)
+        return None
+    modules = [model, criterion] if isinstance(criterion, nn.Module) else [model]
+    device = device_of(model)
+    return CapturedUpdate(optimizers, modules, CudaRecorder(device), device)
+
+
+@dataclasses.dataclass
+class Recorded:
+    """A graph, and the memory that it works on.
+
+    Attributes:
+        inputs: the tensors of the micro-batches.
+        compute: computes the update.
+        result: what it measures.
+        gradients: of the parameters.
+    """
+
+    inputs: list[Tensor]
+    compute: Callable[[], None]
+    result: StepResult
+    gradients: list[tuple[nn.Parameter, Tensor | None]]
+
+    def __call__(self, tensors: Sequence[Tensor]) -> StepResult:
+        """Update by micro-batches of other tensors; the result has memory of its own."""
+        for own, tensor in zip(self.inputs, tensors, strict=True):
+            own.copy_(tensor)
+        self.compute()
+        for parameter, gradient in self.gradients:  # another graph's may have taken their place
+            parameter.grad = gradient
+        loss, weight, grad_norm = map(_copied, (self.result.loss, self.result.weight, self.result.grad_norm))
+        return StepResult(loss, weight, self.result.num_items, grad_norm)
+
+
+@dataclasses.dataclass
+class Form:
+    """What the batches of one graph have in common.
+
+    Attributes:
+        structure: of the micro-batches.
+        layout: shape, strides and type of each tensor in them.
+        num_rehearsals: updates that were made without a graph.
+        recorded: the graph, once there is one.
+    """
+
+    structure: TreeSpec
+    layout: list[Any]
+    num_rehearsals: int = 0
+    recorded: Recorded | None = None
+
+
+class CapturedUpdate:
+    """Makes updates by a graph for each form of batches; the first ones without, from which it learns.
+
+    Once something cannot be recorded, one warning says why, and all further updates are made without a graph.
+    The optimizers' settings are looked at in each update, and by :meth:`look_again` the model, the criterion
+    and the optimizers' states: what has changed is recorded anew.
+
+    Args:
+        optimizers: whose steps the updates make.
+        modules: the model, and the criterion if it is one.
+        recorder: records.
+        device: where the model is.
+    """
+
+    def __init__(
+        self,
+        optimizers: Sequence[Optimizer],
+        modules: Sequence[nn.Module],
+        recorder: Recorder,
+        device: torch.device,
+    ) -> None:
+        self._optimizers = optimizers
+        self._modules = modules
+        self._recorder: Recorder | None = recorder
+        self._device = device
+        self._forms: list[Form] = []
+        self._settings: list[Any] = []
+        self._num_changes = 0  # of the settings, since a graph was last computed
+        self._held: list[Any] = []  # so that no other object gets an address that is compared
+        self._looks: list[Any] = []
+        self._is_compiled = any(_is_compiled(part) for module in modules for part in module.modules())
+
+    def __call__(self, update: Update, micro_batches: Sequence[Any]) -> StepResult:
+        """Update by micro-batches, as ``update`` does."""
+        if self._recorder is None:
+            return update(micro_batches)
+        tensors, structure = tree_flatten(list(micro_batches))
+        self._look_at_settings()
+        reason = CHANGING if self._num_changes > MOST_CHANGES else obstacle_in_batch(tensors, self._device)
+        form = None if reason else self._form(tensors, structure)
+        if form is not None and form.recorded is None:
+            self.look_again()  # the graphs of other forms may be out of date
+        if form is None:
+            result = update(micro_batches)
+        elif form.num_rehearsals < NUM_REHEARSALS:
+            form.num_rehearsals += 1
+            watch = form.num_rehearsals == NUM_REHEARSALS and not self._is_compiled
+            result, reason = self._recorder.rehearse(partial(update, micro_batches), watch=watch)
+            reason = reason or obstacle_in_hooks(self._modules, self._optimizers)
+        else:
+            if form.recorded is None:
+                form.recorded = self._record(self._recorder, update, structure, tensors)
+            self._num_changes = 0
+            result = form.recorded(tensors)
+        if reason:
+            self._stop(reason)
+        return result
+
+    def look_again(self) -> None:
+        """Forget the graphs if anything is no longer what it was when they were recorded."""
+        if self._looks and self._looks != list(self._look()):
+            self._forget()
+
+    def _look_at_settings(self) -> None:
+        """Forget the graphs if a setting in the optimizers' groups is another, or a state was loaded."""
+        groups = [group for optimizer in self._optimizers for group in optimizer.param_groups]
+        values = [value for group in groups for name, value in group.items() if name != "params"]
+        values += [optimizer.state for optimizer in self._optimizers]
+        settings = [id(value) if isinstance(value, Tensor | dict) else value for value in values]
+        if settings != self._settings:
+            self._forget()
+            self._settings, self._held = settings, values
+            self._num_changes += 1
+
+    def _form(self, tensors: Sequence[Tensor], structure: TreeSpec) -> Form | None:
+        """The form of a batch of these tensors; None for one more than are kept."""
+        layout = [(tensor.shape, tensor.stride(), tensor.dtype) for tensor in tensors]
+        for form in self._forms:
+            if form.layout == layout and form.structure == structure:
+                return form
+        if len(self._forms) == MOST_FORMS:
+            return None
+        self._forms.append(Form(structure, layout))
+        return self._forms[-1]
+
+    def _record(
+        self, recorder: Recorder, update: Update, structure: TreeSpec, tensors: Sequence[Tensor]
+    ) -> Recorded:
+        inputs = [tensor.clone() for tensor in tensors]
+        result, compute = recorder.record(partial(update, tree_unflatten(inputs, structure)))
+        parameters = [parameter for optimizer in self._optimizers for parameter in parameters_of(optimizer)]
+        self._looks = list(self._look())
+        return Recorded(inputs, compute, result, [(parameter, parameter.grad) for parameter in parameters])
+
+    def _look(self) -> Iterator[Any]:
+        """Where everything lies that a graph reads or writes, and what the modules' Python code goes by."""
+        for module in self._modules:
+            for tensor in [*module.parameters(), *module.buffers()]:
+                yield tensor.data_ptr(), tensor.requires_grad
+            for part in module.modules():
+                yield [value for value in vars(part).values() if isinstance(value, bool | int | float | str)]
+        for optimizer in self._optimizers:
+            for state in optimizer.state.values():
+                yield [value.data_ptr() for value in state.values() if isinstance(value, Tensor)]
+        yield obstacle_in_hooks(self._modules, self._optimizers)
+
+    def _forget(self) -> None:
+        """Let go of the graphs; an update of each form is looked at once more before it is recorded anew."""
+        self._looks = []
+        for form in self._forms:
+            form.recorded = None
+            form.num_rehearsals = min(form.num_rehearsals, NUM_REHEARSALS - 1)
+
+    def _stop(self, reason: str) -> None:
+        """Record no more, and say why."""
+        self._recorder, self._forms, self._held = None, [], []
+        warnings.warn(f"capture=True ends here, updates go on without a graph: {reason}", stacklevel=4)
+
+
+def _is_compiled(module: nn.Module) -> bool:
+    return getattr(module, "_compiled_call_impl", None) is not None or unwrap(module) is not module
+
+
+def _copied(value: Any) -> Any:
+    return value.clone() if isinstance(value, Tensor) else value
