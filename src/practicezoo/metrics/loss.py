@@ -88,7 +88,9 @@ class WeightedLoss:
             value = self._compute(self.criterion, outputs, targets)
             counted = _counted_in(value)
             weight = self._count_classes(targets) if counted is None else counted
-            self._guard_gradient(outputs, weight)
+            # a module's own look-up of an attribute takes longer than this test
+            if vars(self.criterion)["_buffers"]["weight"] is not None:
+                self._guard_gradient(outputs, weight)
         return LossPart(value, value.detach(), weight, self._reduction == "sum")
 
     def part(
@@ -170,9 +172,7 @@ class WeightedLoss:
 
     def _guard_gradient(self, outputs: Any, weight: Tensor | int) -> None:
         """Make the gradient zero, not NaN, where all class weights are zero; without a look at the device."""
-        if getattr(self.criterion, "weight", None) is None or not isinstance(weight, Tensor):
-            return
-        if isinstance(outputs, Tensor) and outputs.requires_grad:
+        if isinstance(weight, Tensor) and isinstance(outputs, Tensor) and outputs.requires_grad:
             counts = (weight > 0).to(outputs.device)
             outputs.register_hook(lambda gradient: torch.where(counts, gradient, 0.0))
 

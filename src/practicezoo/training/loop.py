@@ -249,14 +249,16 @@ def _train(run: Run, watchers: CallbackList, bar: EpochBar) -> float:
     """Train one epoch, or what is left of it; returns the mean loss over its items."""
     _set_epoch(run.train_loader, run.epoch)
     checked = run.epoch_updates
+    are_watching = watchers.has_hook("on_step_end") or watchers.has_hook("on_checkpoint")
     for result in _updates(run.step, run.batches(), run.accumulate):
         run.losses.add(result.loss, result.weight)
         if result.grad_norm is not None:
             run.grad_norms.add(result.grad_norm, 1)
         run.num_updates += 1
         run.epoch_updates += 1
-        watchers.call("on_step_end", run, result)
-        watchers.call("on_checkpoint", run)
+        if are_watching:
+            watchers.call("on_step_end", run, result)
+            watchers.call("on_checkpoint", run)
         if run.epoch_updates % LOSS_CHECK_EVERY == 0:
             _read_loss(run, checked + 1)
             checked = run.epoch_updates

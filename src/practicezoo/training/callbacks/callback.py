@@ -78,6 +78,10 @@ class CallbackList:
                 error.add_note(f"raised by the callback {type(callback).__name__}.{hook}")
                 raise
 
+    def has_hook(self, hook: str) -> bool:
+        """Whether anyone wrote this hook."""
+        return bool(self._written[hook])
+
     def check_monitors(self, measures: Measures) -> None:
         """Raise ValueError for a callback that looks at a value that the history will not have."""
         hint = "" if "val_loss" in measures else "; val_loader is not given"
