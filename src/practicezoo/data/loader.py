@@ -228,13 +228,15 @@ def _batches(column: Any, rows: Tensor | slice, batch_size: int) -> Iterator[Any
         for start in range(0, num_rows, batch_size):
             yield _copy_sequences(column, rows, start, min(start + batch_size, num_rows))
         return
+    if num_rows == 0:
+        return
     bytes_of_batch = column[:batch_size].numel() * column.element_size()
     block = batch_size * max(1, BYTES_AT_ONCE // max(1, bytes_of_batch))
     if isinstance(rows, Tensor):  # some ten times faster than column[index] for rows of many bytes
-        parts = rows.to(column.device, non_blocking=True).split(block) if num_rows else ()
+        parts = rows.to(column.device, non_blocking=True).split(block)
         copies = (column.index_select(0, part) for part in parts)
     else:
-        copies = (part.clone() for part in column[rows].split(block)) if num_rows else iter(())
+        copies = (part.clone() for part in column[rows].split(block))
     for copied in copies:
         # no views: a batch changed in place leaves the others be
         yield from (copied,) if block == batch_size else copied.unsafe_split(batch_size)
