@@ -83,18 +83,14 @@ def run_grid(job: Job, *, device: str, quick: bool, detail: bool = False) -> dic
     grid: dict[str, Any] = {"rates": device_rates(device, quick=quick), "left_out": left_out, "cells": []}
     print(grid_heading(grid))
     for name in measured_models():
-        cells = measure_model(
-            name,
-            job,
-            modes=modes,
-            device=device,
-            quick=quick,
-            detail=detail,
-            rates=grid["rates"],
-            left_out=left_out,
+        cells, notes = measure_model(
+            name, job, modes=modes, device=device, quick=quick, detail=detail, rates=grid["rates"]
         )
+        for note in notes:
+            print(f"left out: {note}")
         print(cells_table(cells), flush=True)
         grid["cells"] += cells
+        left_out += notes
     return {
         "environment": environment(device, "fp32 and bf16", {"order": SEED, "weights": SEED, "inputs": SEED}),
         "comparisons": {},
@@ -111,21 +107,22 @@ def measure_model(
     quick: bool,
     detail: bool = False,
     rates: Mapping[str, float] | None = None,
-    left_out: list[str] | None = None,
-) -> list[dict]:
+) -> tuple[list[dict], list[str]]:
     """Compare the ways to compute one model, at each batch size.
 
-    A model that torch cannot compile is measured eager alone, which `left_out` is told, if given.
+    A model that torch cannot compile is measured eager alone.
 
     Returns:
-        For each batch size a comparison as `Comparison.to_dict` gives it, with the number of rounds in
-        place of each one's seconds, and with the model, the batch size, the steps in a round, and, all of
-        one step, each arm's kernel launches, peak memory, operations and bytes, and which fractions of the
-        device's rates it reaches; with `detail` also the seconds of the phases.
+        The cells, and notes of what was left out. A cell is a comparison at one batch size as
+        `Comparison.to_dict` gives it, with the number of rounds in place of each one's seconds, and with the
+        model, the batch size, the steps in a round, and, all of one step, each arm's kernel launches, peak
+        memory, operations and bytes, and which fractions of the device's rates it reaches; with `detail` also
+        the seconds of the phases.
     """
     torch.manual_seed(SEED)
     models = {variant: _build(name, variant, device) for variant in _variants(name, modes)}
-    cells = []
+    cells: list[dict] = []
+    notes: list[str] = []
     # Else the compiler gives up after eight variants of a model, and runs the others as they are.
     with torch._dynamo.config.patch(cache_size_limit=64):  # noqa: SLF001 - its name in every torch
         for batch_size in QUICK_BATCH_SIZES if quick else BATCH_SIZES:
@@ -135,15 +132,12 @@ def measure_model(
                 cell = measure(models)
             except TorchDynamoException as error:
                 models = {variant: model for variant, model in models.items() if variant.mode == "eager"}
-                note = f"compiled {name} at batch size {batch_size} and above: {type(error).__name__}"
-                print(f"left out: {note}")
-                if left_out is not None:
-                    left_out.append(note)
+                notes.append(f"compiled {name} at batch size {batch_size} and above: {type(error).__name__}")
                 cell = measure(models)
             _add_work(cell, name, job, rates or {})
             cells.append({"model": name, "batch_size": batch_size} | cell)
     torch.compiler.reset()
-    return cells
+    return cells, notes
 
 
 def measured_models() -> list[str]:

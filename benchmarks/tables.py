@@ -114,7 +114,8 @@ def _accuracies(title: str, found: Mapping[str, Sequence[float]], *, quick: bool
         for arm, values in found.items()
     ]
     (worst, low), *_, (best, high) = sorted(found.items(), key=lambda item: np.mean(item[1]))
-    notes = [f"{best} - {worst}: {100 * np.subtract(high, low).mean():+.1f} points", *[QUICK] * quick]
+    ahead = f"{best} is {100 * np.subtract(high, low).mean():.1f} points ahead of {worst}"
+    notes = [ahead, *[QUICK] * quick]
     return Table(title, "", [("arm", "accuracy", "standard deviation", "seeds"), *rows], notes)
 
 

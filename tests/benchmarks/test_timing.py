@@ -277,5 +277,5 @@ def test_accuracies_tell_how_much_the_best_arm_is_better():
     (table,) = payload_tables(payload)
     assert (table.title, table.heading) == ("letters", "")
     assert table.rows[1:] == [("tuned", "85.0%", "5.0%", "2"), ("plain", "55.0%", "5.0%", "2")]
-    assert table.notes == ["tuned - plain: +30.0 points"]
+    assert table.notes == ["tuned is 30.0 points ahead of plain"]
     assert str(table).startswith("letters\narm")
