@@ -226,7 +226,7 @@ def test_a_rate_that_changes_now_and_then_is_recorded_anew(graphs):
     plain, captured = both(graphs, train)
     assert plain["train_loss"] == captured["train_loss"]
     assert plain["learning_rate"] == captured["learning_rate"]
-    assert (graphs.num_recorded, graphs.num_computed) == (6, 72 - 3 - 5)
+    assert (graphs.num_recorded, graphs.num_computed) == (6, 72 - 3 - 5 * 2)
 
 
 def test_a_number_that_changes_with_each_update_ends_the_graphs(graphs):
@@ -321,7 +321,7 @@ def test_what_changes_between_epochs_is_recorded_anew(graphs, change):
 
     plain, captured = both(graphs, train)
     assert plain["train_loss"] == captured["train_loss"]
-    assert (graphs.num_recorded, graphs.num_computed) == (2, 3 + 5)
+    assert (graphs.num_recorded, graphs.num_computed) == (2, 3 + 4)
 
 
 def test_a_state_that_is_loaded_within_an_epoch(graphs):
@@ -334,7 +334,7 @@ def test_a_state_that_is_loaded_within_an_epoch(graphs):
             step([batch])
 
     both(graphs, train)
-    assert (graphs.num_recorded, graphs.num_computed) == (2, 3 + 3)
+    assert (graphs.num_recorded, graphs.num_computed) == (2, 3 + 2)
 
 
 def test_what_changes_before_another_form_is_recorded(graphs):
@@ -345,7 +345,7 @@ def test_what_changes_before_another_form_is_recorded(graphs):
         model[3].p = 0.6
         for _ in range(4):
             step([small])
-        list(train_epoch(step, [large] * 2))
+        list(train_epoch(step, [large] * 4))
 
     both(graphs, train)
     assert graphs.num_recorded == 3
@@ -405,24 +405,121 @@ def hook_the_optimizer(_, optimizer):
     optimizer.register_step_post_hook(lambda *_: None)
 
 
+def hook_a_gradient(model, _):
+    model[4].bias.register_hook(lambda gradient: None)
+
+
+def hook_a_finished_gradient(model, _):
+    model[4].bias.register_post_accumulate_grad_hook(lambda parameter: None)
+
+
 @pytest.mark.parametrize(
-    ("hook", "owner"), [(hook_a_module, "Linear"), (hook_the_optimizer, "SGD")], ids=["module", "optimizer"]
+    ("hook", "owner"),
+    [
+        (hook_a_module, "Linear"),
+        (hook_the_optimizer, "SGD"),
+        (hook_a_gradient, "Parameter"),
+        (hook_a_finished_gradient, "Parameter"),
+    ],
 )
 @pytest.mark.parametrize("after", [0, 3])
 def test_a_hook_ends_the_graphs(graphs, hook, owner, after):
     model = mlp().to(graphs.device)
     optimizer = momentum(model)
     step = TrainStep(model, optimizer, nn.CrossEntropyLoss(), capture=True)
-    data = batches(graphs, [6, 6])
+    data = batches(graphs, [6] * 4)
     for _ in range(after):
         list(train_epoch(step, data))
-    assert graphs.num_computed == (3 if after else 0)
+    assert graphs.num_computed == (9 if after else 0)
     hook(model, optimizer)
     with pytest.warns(UserWarning, match=f"{owner} has a hook, which a graph would not call"):
         list(train_epoch(step, data))
     num_computed = graphs.num_computed
     list(train_epoch(step, data))
     assert graphs.num_computed == num_computed
+
+
+def test_a_hook_of_all_modules_ends_the_graphs(graphs):
+    handle = nn.modules.module.register_module_forward_hook(lambda *_: None)
+    try:
+        model = mlp().to(graphs.device)
+        step = TrainStep(model, momentum(model), nn.CrossEntropyLoss(), capture=True)
+        with pytest.warns(UserWarning, match="all modules or optimizers have a hook"):
+            list(train_epoch(step, batches(graphs, [6] * 4)))
+    finally:
+        handle.remove()
+    assert graphs.num_recorded == 0
+
+
+class Averaging(nn.Linear):
+    """Assigns a new tensor in each update, as a buffer or as an attribute."""
+
+    def __init__(self, kind):
+        super().__init__(5, 3)
+        if kind == "buffer":
+            self.register_buffer("average", torch.zeros(5))
+        else:
+            self.average = torch.zeros(5)
+
+    def forward(self, inputs):
+        self.average = self.average.to(inputs.device) * 0.9 + inputs.detach().mean(dim=0)
+        return super().forward(inputs + self.average)
+
+
+class Counting(nn.Linear):
+    """Divides by the number of its calls."""
+
+    num_calls = 0
+
+    def forward(self, inputs):
+        self.num_calls += 1
+        return super().forward(inputs) / self.num_calls
+
+
+class Once(nn.Linear):
+    """Reads and keeps a value in its first call, and then no more."""
+
+    mean = None
+
+    def forward(self, inputs):
+        if self.mean is None:
+            self.mean = inputs.mean().item()
+        return super().forward(inputs - self.mean)
+
+
+@pytest.mark.parametrize(
+    "make_model", [lambda: Averaging("buffer"), lambda: Averaging("attribute"), lambda: Counting(5, 3)]
+)
+def test_what_is_assigned_in_each_update_ends_the_graphs(graphs, make_model):
+    def train(model, capture):
+        step = TrainStep(model, momentum(model), nn.CrossEntropyLoss(), capture=capture)
+        data = batches(graphs, [6] * 8)
+        if not capture:
+            return [step([batch]) for batch in data]
+        with pytest.warns(UserWarning, match="assigns a tensor or a number in each update"):
+            return [step([batch]) for batch in data]
+
+    plain, captured = both(graphs, train, make_model=make_model)
+    assert measured(plain) == measured(captured)
+    assert graphs.num_recorded == 0
+
+
+def test_what_is_done_in_the_first_update_only_does_not_matter(graphs):
+    def train(model, capture):
+        step = TrainStep(model, momentum(model), nn.CrossEntropyLoss(), capture=capture)
+        return [step([batch]) for batch in batches(graphs, [6] * 8)]
+
+    plain, captured = both(graphs, train, make_model=lambda: Once(5, 3))
+    assert measured(plain) == measured(captured)
+    assert graphs.num_computed == 5
+
+
+def test_gradients_that_no_optimizer_has_end_the_graphs(graphs):
+    model = mlp().to(graphs.device)
+    optimizer = SGD(model[4].parameters(), lr=0.1)
+    step = TrainStep(model, optimizer, nn.CrossEntropyLoss(), capture=True)
+    with pytest.warns(UserWarning, match="0.weight gets a gradient, and no optimizer has it"):
+        list(train_epoch(step, batches(graphs, [6] * 4)))
 
 
 @pytest.mark.parametrize(

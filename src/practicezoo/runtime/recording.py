@@ -33,6 +33,9 @@ class Recorder(Protocol):
     def record(self, function: Callable[[], T]) -> tuple[T, Callable[[], None]]:
         """Record the function without computing; returns its result, and what computes it into its memory."""
 
+    def forget(self) -> None:
+        """Take new memory for what is recorded from now on; all that was recorded has been let go."""
+
 
 class CudaRecorder:
     """Records CUDA graphs, which share their memory: at most one is computed at a time.
@@ -55,27 +58,37 @@ class CudaRecorder:
         current = torch.cuda.current_stream(self._device)
         elsewhere = ElsewhereMode(self._device)
         self._stream.wait_stream(current)
-        with torch.cuda.stream(self._stream), _waits() as waits, elsewhere if watch else nullcontext():
-            result = function()
-        current.wait_stream(self._stream)
+        try:
+            with torch.cuda.stream(self._stream), _waits() as waits, elsewhere if watch else nullcontext():
+                result = function()
+        finally:
+            current.wait_stream(self._stream)
         return result, next(iter([*waits, *elsewhere.found]), None)
 
     def record(self, function: Callable[[], T]) -> tuple[T, Callable[[], None]]:
         """See :class:`Recorder`."""
-        graph = torch.cuda.CUDAGraph()
+        graph, current = torch.cuda.CUDAGraph(), torch.cuda.current_stream(self._device)
         settings: dict[str, Any] = {"pool": self._memory, "stream": self._stream}
         try:
             # threads that copy batches to the device may go on
             with torch.cuda.graph(graph, capture_error_mode="thread_local", **settings):
                 result = function()
         except RuntimeError as error:
+            torch.cuda.set_stream(current)  # which torch leaves undone
             error.add_note("The update could not be recorded as a CUDA graph: train with capture=False.")
             raise
         return result, graph.replay
 
+    def forget(self) -> None:
+        """See :class:`Recorder`."""
+        self._memory = torch.cuda.graph_pool_handle()  # torch refuses one whose graphs are all gone
+
 
 class ElsewhereMode(TorchDispatchMode):
-    """Finds the first operation with a tensor that is not on a device; none in a backward pass on CUDA.
+    """Finds the first operation with a tensor that is not on a device.
+
+    Operations of attention are passed over: what they keep of random states on the CPU is on the device in a
+    graph.
 
     Args:
         device: where tensors should be.
@@ -99,7 +112,7 @@ class ElsewhereMode(TorchDispatchMode):
         """Call the operation as it is."""
         del types
         result = func(*args, **(kwargs or {}))
-        if not self.found:
+        if not self.found and "attention" not in str(func):
             for leaf in tree_leaves((args, kwargs, result)):
                 if isinstance(leaf, Tensor) and leaf.device.type != self._device_type:
                     self.found = [f"{func} has a tensor on {leaf.device}, which would be read only once"]

@@ -5,21 +5,26 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules import module as every_module
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.optim import LBFGS, SGD, Optimizer
+from torch.optim import optimizer as every_optimizer
 
 from practicezoo.runtime.device import device_of
 from practicezoo.runtime.processes import world_size
+from practicezoo.training.parameters import parameters_of
 from practicezoo.training.replica import is_sharded
 
-__all__ = ["CHANGING", "obstacle_in_batch", "obstacle_in_hooks", "obstacle_in_setup"]
+__all__ = ["CHANGING", "obstacle_in_batch", "obstacle_in_gradients", "obstacle_in_hooks", "obstacle_in_setup"]
 
 CHANGING = (
     "a setting of the optimizer changes with each update: give a learning rate that follows a schedule as a "
-    "tensor, lr=torch.tensor(0.001, device='cuda'), and OneCycleLR cycle_momentum=False"
+    "tensor, lr=torch.tensor(0.001, device='cuda') with fused=True, and OneCycleLR cycle_momentum=False"
 )
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+TENSOR_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 STEP_HOOKS = ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks")
+STEP_HOOKS_OF_ALL = ("_global_optimizer_pre_hooks", "_global_optimizer_post_hooks")
 
 
 def obstacle_in_setup(model: nn.Module, optimizers: Sequence[Optimizer], precision: str) -> str | None:
@@ -65,8 +70,21 @@ def obstacle_in_batch(tensors: Sequence[Any], device: torch.device) -> str | Non
 def obstacle_in_hooks(modules: Iterable[nn.Module], optimizers: Iterable[Optimizer]) -> str | None:
     """Who has a hook; None if nobody has."""
     parts = [part for root in modules for part in root.modules()]
-    for owners, kinds in ((parts, HOOKS), (optimizers, STEP_HOOKS)):
+    tensors = [parameter for part in parts for parameter in part.parameters(recurse=False)]
+    for owners, kinds in ((parts, HOOKS), (tensors, TENSOR_HOOKS), (optimizers, STEP_HOOKS)):
         for owner in owners:
             if any(getattr(owner, kind, None) for kind in kinds):
                 return f"{type(owner).__name__} has a hook, which a graph would not call"
+    of_all = [getattr(every_module, f"_global{kind}") for kind in HOOKS]
+    of_all += [getattr(every_optimizer, kind) for kind in STEP_HOOKS_OF_ALL]
+    return "all modules or optimizers have a hook, which a graph would not call" if any(of_all) else None
+
+
+def obstacle_in_gradients(modules: Iterable[nn.Module], optimizers: Iterable[Optimizer]) -> str | None:
+    """Whose gradients no optimizer clears, and who else may let go of: a graph would add to them for ever."""
+    held = {parameter for optimizer in optimizers for parameter in parameters_of(optimizer)}
+    for root in modules:
+        for name, parameter in root.named_parameters():
+            if parameter.requires_grad and parameter not in held:
+                return f"{name} gets a gradient, and no optimizer has it: give it to one, or freeze it"
     return None

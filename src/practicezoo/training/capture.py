@@ -17,6 +17,7 @@ from practicezoo.runtime.recording import CudaRecorder, Recorder
 from practicezoo.training.capturable import (
     CHANGING,
     obstacle_in_batch,
+    obstacle_in_gradients,
     obstacle_in_hooks,
     obstacle_in_setup,
 )
@@ -53,12 +54,14 @@ class Recorded:
         compute: computes the update.
         result: what it measures.
         gradients: of the parameters.
+        memory: all else that it reads or writes.
     """
 
     inputs: list[Tensor]
     compute: Callable[[], None]
     result: StepResult
     gradients: list[tuple[nn.Parameter, Tensor | None]]
+    memory: list[Tensor]
 
     def __call__(self, tensors: Sequence[Tensor]) -> StepResult:
         """Update by micro-batches of other tensors; the result has memory of its own."""
@@ -134,9 +137,9 @@ class CapturedUpdate:
             result = update(micro_batches)
         elif form.num_rehearsals < NUM_REHEARSALS:
             form.num_rehearsals += 1
-            watch = form.num_rehearsals == NUM_REHEARSALS and not self._is_compiled
-            result, reason = self._recorder.rehearse(partial(update, micro_batches), watch=watch)
-            reason = reason or obstacle_in_hooks(self._modules, self._optimizers)
+            result, reason = self._rehearse(self._recorder, partial(update, micro_batches))
+            if form.num_rehearsals < NUM_REHEARSALS:
+                reason = None  # what is done in the first updates only may read and assign
         else:
             if form.recorded is None:
                 form.recorded = self._record(self._recorder, update, structure, tensors)
@@ -173,6 +176,19 @@ class CapturedUpdate:
         self._forms.append(Form(structure, layout))
         return self._forms[-1]
 
+    def _rehearse(
+        self, recorder: Recorder, update: Callable[[], StepResult]
+    ) -> tuple[StepResult, str | None]:
+        """Update without a graph; returns why it cannot be recorded as well, or None."""
+        before = list(self._look())
+        result, reason = recorder.rehearse(update, watch=not self._is_compiled)
+        return result, (
+            reason
+            or obstacle_in_hooks(self._modules, self._optimizers)
+            or obstacle_in_gradients(self._modules, self._optimizers)
+            or _assigned(before, list(self._look()))
+        )
+
     def _record(
         self, recorder: Recorder, update: Update, structure: TreeSpec, tensors: Sequence[Tensor]
     ) -> Recorded:
@@ -180,31 +196,61 @@ class CapturedUpdate:
         result, compute = recorder.record(partial(update, tree_unflatten(inputs, structure)))
         parameters = [parameter for optimizer in self._optimizers for parameter in parameters_of(optimizer)]
         self._looks = list(self._look())
-        return Recorded(inputs, compute, result, [(parameter, parameter.grad) for parameter in parameters])
+        # what the graph reads and writes stays there, even if its owner gets another tensor
+        memory = [tensor.detach() for _, tensor in self._tensors()]
+        gradients = [(parameter, parameter.grad) for parameter in parameters]
+        return Recorded(inputs, compute, result, gradients, memory)
 
-    def _look(self) -> Iterator[Any]:
-        """Where everything lies that a graph reads or writes, and what the modules' Python code goes by."""
-        for module in self._modules:
-            for tensor in [*module.parameters(), *module.buffers()]:
-                yield tensor.data_ptr(), tensor.requires_grad
-            for part in module.modules():
-                yield [value for value in vars(part).values() if isinstance(value, bool | int | float | str)]
+    def _look(self) -> Iterator[tuple[str, Any]]:
+        """Where all lies that an update reads or writes, and what Python goes by, with the owners."""
+        for owner, tensor in self._tensors():
+            yield owner, (tensor.data_ptr(), tensor.requires_grad)
+        for root in self._modules:
+            for part in root.modules():
+                name = type(part).__name__
+                values = vars(part).values()
+                yield name, [value for value in values if isinstance(value, bool | int | float | str)]
         for optimizer in self._optimizers:
             for state in optimizer.state.values():
-                yield [value.data_ptr() for value in state.values() if isinstance(value, Tensor)]
-        yield obstacle_in_hooks(self._modules, self._optimizers)
+                numbers = [value for value in state.values() if isinstance(value, bool | int | float)]
+                yield type(optimizer).__name__, numbers
+        yield "a hook", obstacle_in_hooks(self._modules, self._optimizers)
+
+    def _tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """Parameters, buffers and other tensors of the modules, and the optimizers' states."""
+        for root in self._modules:
+            for part in root.modules():
+                for values in (part._parameters, part._buffers, vars(part)):  # noqa: SLF001 - their own only
+                    for value in values.values():
+                        if isinstance(value, Tensor):
+                            yield type(part).__name__, value
+        for optimizer in self._optimizers:
+            for state in optimizer.state.values():
+                for value in state.values():
+                    if isinstance(value, Tensor):
+                        yield type(optimizer).__name__, value
 
     def _forget(self) -> None:
-        """Let go of the graphs; an update of each form is looked at once more before it is recorded anew."""
+        """Let go of the graphs; two updates of each form are made without before it is recorded anew."""
         self._looks = []
+        if self._recorder is not None and any(form.recorded for form in self._forms):
+            self._recorder.forget()
         for form in self._forms:
             form.recorded = None
-            form.num_rehearsals = min(form.num_rehearsals, NUM_REHEARSALS - 1)
+            form.num_rehearsals = min(form.num_rehearsals, NUM_REHEARSALS - 2)
 
     def _stop(self, reason: str) -> None:
         """Record no more, and say why."""
         self._recorder, self._forms, self._held = None, [], []
         warnings.warn(f"capture=True ends here, updates go on without a graph: {reason}", stacklevel=4)
+
+
+def _assigned(before: list[tuple[str, Any]], after: list[tuple[str, Any]]) -> str | None:
+    """Who gave something another tensor or number in an update, which a graph would not do again."""
+    for (owner, value), (_, other) in zip(before, after, strict=False):
+        if value != other:
+            return f"{owner} assigns a tensor or a number in each update: change tensors in place"
+    return None if len(before) == len(after) else "there are more tensors after each update"
 
 
 def _is_compiled(module: nn.Module) -> bool:
