@@ -2,7 +2,7 @@
 
 import dataclasses
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -21,6 +21,7 @@ from practicezoo.training.capturable import (
     obstacle_in_hooks,
     obstacle_in_setup,
 )
+from practicezoo.training.looks import assigned, look, tensors_of
 from practicezoo.training.parameters import parameters_of
 from practicezoo.training.result import StepResult
 
@@ -151,7 +152,7 @@ class CapturedUpdate:
 
     def look_again(self) -> None:
         """Forget the graphs if anything is no longer what it was when they were recorded."""
-        if self._looks and self._looks != list(self._look()):
+        if self._looks and self._looks != look(self._modules, self._optimizers):
             self._forget()
 
     def _look_at_settings(self) -> None:
@@ -180,13 +181,13 @@ class CapturedUpdate:
         self, recorder: Recorder, update: Callable[[], StepResult]
     ) -> tuple[StepResult, str | None]:
         """Update without a graph; returns why it cannot be recorded as well, or None."""
-        before = list(self._look())
+        before = look(self._modules, self._optimizers)
         result, reason = recorder.rehearse(update, watch=not self._is_compiled)
         return result, (
             reason
             or obstacle_in_hooks(self._modules, self._optimizers)
             or obstacle_in_gradients(self._modules, self._optimizers)
-            or _assigned(before, list(self._look()))
+            or assigned(before, look(self._modules, self._optimizers))
         )
 
     def _record(
@@ -195,40 +196,11 @@ class CapturedUpdate:
         inputs = [tensor.clone() for tensor in tensors]
         result, compute = recorder.record(partial(update, tree_unflatten(inputs, structure)))
         parameters = [parameter for optimizer in self._optimizers for parameter in parameters_of(optimizer)]
-        self._looks = list(self._look())
+        self._looks = look(self._modules, self._optimizers)
         # what the graph reads and writes stays there, even if its owner gets another tensor
-        memory = [tensor.detach() for _, tensor in self._tensors()]
+        memory = [tensor.detach() for _, tensor in tensors_of(self._modules, self._optimizers)]
         gradients = [(parameter, parameter.grad) for parameter in parameters]
         return Recorded(inputs, compute, result, gradients, memory)
-
-    def _look(self) -> Iterator[tuple[str, Any]]:
-        """Where all lies that an update reads or writes, and what Python goes by, with the owners."""
-        for owner, tensor in self._tensors():
-            yield owner, (tensor.data_ptr(), tensor.requires_grad)
-        for root in self._modules:
-            for part in root.modules():
-                name = type(part).__name__
-                values = vars(part).values()
-                yield name, [value for value in values if isinstance(value, bool | int | float | str)]
-        for optimizer in self._optimizers:
-            for state in optimizer.state.values():
-                numbers = [value for value in state.values() if isinstance(value, bool | int | float)]
-                yield type(optimizer).__name__, numbers
-        yield "a hook", obstacle_in_hooks(self._modules, self._optimizers)
-
-    def _tensors(self) -> Iterator[tuple[str, Tensor]]:
-        """Parameters, buffers and other tensors of the modules, and the optimizers' states."""
-        for root in self._modules:
-            for part in root.modules():
-                for values in (part._parameters, part._buffers, vars(part)):  # noqa: SLF001 - their own only
-                    for value in values.values():
-                        if isinstance(value, Tensor):
-                            yield type(part).__name__, value
-        for optimizer in self._optimizers:
-            for state in optimizer.state.values():
-                for value in state.values():
-                    if isinstance(value, Tensor):
-                        yield type(optimizer).__name__, value
 
     def _forget(self) -> None:
         """Let go of the graphs; two updates of each form are made without before it is recorded anew."""
@@ -243,14 +215,6 @@ class CapturedUpdate:
         """Record no more, and say why."""
         self._recorder, self._forms, self._held = None, [], []
         warnings.warn(f"capture=True ends here, updates go on without a graph: {reason}", stacklevel=4)
-
-
-def _assigned(before: list[tuple[str, Any]], after: list[tuple[str, Any]]) -> str | None:
-    """Who gave something another tensor or number in an update, which a graph would not do again."""
-    for (owner, value), (_, other) in zip(before, after, strict=False):
-        if value != other:
-            return f"{owner} assigns a tensor or a number in each update: change tensors in place"
-    return None if len(before) == len(after) else "there are more tensors after each update"
 
 
 def _is_compiled(module: nn.Module) -> bool:
