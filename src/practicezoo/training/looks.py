@@ -1,4 +1,4 @@
-"""What an update reads and writes and what Python goes by, which may not change while a graph stands for it."""
+"""What an update reads, writes and goes by, which may not change while a graph stands for it."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
