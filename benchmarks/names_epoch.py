@@ -134,23 +134,23 @@ def run(*, device: str, quick: bool) -> dict:
         "practicezoo, length buckets + pack_collate",
         "practicezoo, DataLoader + pad_collate",
     )
-    bf16: dict[str, Any] = {"precision": "bf16"}
-    fused: dict[str, Any] = {"fused": True}
-    ways: dict[str, Callable[[NameDataset, str], Callable[[], None]]] = {
-        tensors: partial(practicezoo_epoch, make_loader=tensor_loader),
-        f"{tensors}, bf16": partial(practicezoo_epoch, make_loader=tensor_loader, **bf16),
-        f"{tensors}, fused": partial(practicezoo_epoch, make_loader=tensor_loader, **fused),
-        f"{tensors}, fused, bf16": partial(practicezoo_epoch, make_loader=tensor_loader, **fused, **bf16),
-        buckets: partial(practicezoo_epoch, make_loader=bucket_loader),
-        f"{buckets}, fused": partial(practicezoo_epoch, make_loader=bucket_loader, **fused),
-        f"{buckets}, fused, bf16": partial(practicezoo_epoch, make_loader=bucket_loader, **fused, **bf16),
-        padded: partial(practicezoo_epoch, make_loader=pad_loader),
+    from_tensors, from_buckets = {"make_loader": tensor_loader}, {"make_loader": bucket_loader}
+    bf16, fused = {"precision": "bf16"}, {"fused": True}
+    ways: dict[str, dict[str, Any]] = {
+        tensors: from_tensors,
+        f"{tensors}, bf16": {**from_tensors, **bf16},
+        f"{tensors}, fused": {**from_tensors, **fused},
+        f"{tensors}, fused, bf16": {**from_tensors, **fused, **bf16},
+        buckets: from_buckets,
+        f"{buckets}, fused": {**from_buckets, **fused},
+        f"{buckets}, fused, bf16": {**from_buckets, **fused, **bf16},
+        padded: {"make_loader": pad_loader},
     }
     arm = partial(Arm, work=len(dataset), unit="names")
     comparison = compare(
         [
             arm("notes", partial(notes_epoch, dataset, device)),
-            *(arm(name, partial(way, dataset, device)) for name, way in ways.items()),
+            *(arm(name, partial(practicezoo_epoch, dataset, device, **way)) for name, way in ways.items()),
         ],
         reference="notes",
         quick=quick,

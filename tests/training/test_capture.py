@@ -48,12 +48,18 @@ class Graphs:
         return recorder
 
 
+@pytest.fixture
+def as_on_cuda(monkeypatch):
+    """Models count as being on CUDA."""
+    monkeypatch.setattr("practicezoo.training.capturable.device_of", lambda _: torch.device("cuda"))
+
+
 @pytest.fixture(params=["tape", pytest.param("cuda", marks=pytest.mark.gpu)])
 def graphs(request, monkeypatch):
     if request.param == "cuda":
         request.getfixturevalue("cuda")
     else:
-        monkeypatch.setattr("practicezoo.training.capturable.device_of", lambda _: torch.device("cuda"))
+        request.getfixturevalue("as_on_cuda")
     graphs = Graphs("cpu" if request.param == "tape" else "cuda:0")
     recorder_type = TapeRecorder if request.param == "tape" else CudaRecorder
     monkeypatch.setattr(capturing, "CudaRecorder", lambda device: graphs.count(recorder_type(device)))
@@ -533,8 +539,8 @@ def test_gradients_that_no_optimizer_has_end_the_graphs(graphs):
         ),
     ],
 )
+@pytest.mark.usefixtures("as_on_cuda")
 def test_a_batch_that_no_graph_can_read(batch, reason, monkeypatch):
-    monkeypatch.setattr("practicezoo.training.capturable.device_of", lambda _: torch.device("cuda"))
     monkeypatch.setattr(capturing, "CudaRecorder", TapeRecorder)
     model = nn.Linear(5, 3)
     captured = capturing.capture_updates(model, nn.CrossEntropyLoss(), [momentum(model)], "fp32")
@@ -630,15 +636,15 @@ class Unknown(SGD):
         (SGD, "fp16", "take bf16"),
     ],
 )
-def test_which_updates_may_be_recorded(make_optimizer, precision, reason, monkeypatch):
-    monkeypatch.setattr("practicezoo.training.capturable.device_of", lambda _: torch.device("cuda"))
+@pytest.mark.usefixtures("as_on_cuda")
+def test_which_updates_may_be_recorded(make_optimizer, precision, reason):
     model = nn.Linear(2, 1)
     found = obstacle_in_setup(model, [make_optimizer(model.parameters())], precision)
     assert found is None if reason is None else reason in found
 
 
+@pytest.mark.usefixtures("as_on_cuda")
 def test_wrapped_models_and_several_processes(monkeypatch):
-    monkeypatch.setattr("practicezoo.training.capturable.device_of", lambda _: torch.device("cuda"))
     model = nn.Linear(2, 1)
     optimizers = [SGD(model.parameters())]
     assert "wrapped as DataParallel" in obstacle_in_setup(nn.DataParallel(model), optimizers, "fp32")

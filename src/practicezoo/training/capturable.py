@@ -12,7 +12,7 @@ from torch.optim import optimizer as every_optimizer
 
 from practicezoo.runtime.device import device_of
 from practicezoo.runtime.processes import world_size
-from practicezoo.training.parameters import parameters_of
+from practicezoo.training.parameters import missed_parameters
 from practicezoo.training.replica import is_sharded
 
 __all__ = ["CHANGING", "obstacle_in_batch", "obstacle_in_gradients", "obstacle_in_hooks", "obstacle_in_setup"]
@@ -80,11 +80,11 @@ def obstacle_in_hooks(modules: Iterable[nn.Module], optimizers: Iterable[Optimiz
     return "all modules or optimizers have a hook, which a graph would not call" if any(of_all) else None
 
 
-def obstacle_in_gradients(modules: Iterable[nn.Module], optimizers: Iterable[Optimizer]) -> str | None:
+def obstacle_in_gradients(model: nn.Module, criterion: object, optimizers: Sequence[Optimizer]) -> str | None:
     """Whose gradients no optimizer clears, and who else may let go of: a graph would add to them for ever."""
-    held = {parameter for optimizer in optimizers for parameter in parameters_of(optimizer)}
-    for root in modules:
-        for name, parameter in root.named_parameters():
-            if parameter.requires_grad and parameter not in held:
-                return f"{name} gets a gradient, and no optimizer has it: give it to one, or freeze it"
-    return None
+    missed = missed_parameters(model, criterion, optimizers)
+    return (
+        f"{missed[0]} gets a gradient, and no optimizer has it: give it to one, or freeze it"
+        if missed
+        else None
+    )

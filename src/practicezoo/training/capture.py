@@ -41,9 +41,8 @@ def capture_updates(
     if reason := obstacle_in_setup(model, optimizers, precision):
         warnings.warn(f"capture=True does nothing: {reason}", stacklevel=3)
         return None
-    modules = [model, criterion] if isinstance(criterion, nn.Module) else [model]
     device = device_of(model)
-    return CapturedUpdate(optimizers, modules, CudaRecorder(device), device)
+    return CapturedUpdate(model, criterion, optimizers, CudaRecorder(device), device)
 
 
 @dataclasses.dataclass
@@ -100,21 +99,25 @@ class CapturedUpdate:
     and the optimizers' states: what has changed is recorded anew.
 
     Args:
+        model: what is updated.
+        criterion: what it is trained with.
         optimizers: whose steps the updates make.
-        modules: the model, and the criterion if it is one.
         recorder: records.
         device: where the model is.
     """
 
     def __init__(
         self,
+        model: nn.Module,
+        criterion: object,
         optimizers: Sequence[Optimizer],
-        modules: Sequence[nn.Module],
         recorder: Recorder,
         device: torch.device,
     ) -> None:
+        self._model = model
+        self._criterion = criterion
         self._optimizers = optimizers
-        self._modules = modules
+        self._modules = [model, criterion] if isinstance(criterion, nn.Module) else [model]
         self._recorder: Recorder | None = recorder
         self._device = device
         self._forms: list[Form] = []
@@ -122,7 +125,7 @@ class CapturedUpdate:
         self._num_changes = 0  # of the settings, since a graph was last computed
         self._held: list[Any] = []  # so that no other object gets an address that is compared
         self._looks: list[Any] = []
-        self._is_compiled = any(_is_compiled(part) for module in modules for part in module.modules())
+        self._is_compiled = any(_is_compiled(part) for module in self._modules for part in module.modules())
 
     def __call__(self, update: Update, micro_batches: Sequence[Any]) -> StepResult:
         """Update by micro-batches, as ``update`` does."""
@@ -138,9 +141,8 @@ class CapturedUpdate:
             result = update(micro_batches)
         elif form.num_rehearsals < NUM_REHEARSALS:
             form.num_rehearsals += 1
-            result, reason = self._rehearse(self._recorder, partial(update, micro_batches))
-            if form.num_rehearsals < NUM_REHEARSALS:
-                reason = None  # what is done in the first updates only may read and assign
+            is_last = form.num_rehearsals == NUM_REHEARSALS
+            result, reason = self._rehearse(self._recorder, partial(update, micro_batches), is_last=is_last)
         else:
             if form.recorded is None:
                 form.recorded = self._record(self._recorder, update, structure, tensors)
@@ -178,15 +180,17 @@ class CapturedUpdate:
         return self._forms[-1]
 
     def _rehearse(
-        self, recorder: Recorder, update: Callable[[], StepResult]
+        self, recorder: Recorder, update: Callable[[], StepResult], *, is_last: bool
     ) -> tuple[StepResult, str | None]:
-        """Update without a graph; returns why it cannot be recorded as well, or None."""
+        """Update without a graph; the last time returns why it cannot be recorded as well, or None."""
+        if not is_last:  # what only the first updates read and assign does not matter
+            return recorder.rehearse(update, watch=False)[0], None
         before = look(self._modules, self._optimizers)
         result, reason = recorder.rehearse(update, watch=not self._is_compiled)
         return result, (
             reason
             or obstacle_in_hooks(self._modules, self._optimizers)
-            or obstacle_in_gradients(self._modules, self._optimizers)
+            or obstacle_in_gradients(self._model, self._criterion, self._optimizers)
             or assigned(before, look(self._modules, self._optimizers))
         )
 
@@ -195,11 +199,10 @@ class CapturedUpdate:
     ) -> Recorded:
         inputs = [tensor.clone() for tensor in tensors]
         result, compute = recorder.record(partial(update, tree_unflatten(inputs, structure)))
-        parameters = [parameter for optimizer in self._optimizers for parameter in parameters_of(optimizer)]
         self._looks = look(self._modules, self._optimizers)
         # what the graph reads and writes stays there, even if its owner gets another tensor
         memory = [tensor.detach() for _, tensor in tensors_of(self._modules, self._optimizers)]
-        gradients = [(parameter, parameter.grad) for parameter in parameters]
+        gradients = [(parameter, parameter.grad) for parameter in parameters_of(*self._optimizers)]
         return Recorded(inputs, compute, result, gradients, memory)
 
     def _forget(self) -> None:

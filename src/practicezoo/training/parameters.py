@@ -26,9 +26,10 @@ __all__ = [
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
-def parameters_of(optimizer: Optimizer) -> list[nn.Parameter]:
-    """The parameters that an optimizer updates."""
-    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+def parameters_of(*optimizers: Optimizer) -> list[nn.Parameter]:
+    """The parameters that these update."""
+    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+    return [parameter for group in groups for parameter in group["params"]]
 
 
 def clear_gradients(optimizer: Optimizer) -> None:
@@ -40,7 +41,7 @@ def clear_gradients(optimizer: Optimizer) -> None:
     if getattr(optimizer.zero_grad, "__func__", None) is not Optimizer.zero_grad:
         optimizer.zero_grad(set_to_none=True)
         return
-    for group in optimizer.param_groups:
+    for group in optimizer.param_groups:  # without a list of them: this is done in every update
         for parameter in group["params"]:
             parameter.grad = None
 
@@ -70,7 +71,7 @@ def check_own_parameters(optimizers: Sequence[Optimizer], model: nn.Module, crit
 
 def missed_parameters(model: nn.Module, criterion: object, optimizers: Sequence[Optimizer]) -> list[str]:
     """The names of the parameters that get gradients and that no optimizer changes."""
-    held = {parameter for optimizer in optimizers for parameter in parameters_of(optimizer)}
+    held = set(parameters_of(*optimizers))
     return [
         name
         for name, parameter in named_parameters(model, criterion)
@@ -80,7 +81,7 @@ def missed_parameters(model: nn.Module, criterion: object, optimizers: Sequence[
 
 def held_twice(model: nn.Module, criterion: object, optimizers: Sequence[Optimizer]) -> list[str]:
     """The names of the parameters that get gradients and that an update changes twice."""
-    counts = Counter(parameter for optimizer in optimizers for parameter in parameters_of(optimizer))
+    counts = Counter(parameters_of(*optimizers))
     return [
         name
         for name, parameter in named_parameters(model, criterion)

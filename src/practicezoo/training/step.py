@@ -149,7 +149,7 @@ class TrainStep:
     @property
     def learning_rate(self) -> float:
         """The first parameter group's learning rate."""
-        return float(self.optimizers[0].param_groups[0]["lr"])
+        return float(self._learning_rate())
 
     def _learning_rate(self) -> Tensor | float:
         rate: Tensor | float = self.optimizers[0].param_groups[0]["lr"]
@@ -248,8 +248,7 @@ class TrainStep:
         for optimizer in self.optimizers:
             self.scaler.unscale_(optimizer)
         # only what is updated: other gradients are never cleared, and would grow from step to step
-        parameters = [parameter for optimizer in self.optimizers for parameter in parameters_of(optimizer)]
-        norm = nn.utils.clip_grad_norm_(parameters, self.max_grad_norm)
+        norm = nn.utils.clip_grad_norm_(parameters_of(*self.optimizers), self.max_grad_norm)
         return norm.full_tensor() if hasattr(norm, "full_tensor") else norm  # of a sharded model
 
     def _optimize(self, *closure: Callable[[], Tensor | float]) -> None:
