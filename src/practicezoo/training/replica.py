@@ -28,6 +28,7 @@ class Replica:
 
     Attributes:
         model: the user's own module, without any wrapper.
+        call: gives the outputs for a batch's inputs.
         local: what to call where no gradients are exchanged; compiled, if the model is.
         world_size: how many ranks there are.
     """
@@ -40,13 +41,9 @@ class Replica:
         is_trained = any(parameter.requires_grad for parameter in model.parameters())
         wraps = self.world_size > 1 and not is_joined and is_trained
         self._called = DistributedDataParallel(model) if wraps else model
-        self._call = ModelCall(self._called)
+        self.call = ModelCall(self._called)
         self._others = list(criterion.parameters()) if isinstance(criterion, nn.Module) else []
         broadcast_tensors(self._others)
-
-    def __call__(self, inputs: object) -> object:
-        """The model's outputs."""
-        return self._call(inputs)
 
     def exchange(self, enabled: bool) -> AbstractContextManager[None]:
         """Backward passes inside all-reduce the gradients on this rank, or keep them for the last pass."""

@@ -218,7 +218,7 @@ class TrainStep:
     ) -> LossPart:
         device = self._parameter.device
         with autocast(device, self.precision):
-            outputs = self.replica(move_to(inputs, device))
+            outputs = self.replica.call(move_to(inputs, device))
             targets = self._loss.move_targets(outputs, targets, device)
             if weight is None:
                 return self._loss.whole(outputs, targets, inputs=inputs)
