@@ -15,7 +15,7 @@ from benchmarks.discovery import load, summaries
 from benchmarks.machine import crowding, snapshot
 from benchmarks.plots import draw_growth
 from benchmarks.processes import end_processes
-from benchmarks.report import read_payload, read_results, saved_results, write_results
+from benchmarks.report import read_payload, results_of, saved_results, write_results
 from benchmarks.rows import rows_of
 from benchmarks.sheets import csv_text, group_by_machine, markdown_text
 from benchmarks.tables import environment_notes, payload_text
@@ -75,7 +75,7 @@ def _run(options: argparse.Namespace) -> None:
         return
     # Neither the numbers of a busy machine nor of one that disagreed with itself replace measured ones.
     refused = bool(doubts) and not options.force
-    path = write_results(options.name, options.device, payload, refused=refused)
+    path = write_results(options.name, payload, refused=refused)
     if refused:
         kept = f"it is in results/refused/{path.name}"
         raise UsageError(f"not among the results: {'; '.join(doubts)}; {kept}; run again")
@@ -84,11 +84,11 @@ def _run(options: argparse.Namespace) -> None:
 
 def _show(options: argparse.Namespace) -> None:
     _check_name(options.name)
-    try:
-        payload = read_results(options.name, options.device)
-    except FileNotFoundError as error:
-        raise UsageError(f"{options.name} has no saved results on {options.device}") from error
-    print(payload_text(payload))
+    found = results_of(options.name, options.device)
+    if not found:
+        raise UsageError(f"{options.name} has no saved results on {options.device}")
+    for place, payload in found.items():
+        print(f"{options.name} on {place}\n{payload_text(payload)}")
 
 
 def _report(options: argparse.Namespace) -> None:

@@ -13,7 +13,7 @@ import torch
 import practicezoo
 from practicezoo.runtime.device import processor_name
 
-__all__ = ["RESULTS", "environment", "read_payload", "read_results", "saved_results", "write_results"]
+__all__ = ["RESULTS", "environment", "read_payload", "results_of", "saved_results", "write_results"]
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -47,22 +47,23 @@ def environment(device: str, precision: str, seeds: Mapping[str, int]) -> dict:
     }
 
 
-def write_results(name: str, device: str, payload: Mapping, *, refused: bool = False) -> Path:
-    """Write a benchmark's payload to results/NAME-DEVICE.json and return the path.
+def write_results(name: str, payload: Mapping, *, refused: bool = False) -> Path:
+    """Write a benchmark's payload to results/NAME-cpu-THREADS.json or NAME-cuda.json and return the path.
 
     What is refused goes to a folder of its own, which git ignores and no table reads.
     """
-    path = _results_path(name, device)
-    if refused:
-        path = path.parent / "refused" / path.name
+    environment = payload["environment"]
+    place = f"cpu-{environment['num_threads']}" if environment["device"] == "cpu" else "cuda"
+    path = (RESULTS / "refused" if refused else RESULTS) / f"{name}-{place}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(payload, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return path
 
 
-def read_results(name: str, device: str) -> dict:
-    """Read what `write_results` wrote."""
-    return json.loads(_results_path(name, device).read_text(encoding="utf-8"))
+def results_of(name: str, device: str = "") -> dict[str, dict]:
+    """Read a benchmark's saved payloads, by where they were measured: "cpu-1", "cpu-2", "cuda"."""
+    paths = sorted(RESULTS.glob(f"{name}-{device}*.json"))
+    return {path.stem.removeprefix(f"{name}-"): read_payload(path) for path in paths}
 
 
 def saved_results() -> dict[str, dict]:
@@ -84,10 +85,6 @@ def read_payload(path: Path) -> dict:
     if not isinstance(payload, dict) or not {"environment", "comparisons"} <= payload.keys():
         raise ValueError(f"{path} is no benchmark's: it lacks environment and comparisons")
     return payload
-
-
-def _results_path(name: str, device: str) -> Path:
-    return RESULTS / f"{name}-{'cuda' if _is_cuda(device) else 'cpu'}.json"
 
 
 def _is_cuda(device: str) -> bool:

@@ -2,10 +2,10 @@
 
 import ast
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from benchmarks.discovery import FOLDER, summaries
-from benchmarks.report import RESULTS
+from benchmarks.report import results_of
 from benchmarks.tables import Table, environment_notes, grid_heading, payload_tables
 from extension.pages import DOCS, table, write
 from practicezoo.recipes import list_recipes
@@ -17,12 +17,12 @@ def write_benchmarks() -> None:
     """Write the index and a page for each script with results."""
     rows = []
     for name, question in summaries().items():
-        found = {path.stem.rpartition("-")[2]: path for path in sorted(RESULTS.glob(f"{name}-*.json"))}
-        if not found:
+        payloads = list(results_of(name).values())
+        if not payloads:
             rows.append((f"`{name}`", question, ""))
             continue
-        payloads = {device: json.loads(path.read_text(encoding="utf-8")) for device, path in found.items()}
-        rows.append((f"[{name}](/generated/benchmarks/{name}.md)", question, ", ".join(payloads)))
+        where = ", ".join(_place(payload["environment"]) for payload in payloads)
+        rows.append((f"[{name}](/generated/benchmarks/{name}.md)", question, where))
         write(f"benchmarks/{name}.md", _page(name, payloads))
     write("benchmarks.inc", table(["script", "what it answers", "measured on"], rows, "lll"))
 
@@ -48,32 +48,43 @@ def write_reproduced() -> None:
 def machine(environment: Mapping) -> str:
     """A sentence's end on where something was measured."""
     device = "" if environment["device"] == "cpu" else f"{environment['device']}, "
-    threads = environment["num_threads"]
     versions = ", ".join(f"{name} {number}" for name, number in environment["versions"].items() if number)
     return (
-        f"{device}{threads} thread{'s' * (threads > 1)} of an {environment['processor']}, "
+        f"{device}{_threads(environment)} of an {environment['processor']}, "
         f"{environment['platform']}; {versions}"
     )
 
 
-def _page(name: str, payloads: Mapping[str, Mapping]) -> str:
+def _threads(environment: Mapping) -> str:
+    threads = environment["num_threads"]
+    return f"{threads} thread{'s' * (threads > 1)}"
+
+
+def _place(environment: Mapping) -> str:
+    """What tells results of one benchmark apart."""
+    return _threads(environment) if environment["device"] == "cpu" else environment["device"]
+
+
+def _page(name: str, payloads: Sequence[Mapping]) -> str:
     docstring = ast.get_docstring(ast.parse((FOLDER / f"{name}.py").read_text(encoding="utf-8"))) or ""
     question, _, text = docstring.partition("\n")
     parts = [f"# Benchmark {name}\n", f"**{question}**\n", f"{text.strip()}\n"]
-    for device, payload in payloads.items():
-        shown = f" --device {device}" if device != "cpu" else ""
+    for payload in payloads:
+        environment = payload["environment"]
+        is_cpu = environment["device"] == "cpu"
+        setting = f"--threads {environment['num_threads']}" if is_cpu else "--device cuda"
         parts += [
-            f"## Measured on {'a CPU' if device == 'cpu' else device}\n",
-            f"{machine(payload['environment'])}; {payload['environment']['precision']}.\n",
-            f"```console\n$ python -m benchmarks run {name}{shown}\n```\n",
+            f"## {'CPU, ' if is_cpu else ''}{_place(environment)}\n",
+            f"{machine(environment)}; {environment['precision']}.\n",
+            f"```console\n$ python -m benchmarks run {name} {setting}\n```\n",
         ]
-        parts += [f"{note[:1].upper()}{note[1:]}.\n" for note in environment_notes(payload["environment"])]
+        parts += [f"{note[:1].upper()}{note[1:]}.\n" for note in environment_notes(environment)]
         if "grid" in payload:
             parts += [
                 f"{line[:1].upper()}{line[1:]}.\n" for line in grid_heading(payload["grid"]).splitlines()
             ]
         parts += [_table(each) for each in payload_tables(payload)]
-    if "cuda" not in payloads:
+    if all(payload["environment"]["device"] == "cpu" for payload in payloads):
         parts.append("Not measured on a CUDA device yet; the same command with `--device cuda` does that.\n")
     return "\n".join(parts)
 

@@ -24,7 +24,7 @@ from practicezoo.weights.records import asset_folder
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SPEED = "benchmarks/results/inference-cpu.json"
+SPEED = "benchmarks/results/inference-cpu-1.json"
 BATCH_SIZE = 256
 SAMPLES = {
     "text": ("", '"Yamamoto"'),

@@ -45,7 +45,7 @@ def _arms(what: str, result: Mapping[str, Any], title: str) -> str:
 
 
 def _results(name: str) -> dict[str, Any]:
-    path = ROOT / "benchmarks" / "results" / f"{name}-cpu.json"
+    path = ROOT / "benchmarks" / "results" / f"{name}-cpu-1.json"
     return json.loads(path.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 
 

@@ -41,11 +41,11 @@ def results(tmp_path, monkeypatch):
 
 @pytest.fixture
 def payload(monkeypatch):
-    """A finished run of a script that takes no time."""
+    """A finished run of a script that takes no time, on three threads."""
     arm = Arm("by hand", lambda: lambda: None, 1, "items")
     ticks = map(float, itertools.count())
     comparison = compare([arm], reference="by hand", clock=lambda: next(ticks))
-    environment = report.environment("cpu", "fp32", {"order": 0})
+    environment = report.environment("cpu", "fp32", {"order": 0}) | {"num_threads": 3}
     payload = {"environment": environment, "comparisons": {"one title": comparison.to_dict()}}
     monkeypatch.setattr("benchmarks.__main__.snapshot", lambda _device, *, quick: {"rates": {FP32: 1e9}})
     monkeypatch.setattr("benchmarks.__main__.summaries", lambda: {"names_epoch": ""})
@@ -135,7 +135,7 @@ def test_a_script_without_its_requirement(capsys, monkeypatch):
 
 def test_a_run_is_saved_as_sorted_json(results, payload):
     assert main(["run", "names_epoch"]) == 0
-    text = (results / "names_epoch-cpu.json").read_text(encoding="utf-8")
+    text = (results / "names_epoch-cpu-3.json").read_text(encoding="utf-8")
     assert json.loads(text) == payload
     assert text.endswith("}\n")
     assert text.index("comparisons") < text.index("environment")
@@ -143,21 +143,21 @@ def test_a_run_is_saved_as_sorted_json(results, payload):
 
 def test_a_saved_run_tells_of_its_machine(results, payload):
     main(["run", "names_epoch"])
-    environment = json.loads((results / "names_epoch-cpu.json").read_text(encoding="utf-8"))["environment"]
+    environment = json.loads((results / "names_epoch-cpu-3.json").read_text(encoding="utf-8"))["environment"]
     assert environment["machine"] == {"before": {"rates": {FP32: 1e9}}, "after": {"rates": {FP32: 1e9}}}
     assert (environment["of_best_rate"], environment["crowded"]) == (1.0, False)
 
 
 def test_a_crowded_run_is_saved_only_by_force(results, payload, monkeypatch, capsys):
     main(["run", "names_epoch"])
-    before = (results / "names_epoch-cpu.json").read_text(encoding="utf-8")
+    before = (results / "names_epoch-cpu-3.json").read_text(encoding="utf-8")
     monkeypatch.setattr("benchmarks.__main__.snapshot", lambda _device, *, quick: {"rates": {FP32: 6e8}})
     assert main(["run", "names_epoch"]) == 2
     crowded = "crowded: products ran at 0.60 of the best rate known for this processor"
-    kept = "it is in results/refused/names_epoch-cpu.json"
+    kept = "it is in results/refused/names_epoch-cpu-3.json"
     assert capsys.readouterr().err == f"benchmarks: not among the results: {crowded}; {kept}; run again\n"
-    assert json.loads((results / "refused" / "names_epoch-cpu.json").read_text())["environment"]["crowded"]
-    assert (results / "names_epoch-cpu.json").read_text(encoding="utf-8") == before
+    assert json.loads((results / "refused" / "names_epoch-cpu-3.json").read_text())["environment"]["crowded"]
+    assert (results / "names_epoch-cpu-3.json").read_text(encoding="utf-8") == before
     assert main(["run", "names_epoch", "--force"]) == 0
     assert main(["show", "names_epoch"]) == 0
     assert crowded in capsys.readouterr().out.splitlines()
@@ -194,11 +194,23 @@ def test_a_run_that_saves_nothing(results, flag):
 @pytest.mark.usefixtures("results", "payload")
 def test_show_prints_the_saved_tables(capsys):
     main(["run", "names_epoch"])
-    assert capsys.readouterr().out == "written: results/names_epoch-cpu.json\n"
+    assert capsys.readouterr().out == "written: results/names_epoch-cpu-3.json\n"
     assert main(["show", "names_epoch"]) == 0
-    heading, *_, again = capsys.readouterr().out.splitlines()
+    place, heading, *_, again = capsys.readouterr().out.splitlines()
+    assert place == "names_epoch on cpu-3"
     assert heading.startswith("one title: cpu, 15 rounds after 2 of warm-up; ratio to 'by hand'")
     assert again.startswith("by hand (again)")
+
+
+@pytest.mark.usefixtures("results")
+def test_each_number_of_threads_has_results_of_its_own(payload, capsys):
+    for payload["environment"]["num_threads"] in (1, 2):
+        main(["run", "names_epoch"])
+    assert list(report.results_of("names_epoch")) == ["cpu-1", "cpu-2"]
+    capsys.readouterr()
+    main(["show", "names_epoch"])
+    shown = capsys.readouterr().out.splitlines()
+    assert [line for line in shown if " on " in line] == ["names_epoch on cpu-1", "names_epoch on cpu-2"]
 
 
 @pytest.mark.usefixtures("results")
