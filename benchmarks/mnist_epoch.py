@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from benchmarks.datasets import TorchvisionDigits, training_images
+from benchmarks.energy import energy_tables
 from benchmarks.processes import in_own_process
 from benchmarks.report import environment
 from benchmarks.timing import Arm, Comparison, compare
@@ -183,14 +184,17 @@ def practicezoo_epoch(
     precision: Literal["fp32", "bf16", "fp16"] = "fp32",
     memory_format: torch.memory_format = torch.contiguous_format,
     fused: bool = False,
+    capture: bool = False,
 ) -> Callable[[], None]:
     """Return a step that trains one epoch with practicezoo, the loss read at its end."""
     torch.manual_seed(SEED)
     # Images of one channel lie in memory the same way in both formats; the weights decide.
     model = create_model(task.model).to(device).to(memory_format=memory_format)
     # None leaves the choice to torch, as the notes do
-    optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, fused=fused or None)
-    step = TrainStep(model, optimizer, nn.CrossEntropyLoss(), precision=precision)
+    optimizer = torch.optim.Adam(
+        model.parameters(), lr=LEARNING_RATE, fused=fused or capture or None, capturable=capture
+    )
+    step = TrainStep(model, optimizer, nn.CrossEntropyLoss(), precision=precision, capture=capture)
     loader = TensorLoader(
         *digits.tensors(),
         batch_size=task.batch_size,
@@ -208,18 +212,25 @@ def practicezoo_epoch(
     return epoch
 
 
+def programs(task: Task, digits: ImageTensors, device: str) -> dict[str, Callable[[], Callable[[], None]]]:
+    """Return what sets up each program: the notes', ours, and ours in other ways."""
+    notes = {f"notes, {count} workers": partial(notes_epoch, task, digits, device, count) for count in (0, 2)}
+    plain = partial(practicezoo_epoch, task, digits, device)
+    captured: dict[str, dict[str, Any]] = {"captured": {"capture": True}} if device == "cuda" else {}
+    variants = {**task.variants, **captured}
+    ours = {f"practicezoo, {name}": partial(plain, **variant) for name, variant in variants.items()}
+    return notes | {"practicezoo": plain} | ours
+
+
 def compare_epochs(task: Task, digits: ImageTensors, *, device: str, quick: bool) -> Comparison:
     """Time an epoch of each program, in a process of its own unless it is quick.
 
     The reference has as many workers as the notes.
     """
-    notes = {f"notes, {count} workers": partial(notes_epoch, task, digits, device, count) for count in (0, 2)}
-    plain = partial(practicezoo_epoch, task, digits, device)
-    ours = {f"practicezoo, {name}": partial(plain, **variant) for name, variant in task.variants.items()}
-    arms = notes | {"practicezoo": plain} | ours
     arm = partial(Arm, work=len(digits), unit="images", self_timed=not quick)
+    setups = programs(task, digits, device)
     return compare(
-        [arm(name, setup if quick else partial(in_own_process, setup)) for name, setup in arms.items()],
+        [arm(name, setup if quick else partial(in_own_process, setup)) for name, setup in setups.items()],
         reference=f"notes, {task.num_workers} workers",
         quick=quick,
         device=device,
@@ -230,14 +241,19 @@ def compare_epochs(task: Task, digits: ImageTensors, *, device: str, quick: bool
 def run(*, device: str, quick: bool) -> dict:
     """Train an epoch of each network in each way; print seconds, images per second and the ratio."""
     digits, source = training_images(QUICK_SIZE if quick else NUM_IMAGES)
-    comparisons = {}
+    comparisons, energy = {}, []
     for task in TASKS:
         comparison = compare_epochs(task, digits, device=device, quick=quick)
         print(f"{task.model}, one epoch over {len(digits):,} images ({source})\n{comparison.table()}")
         comparisons[task.model] = comparison.to_dict()
+        energy += energy_tables(
+            programs(task, digits, device), f"an epoch of {task.model}", device, quick=quick
+        )
+    print("\n".join(map(str, energy)))
     return {
         "environment": environment(device, "fp32, or as an arm says", {"order": SEED, "weights": SEED}),
         "comparisons": comparisons,
+        "tables": [table.to_dict() for table in energy],
         "data": {"source": source, "num_images": len(digits)},
         "settings": {
             "batch_size": {task.model: task.batch_size for task in TASKS},

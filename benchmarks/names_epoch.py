@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from benchmarks.datasets import training_names
+from benchmarks.energy import energy_tables
 from benchmarks.report import environment
 from benchmarks.timing import Arm, compare
 from practicezoo.data import LengthBucketBatchSampler, NameDataset, TensorLoader, pack_collate, pad_collate
@@ -92,13 +93,15 @@ def practicezoo_epoch(
     make_loader: Callable[[NameDataset, str], Iterable],
     precision: Precision = "fp32",
     fused: bool = False,
+    capture: bool = False,
 ) -> Callable[[], None]:
     """Return a step that trains one epoch with practicezoo on the loader's batches."""
     torch.manual_seed(SEED)
     model = CharGRUClassifier(num_classes=len(dataset.classes)).to(device)
     model.encoder.fused = fused
-    optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
-    step = TrainStep(model, optimizer, nn.CrossEntropyLoss(), precision=precision)
+    settings: dict[str, Any] = {"fused": True, "capturable": True} if capture else {}
+    optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, **settings)
+    step = TrainStep(model, optimizer, nn.CrossEntropyLoss(), precision=precision, capture=capture)
     loader = make_loader(dataset, device)
 
     def epoch() -> None:
@@ -146,21 +149,25 @@ def run(*, device: str, quick: bool) -> dict:
         f"{buckets}, fused, bf16": {**from_buckets, **fused, **bf16},
         padded: {"make_loader": pad_loader},
     }
-    arm = partial(Arm, work=len(dataset), unit="names")
+    if device == "cuda":  # by CUDA graphs, one for each length of a batch
+        captured = {**from_tensors, "capture": True}
+        ways |= {f"{tensors}, captured": captured, f"{tensors}, captured, bf16": {**captured, **bf16}}
+    ours = {name: partial(practicezoo_epoch, dataset, device, **way) for name, way in ways.items()}
+    setups = {"notes": partial(notes_epoch, dataset, device), **ours}
     comparison = compare(
-        [
-            arm("notes", partial(notes_epoch, dataset, device)),
-            *(arm(name, partial(practicezoo_epoch, dataset, device, **way)) for name, way in ways.items()),
-        ],
+        [Arm(name, setup, work=len(dataset), unit="names") for name, setup in setups.items()],
         reference="notes",
         quick=quick,
         device=device,
         seed=SEED,
     )
     print(f"one epoch over {len(dataset):,} names ({source})\n{comparison.table()}")
+    energy = energy_tables(setups, "an epoch on names", device, quick=quick)
+    print("\n".join(map(str, energy)))
     return {
         "environment": environment(device, "fp32, or as an arm says", {"order": SEED, "weights": SEED}),
         "comparisons": {"one epoch on names": comparison.to_dict()},
+        "tables": [table.to_dict() for table in energy],
         "data": {"source": source, "num_names": len(dataset)},
         "settings": {"batch_size": BATCH_SIZE, "learning_rate": LEARNING_RATE, "optimizer": "Adam"},
     }

@@ -33,6 +33,7 @@ def write_speed() -> None:
     head = ["network", "inference", "training step"]
     write("speed_compiled.inc", f"{table(head, both, 'lrr')}\n{_machine(inference)}\n")
     write("speed_names.inc", _arms("an epoch of names", _results("names_epoch"), "one epoch on names"))
+    write("speed_threads.inc", _threads(_results("threads", num_threads=2)))
     write("speed_peers.inc", _arms("a small training run", _results("peers"), "beside other frameworks"))
 
 
@@ -44,8 +45,23 @@ def _arms(what: str, result: Mapping[str, Any], title: str) -> str:
     return f"{table(head, rows, 'lr')}\n{_machine(result)}\n"
 
 
-def _results(name: str) -> dict[str, Any]:
-    path = ROOT / "benchmarks" / "results" / f"{name}-cpu-1.json"
+def _threads(result: Mapping[str, Any]) -> str:
+    """What two threads gain, by model and size of batch."""
+    found: dict[str, dict[str, str]] = {}
+    for title, comparison in result["comparisons"].items():
+        name, _, size = title.partition(", ")
+        (ratio,) = (arm["ratio"] for arm in comparison["measurements"] if arm["name"] == "2 threads")
+        found.setdefault(name, {})[size] = _interval(ratio)
+    sizes = list(next(iter(found.values())))
+    rows = [(f"`{name}`", *(ratios[size] for size in sizes)) for name, ratios in found.items()]
+    head = ["two threads, beside one", *sizes]
+    machine = result["environment"]["processor"], result["environment"]["versions"]["torch"]
+    note = "Time beside the reference, below 1 is faster; an {}, torch {}.".format(*machine)
+    return f"{table(head, rows, 'lrr')}\n{note}\n"
+
+
+def _results(name: str, *, num_threads: int = 1) -> dict[str, Any]:
+    path = ROOT / "benchmarks" / "results" / f"{name}-cpu-{num_threads}.json"
     return json.loads(path.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 
 

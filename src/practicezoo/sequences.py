@@ -1,13 +1,35 @@
 """Sequences of varying length: padded data that never forgets how long each sequence really is."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
-__all__ = ["PaddedSequence"]
+__all__ = ["PaddedSequence", "are_kept_padded", "keep_padded"]
+
+_keepers: list[None] = []  # of all threads: a backward pass that computes a layer again has one of its own
+
+
+@contextmanager
+def keep_padded() -> Iterator[None]:
+    """Within, no network of the library packs sequences, and their lengths may be on any device, unchecked.
+
+    Sizes then depend on the shape of a batch alone, as a CUDA graph needs. Results are the same up to
+    rounding, but for the random numbers of dropout between recurrent layers.
+    """
+    _keepers.append(None)
+    try:
+        yield
+    finally:
+        _keepers.pop()
+
+
+def are_kept_padded() -> bool:
+    """Whether this is within :func:`keep_padded`."""
+    return bool(_keepers)
 
 
 class PaddedSequence(NamedTuple):
@@ -63,7 +85,7 @@ class PaddedSequence(NamedTuple):
                 one outside ``[1, T]``.
         """
         self.check()
-        return pack_padded_sequence(self.data, self.lengths, batch_first=True, enforce_sorted=False)
+        return pack_padded_sequence(self.data, self.lengths.cpu(), batch_first=True, enforce_sorted=False)
 
     def check(self) -> None:
         """Raise the error that :meth:`pack` would raise, without packing."""
@@ -71,7 +93,7 @@ class PaddedSequence(NamedTuple):
         if not isinstance(lengths, Tensor) or lengths.dtype != torch.int64:
             kind = lengths.dtype if isinstance(lengths, Tensor) else type(lengths).__name__
             raise TypeError(f"lengths must be an int64 tensor, got {kind}")
-        if lengths.device.type != "cpu":
+        if lengths.device.type != "cpu" and not are_kept_padded():
             raise TypeError(f"lengths must stay on the CPU, got device {lengths.device}")
         if self.data.ndim < 2:
             raise ValueError(f"data must have shape (N, T, ...), got {tuple(self.data.shape)}")

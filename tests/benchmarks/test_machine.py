@@ -1,12 +1,15 @@
 """What a result tells of its machine: rates, load, the GPU's state, and whether it was crowded."""
 
+import itertools
 import os
 import stat
+import sys
 from types import SimpleNamespace
 
 import pytest
 import torch
 
+from benchmarks.energy import energy_counter, energy_tables, joules_of
 from benchmarks.machine import crowding, device_rates, gpu_state, machine_of, snapshot
 from benchmarks.report import environment, saved_results
 
@@ -112,3 +115,61 @@ def test_what_a_card_does_not_tell_is_none(nvidia_smi):
 def test_without_the_tool_there_is_no_state(monkeypatch):
     monkeypatch.setenv("PATH", "")
     assert gpu_state("cuda") is None
+
+
+class Card:
+    """A stand-in for the driver's library: a card of 200 watts that counts, or does not."""
+
+    class NVMLError(Exception):
+        """Its error."""
+
+    def __init__(self, clock, *, counts):
+        self.clock, self.counts, self.asked = clock, counts, []
+
+    def nvmlInit(self):  # noqa: N802
+        pass
+
+    def nvmlDeviceGetHandleByUUID(self, uuid):  # noqa: N802
+        self.asked.append(uuid)
+        return "card"
+
+    def nvmlDeviceGetTotalEnergyConsumption(self, card):  # noqa: N802
+        if not self.counts:
+            raise self.NVMLError
+        return round(200_000 * self.clock())
+
+
+@pytest.fixture
+def clock():
+    """A clock that goes on by an eighth of a second with each reading."""
+    return (tick / 8 for tick in itertools.count()).__next__
+
+
+@pytest.mark.parametrize("counts", [True, False])
+def test_a_card_counts_its_energy_or_does_not(monkeypatch, clock, counts):
+    card = Card(clock, counts=counts)
+    monkeypatch.setitem(sys.modules, "pynvml", card)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _device: SimpleNamespace(uuid="12-34"))
+    counter = energy_counter("cuda")
+    assert card.asked == ["GPU-12-34"]
+    assert (counter is not None) == counts
+    assert counter is None or counter() == 25.0
+
+
+def test_without_a_card_or_its_library_nothing_tells_of_energy(monkeypatch):
+    assert energy_counter("cpu") is None
+    assert energy_tables({"a": lambda: lambda: None}, "a step", "cpu", quick=False) == []
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    assert energy_counter("cuda") is None
+
+
+def test_joules_of_a_step():
+    """A step takes two seconds, the card 50 watts."""
+    now = [0.0]
+
+    def step():
+        now[0] += 2.0
+
+    found = joules_of(step, lambda: 50 * now[0], seconds=5, wait=lambda: None, clock=lambda: now[0])
+    assert found == pytest.approx(100)
+    assert now == [2 + 3 * 2]

@@ -6,7 +6,6 @@ from torch import nn
 from torch.testing import assert_close
 
 from benchmarks import names_dense, names_inference
-from benchmarks.names_dense import DenseClassifier
 from practicezoo.models import CharGRUClassifier
 from practicezoo.sequences import PaddedSequence
 
@@ -20,20 +19,8 @@ def padded(lengths):
 
 
 @pytest.mark.parametrize("lengths", LENGTHS)
-def test_the_dense_network_computes_what_the_packed_one_does(lengths):
+def test_all_ways_to_train_compute_the_same(lengths):
     names_dense.check_equal(padded(lengths), num_classes=4)
-
-
-def test_the_dense_network_reads_no_padding():
-    model = DenseClassifier(CharGRUClassifier(num_classes=4))
-    names = padded([5, 1, 3, 2])
-    noisy = names._replace(data=names.data.where(names.data > 0, 77))
-    assert_close(model(noisy), model(names))
-
-
-def test_the_dense_network_shares_every_parameter():
-    packed = CharGRUClassifier(num_classes=4)
-    assert {*DenseClassifier(packed).parameters()} == {*packed.parameters()}
 
 
 @pytest.mark.parametrize("lengths", LENGTHS)
@@ -45,7 +32,9 @@ def test_a_way_with_other_logits_is_not_compared(monkeypatch):
     monkeypatch.setitem(names_inference.ARMS, "practicezoo", lambda model, names: model(names) + 1)
     with pytest.raises(AssertionError):
         names_inference.check_equal(CharGRUClassifier().eval(), padded([3, 1]))
-    monkeypatch.setattr(names_dense, "_taken", lambda features, steps: features[:, : steps.shape[1]])
+    monkeypatch.setattr(
+        "practicezoo.blocks.padded._take", lambda features, steps: features[:, : steps.shape[1]]
+    )
     with pytest.raises(AssertionError):
         names_dense.check_equal(padded([3, 1]), num_classes=4)
 

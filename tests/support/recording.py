@@ -5,7 +5,7 @@ import itertools
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map
 
 from support.toys import HOST_READS, HostReads
 
@@ -61,8 +61,9 @@ class Tape(TorchDispatchMode):
             self._keep(argument, kwargs.get(argument.name))
         if func in UNDECLARED:
             self.overwritten += [(each, each.clone()) for each in args[3:5] if is_tensor(each)]
+        again = as_now((args, kwargs))
         result = func(*args, **kwargs)
-        self.operations.append((func, args, kwargs, result))
+        self.operations.append((func, *again, as_now(result)))
         return result
 
     def _keep(self, argument, value):
@@ -78,12 +79,43 @@ class Tape(TorchDispatchMode):
 
     @torch.no_grad()
     def play(self):
-        for func, args, kwargs, result in self.operations:
+        for func, noted_args, noted_kwargs, result in self.operations:
+            args, kwargs = as_now((noted_args, noted_kwargs))
             again = func(*args, **kwargs)
             for old, new in itertools.zip_longest(tree_leaves(result), tree_leaves(again)):
                 if is_tensor(old) and old.data_ptr() != new.data_ptr():
-                    old.detach().copy_(new)
+                    old.copy_(new)
+
+
+def as_now(values):
+    """Tensors of the same memory, whose shapes operations in place may change."""
+    return tree_map(lambda value: value.detach() if is_tensor(value) else value, values)
 
 
 def is_tensor(value):
     return isinstance(value, Tensor)
+
+
+class Graphs:
+    """The device, and how many graphs were recorded and computed on it."""
+
+    def __init__(self, device):
+        self.device = device
+        self.num_recorded = self.num_computed = 0
+
+    def count(self, recorder):
+        """The recorder, which counts here."""
+        record = recorder.record
+
+        def counting_record(function):
+            self.num_recorded += 1
+            result, compute = record(function)
+
+            def counting_compute():
+                self.num_computed += 1
+                compute()
+
+            return result, counting_compute
+
+        vars(recorder)["record"] = counting_record
+        return recorder

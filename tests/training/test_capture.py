@@ -1,7 +1,6 @@
 """Updates by CUDA graphs are those without. On the CPU a tape of operations stands in for the graphs."""
 
 import gc
-import warnings
 import weakref
 
 import pytest
@@ -10,9 +9,8 @@ from torch import nn
 from torch.optim import LBFGS, SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import ExponentialLR, OneCycleLR, StepLR
 
-from practicezoo import PaddedSequence
 from practicezoo.data import TensorLoader
-from practicezoo.runtime.recording import CudaRecorder, ElsewhereMode, Recorder
+from practicezoo.runtime.recording import ElsewhereMode
 from practicezoo.training import Callback, Checkpointer, StepResult, TrainStep, fit, train_epoch
 from practicezoo.training import capture as capturing
 from practicezoo.training.capturable import obstacle_in_setup
@@ -22,56 +20,7 @@ from support.toys import HostReads, classes, mlp, same_weights, split
 
 NUM_ITEMS = 12
 
-
-class Graphs:
-    """The device, and how many graphs were recorded and computed on it."""
-
-    def __init__(self, device: str) -> None:
-        self.device = device
-        self.num_recorded = self.num_computed = 0
-
-    def count(self, recorder: Recorder) -> Recorder:
-        """The recorder, which counts here."""
-        record = recorder.record
-
-        def counting_record(function):
-            self.num_recorded += 1
-            result, compute = record(function)
-
-            def counting_compute():
-                self.num_computed += 1
-                compute()
-
-            return result, counting_compute
-
-        vars(recorder)["record"] = counting_record
-        return recorder
-
-
-@pytest.fixture
-def as_on_cuda(monkeypatch):
-    """Models count as being on CUDA."""
-    monkeypatch.setattr("practicezoo.training.capturable.device_of", lambda _: torch.device("cuda"))
-
-
-@pytest.fixture(params=["tape", pytest.param("cuda", marks=pytest.mark.gpu)])
-def graphs(request, monkeypatch):
-    if request.param == "cuda":
-        request.getfixturevalue("cuda")
-    else:
-        request.getfixturevalue("as_on_cuda")
-    graphs = Graphs("cpu" if request.param == "tape" else "cuda:0")
-    recorder_type = TapeRecorder if request.param == "tape" else CudaRecorder
-    monkeypatch.setattr(capturing, "CudaRecorder", lambda device: graphs.count(recorder_type(device)))
-    return graphs
-
-
-@pytest.fixture(autouse=True)
-def warning_is_error():
-    """What is not expected to end the graphs must not."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", message="capture=True")
-        yield
+pytestmark = pytest.mark.usefixtures("graphs_stay")
 
 
 class Decaying(Optimizer):
@@ -551,7 +500,7 @@ def test_a_batch_that_no_graph_can_read(batch, reason, monkeypatch):
 
 
 @pytest.mark.gpu
-def test_batches_on_the_cpu_and_sequences_end_the_graphs(cuda):
+def test_batches_on_the_cpu_end_the_graphs(cuda):
     model = mlp().to(cuda)
     step = TrainStep(model, momentum(model), nn.CrossEntropyLoss(), capture=True)
     with pytest.warns(UserWarning, match="a batch holds a tensor on cpu: keep data on the device"):
@@ -669,17 +618,3 @@ def test_operations_elsewhere_are_found(function, found):
             pytest.skip("meta tensors cannot do that")
     assert found is None if not elsewhere.found else found in elsewhere.found[0]
     assert bool(elsewhere.found) == (found is not None)
-
-
-def test_sequences_are_packed_without_graphs(graphs):
-    """Their lengths are on the CPU: on CUDA that ends the graphs, on the tape what packing reads does."""
-    from practicezoo.models import CharGRUClassifier
-
-    torch.manual_seed(0)
-    model = CharGRUClassifier(num_classes=3, embedding_dim=4, hidden_size=4, num_layers=1).to(graphs.device)
-    step = TrainStep(model, momentum(model), nn.CrossEntropyLoss(), capture=True)
-    names = PaddedSequence(torch.randint(1, 128, (6, 4)), torch.tensor([4, 3, 2, 2, 1, 1])).to(graphs.device)
-    targets = torch.tensor([0, 1, 2, 0, 1, 2], device=graphs.device)
-    with pytest.warns(UserWarning, match="capture=True ends here"):
-        list(train_epoch(step, [(names, targets)] * 5))
-    assert graphs.num_recorded == 0

@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 from practicezoo.arguments import check_choice, check_count, check_fraction
 from practicezoo.blocks.checks import check_shape
 from practicezoo.blocks.fused_gru import can_fuse, is_table, run_fused
-from practicezoo.blocks.padded import is_exporting, run_padded
+from practicezoo.blocks.padded import is_exporting, run_padded, run_unpacked, stays_padded
 from practicezoo.sequences import PaddedSequence
 
 __all__ = ["Cell", "Encoded", "SequenceEncoder", "Sequences", "map_steps"]
@@ -143,7 +143,7 @@ class SequenceEncoder(nn.Module):
         self.rnn.reset_parameters()
 
     def _encode_padded(self, inputs: PaddedSequence) -> Encoded:
-        if is_exporting():
+        if stays_padded():
             return self._encode_in_graph(inputs)
         if len(inputs) == 0:  # nothing to pack
             outputs, final_state = self(inputs.data)
@@ -153,9 +153,12 @@ class SequenceEncoder(nn.Module):
         return Encoded(PaddedSequence(outputs, inputs.lengths), final_state)
 
     def _encode_in_graph(self, inputs: PaddedSequence) -> Encoded:
+        check_shape(self, inputs.data, ("N", "T", self.input_size))
+        if not is_exporting():
+            outputs, final_state = run_unpacked(self.rnn, inputs, cell=self.cell)
+            return Encoded(PaddedSequence(outputs, inputs.lengths), final_state)
         if self.training and self.dropout:
             raise ValueError(f"dropout must be 0 to export in training mode, got {self.dropout}: call eval()")
-        check_shape(self, inputs.data, ("N", "T", self.input_size))
         weights = [weight for layer in self.rnn.all_weights for weight in layer]
         outputs, final_state = run_padded(
             inputs.data,

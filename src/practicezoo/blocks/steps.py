@@ -10,9 +10,9 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from practicezoo.blocks.checks import check_shape, is_traced
 from practicezoo.blocks.padded import is_exporting
 from practicezoo.blocks.recurrent import Sequences
-from practicezoo.sequences import PaddedSequence
+from practicezoo.sequences import PaddedSequence, are_kept_padded
 
-__all__ = ["Padding", "as_padded", "fold", "hide", "unfold", "with_lengths"]
+__all__ = ["Padding", "as_padded", "fold", "hide", "real_places", "unfold", "with_lengths"]
 
 
 class Padding(NamedTuple):
@@ -20,8 +20,8 @@ class Padding(NamedTuple):
 
     Attributes:
         mask: true at padding, ``(N, T)``.
-        real: places of the real steps among all ``N * T``; None in a graph that ``torch.export`` makes, where
-            their number would be a size that depends on values.
+        real: places of the real steps among all ``N * T``; None in a graph, where their number would be a
+            size that depends on values.
     """
 
     mask: Tensor
@@ -107,7 +107,13 @@ def _padding(inputs: PaddedSequence) -> Padding:
         table = torch.ones(num_steps, num_steps, device=data.device).tril()  # row 0: one real step
         wrong_is_beyond = lengths.masked_fill(lengths < 1, num_steps + 1)
         return Padding(F.embedding(wrong_is_beyond.to(data.device) - 1, table) == 0, None)
+    if are_kept_padded():
+        return Padding(torch.arange(num_steps, device=data.device) >= lengths.to(data.device)[:, None], None)
     inputs.check()
     mask = torch.arange(num_steps, device="cpu") >= lengths[:, None]
-    real = mask.logical_not().flatten().nonzero().flatten()
-    return Padding(*(each.to(data.device, non_blocking=True) for each in (mask, real)))
+    return Padding(*(each.to(data.device, non_blocking=True) for each in (mask, real_places(mask))))
+
+
+def real_places(mask: Tensor) -> Tensor:
+    """The places in a mask of padding that are no padding, all sequences one behind the other."""
+    return mask.logical_not().flatten().nonzero().flatten()

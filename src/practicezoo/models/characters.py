@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from practicezoo.blocks.padded import is_exporting, mask_padding
+from practicezoo.blocks.padded import mask_padding, stays_padded
 from practicezoo.blocks.recurrent import Sequences
 from practicezoo.blocks.steps import with_lengths
 from practicezoo.sequences import PaddedSequence
@@ -15,7 +15,7 @@ __all__ = ["check_ids", "example_ids", "without_padding"]
 def without_padding(model: nn.Module, inputs: Sequences, lengths: Tensor | None) -> Sequences:
     """The ids of ``inputs`` without padding: packed, or a plain tensor whose positions all count.
 
-    In a graph that ``torch.export`` makes, they stay padded: with zeros, whatever stood there.
+    In a graph they stay padded: with zeros, whatever stood there.
     """
     if lengths is not None:
         inputs = with_lengths(inputs, lengths)
@@ -31,7 +31,7 @@ def without_padding(model: nn.Module, inputs: Sequences, lengths: Tensor | None)
             f"got {tuple(ids.shape)}"
         )
     if isinstance(inputs, PaddedSequence):
-        if is_exporting():
+        if stays_padded():
             return _in_graph(inputs, model.num_chars)  # type: ignore[arg-type]
         return inputs.pack() if len(inputs) > 0 else inputs.data  # of no sequences, nothing can be packed
     return inputs
@@ -53,8 +53,8 @@ def check_ids(ids: Tensor, num_chars: int) -> None:
     """Raise the error of ids that are no integers or, on the CPU, lie outside ``[0, num_chars)``."""
     if ids.dtype not in {torch.int64, torch.int32}:
         raise TypeError(f"ids must be integers (int64 or int32), got {ids.dtype}")
-    # reading a GPU's values would make every step wait for it
-    if ids.device.type == "cpu" and ids.numel() > 0 and not torch.compiler.is_compiling():
+    # reading a GPU's values would make every step wait for it; in a graph nothing can be read
+    if ids.device.type == "cpu" and ids.numel() > 0 and not (torch.compiler.is_compiling() or stays_padded()):
         low, high = (int(bound) for bound in ids.aminmax())
         if low < 0 or high >= num_chars:
             raise ValueError(f"ids must lie in [0, {num_chars}), got {low if low < 0 else high}")

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from practicezoo.arguments import check_choice, check_count
-from practicezoo.blocks.padded import run_padded
+from practicezoo.blocks.padded import is_exporting, run_padded
 from practicezoo.blocks.recurrent import Cell, Sequences, map_steps
 from practicezoo.models.characters import check_ids, example_ids, without_padding
 from practicezoo.models.tagger import CharTagger, HeadFactory, build_head, classes_second, one_hot
@@ -85,10 +85,11 @@ class StepwiseTagger(nn.Module):
         check_ids(steps.data, self.num_chars)
         if isinstance(steps, Tensor):
             return torch.stack(self._walk(steps.unbind(dim=1)), dim=2)
-        if isinstance(
-            steps, PaddedSequence
-        ):  # in an exported graph, where a loop has a fixed number of turns
-            return classes_second(map_steps(self.head, self._walk_in_graph(steps)), inputs)
+        if isinstance(steps, PaddedSequence):
+            if is_exporting():  # where a loop has a fixed number of turns
+                return classes_second(map_steps(self.head, self._walk_in_graph(steps)), inputs)
+            logits = torch.stack(self._walk(steps.data.unbind(dim=1)), dim=1)
+            return classes_second(PaddedSequence(logits, steps.lengths), inputs)
         # packed sequences come longest first: those that have ended are always the last rows
         sizes = steps.batch_sizes.tolist()
         return classes_second(map_steps(lambda ids: torch.cat(self._walk(ids.split(sizes))), steps), inputs)

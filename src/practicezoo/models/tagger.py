@@ -153,7 +153,7 @@ def build_head(
 
 def classes_second(logits: Sequences, inputs: Sequences) -> Tensor:
     """Logits of real steps as ``(N, classes, T)``, padded to the input's own T."""
-    if isinstance(logits, PaddedSequence):  # in an exported graph
+    if isinstance(logits, PaddedSequence):  # in a graph
         logits = mask_padding(logits)
     if isinstance(logits, PackedSequence):
         num_steps = None if isinstance(inputs, PackedSequence) else inputs.data.shape[1]

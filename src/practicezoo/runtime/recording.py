@@ -14,6 +14,7 @@ __all__ = ["CudaRecorder", "ElsewhereMode", "Recorder"]
 
 T = TypeVar("T")
 WAITING = "called a synchronizing CUDA operation"  # torch's words
+MOVE = "aten._to_copy.default"
 
 
 class Recorder(Protocol):
@@ -92,14 +93,16 @@ class ElsewhereMode(TorchDispatchMode):
 
     Args:
         device: where tensors should be.
+        movable: tensors elsewhere that may be copied to the device.
 
     Attributes:
         found: a clause for the first such operation; empty without one.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, *, movable: Sequence[Tensor] = ()) -> None:
         super().__init__()
         self._device_type = device.type
+        self._movable = movable
         self.found: list[str] = []
 
     def __torch_dispatch__(
@@ -112,7 +115,8 @@ class ElsewhereMode(TorchDispatchMode):
         """Call the operation as it is."""
         del types
         result = func(*args, **(kwargs or {}))
-        if not self.found and "attention" not in str(func):
+        is_moved = str(func) == MOVE and any(args[0] is each for each in self._movable)
+        if not (self.found or is_moved or "attention" in str(func)):
             for leaf in tree_leaves((args, kwargs, result)):
                 if isinstance(leaf, Tensor) and leaf.device.type != self._device_type:
                     self.found = [f"{func} has a tensor on {leaf.device}, which would be read only once"]

@@ -15,11 +15,22 @@ from practicezoo.runtime.processes import world_size
 from practicezoo.training.parameters import missed_parameters
 from practicezoo.training.replica import is_sharded
 
-__all__ = ["CHANGING", "obstacle_in_batch", "obstacle_in_gradients", "obstacle_in_hooks", "obstacle_in_setup"]
+__all__ = [
+    "CHANGING",
+    "COMPILED",
+    "obstacle_in_batch",
+    "obstacle_in_gradients",
+    "obstacle_in_hooks",
+    "obstacle_in_setup",
+]
 
 CHANGING = (
     "a setting of the optimizer changes with each update: give a learning rate that follows a schedule as a "
     "tensor, lr=torch.tensor(0.001, device='cuda') with fused=True, and OneCycleLR cycle_momentum=False"
+)
+COMPILED = (
+    "the model is compiled, which hides what becomes of its sequences' lengths: do not compile it, or train "
+    "with capture=False"
 )
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 TENSOR_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
@@ -60,7 +71,7 @@ def obstacle_in_batch(tensors: Sequence[Any], device: torch.device) -> str | Non
         if each.device != device:
             return (
                 f"a batch holds a tensor on {each.device}: keep data on the device, as TensorLoader(..., "
-                "device=...) does (sequences cannot be there: they are packed by lengths on the CPU)"
+                "device=...) does, and sequences padded, with their lengths (PaddedSequence)"
             )
         if each.requires_grad:
             return "a batch holds a tensor that requires a gradient"

@@ -9,18 +9,20 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
+from torch.utils._pytree import TreeSpec
 
 from practicezoo.batches import unwrap
 from practicezoo.runtime.device import device_of
-from practicezoo.runtime.recording import CudaRecorder, Recorder
+from practicezoo.runtime.recording import CudaRecorder, ElsewhereMode, Recorder
 from practicezoo.training.capturable import (
     CHANGING,
+    COMPILED,
     obstacle_in_batch,
     obstacle_in_gradients,
     obstacle_in_hooks,
     obstacle_in_setup,
 )
+from practicezoo.training.flat_batches import FlatBatches, flatten
 from practicezoo.training.looks import assigned, look, tensors_of
 from practicezoo.training.parameters import parameters_of
 from practicezoo.training.result import StepResult
@@ -131,23 +133,24 @@ class CapturedUpdate:
         """Update by micro-batches, as ``update`` does."""
         if self._recorder is None:
             return update(micro_batches)
-        tensors, structure = tree_flatten(list(micro_batches))
+        batches = flatten(micro_batches, self._device)
         self._look_at_settings()
-        reason = CHANGING if self._num_changes > MOST_CHANGES else obstacle_in_batch(tensors, self._device)
-        form = None if reason else self._form(tensors, structure)
+        reason = self._obstacle(batches)
+        form = None if reason else self._form(batches)
         if form is not None and form.recorded is None:
             self.look_again()  # the graphs of other forms may be out of date
         if form is None:
             result = update(micro_batches)
         elif form.num_rehearsals < NUM_REHEARSALS:
             form.num_rehearsals += 1
-            is_last = form.num_rehearsals == NUM_REHEARSALS
-            result, reason = self._rehearse(self._recorder, partial(update, micro_batches), is_last=is_last)
+            with batches.keep_padded():
+                result, reason = self._rehearse(self._recorder, form.num_rehearsals, update, batches)
         else:
             if form.recorded is None:
-                form.recorded = self._record(self._recorder, update, structure, tensors)
+                with batches.keep_padded():
+                    form.recorded = self._record(self._recorder, update, batches)
             self._num_changes = 0
-            result = form.recorded(tensors)
+            result = form.recorded(batches.tensors)
         if reason:
             self._stop(reason)
         return result
@@ -168,25 +171,39 @@ class CapturedUpdate:
             self._settings, self._held = settings, values
             self._num_changes += 1
 
-    def _form(self, tensors: Sequence[Tensor], structure: TreeSpec) -> Form | None:
-        """The form of a batch of these tensors; None for one more than are kept."""
-        layout = [(tensor.shape, tensor.stride(), tensor.dtype) for tensor in tensors]
+    def _obstacle(self, batches: FlatBatches) -> str | None:
+        """Why an update by these has no graph; None if it may have one."""
+        if self._num_changes > MOST_CHANGES:
+            return CHANGING
+        if batches.lengths and self._is_compiled:
+            return COMPILED
+        return obstacle_in_batch(batches.tensors, self._device)
+
+    def _form(self, batches: FlatBatches) -> Form | None:
+        """The form of micro-batches; None for one more than are kept."""
+        layout = batches.layout
         for form in self._forms:
-            if form.layout == layout and form.structure == structure:
+            if form.layout == layout and form.structure == batches.structure:
                 return form
         if len(self._forms) == MOST_FORMS:
             return None
-        self._forms.append(Form(structure, layout))
+        self._forms.append(Form(batches.structure, layout))
         return self._forms[-1]
 
     def _rehearse(
-        self, recorder: Recorder, update: Callable[[], StepResult], *, is_last: bool
+        self, recorder: Recorder, number: int, update: Update, batches: FlatBatches
     ) -> tuple[StepResult, str | None]:
-        """Update without a graph; the last time returns why it cannot be recorded as well, or None."""
-        if not is_last:  # what only the first updates read and assign does not matter
-            return recorder.rehearse(update, watch=False)[0], None
+        """Update without a graph; returns why it cannot be recorded as well, or None where it may."""
+        if number == NUM_REHEARSALS - 1 and batches.lengths:  # on the device, some uses of them are errors
+            elsewhere = ElsewhereMode(self._device, movable=batches.lengths)
+            with elsewhere:
+                result = update(batches.given)
+            return result, next(iter(elsewhere.found), None)
+        if number < NUM_REHEARSALS:  # what only the first updates read and assign does not matter
+            return recorder.rehearse(partial(update, batches.given), watch=False)[0], None
         before = look(self._modules, self._optimizers)
-        result, reason = recorder.rehearse(update, watch=not self._is_compiled)
+        as_recorded = partial(update, batches.filled(batches.tensors))
+        result, reason = recorder.rehearse(as_recorded, watch=not self._is_compiled)
         return result, (
             reason
             or obstacle_in_hooks(self._modules, self._optimizers)
@@ -194,11 +211,9 @@ class CapturedUpdate:
             or assigned(before, look(self._modules, self._optimizers))
         )
 
-    def _record(
-        self, recorder: Recorder, update: Update, structure: TreeSpec, tensors: Sequence[Tensor]
-    ) -> Recorded:
-        inputs = [tensor.clone() for tensor in tensors]
-        result, compute = recorder.record(partial(update, tree_unflatten(inputs, structure)))
+    def _record(self, recorder: Recorder, update: Update, batches: FlatBatches) -> Recorded:
+        inputs = [tensor.clone() for tensor in batches.tensors]
+        result, compute = recorder.record(partial(update, batches.filled(inputs)))
         self._looks = look(self._modules, self._optimizers)
         # what the graph reads and writes stays there, even if its owner gets another tensor
         memory = [tensor.detach() for _, tensor in tensors_of(self._modules, self._optimizers)]

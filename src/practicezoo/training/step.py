@@ -54,7 +54,8 @@ class TrainStep:
             gradient scaler (CUDA only; an update that overflows is skipped, and the schedule waits).
         max_grad_norm: clips the norm of the optimizers' gradients, taken together, to this.
         capture: on CUDA, records the whole update as a CUDA graph, one for each form of the batches, which
-            makes small networks faster; results are the same. The first updates are made without, to find
+            makes small networks faster; results are the same (those of padded sequences up to rounding, for
+            they are not packed then). The first updates are made without, to find
             what a graph cannot repeat. Then, and where there can be none (on other devices, for an optimizer
             that is not ``capturable``, batches on the CPU, ...), one warning says why, and all updates are
             made without. Python code of the model runs only in the first updates; what it goes by is looked
