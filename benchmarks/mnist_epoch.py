@@ -214,12 +214,14 @@ def practicezoo_epoch(
 
 def programs(task: Task, digits: ImageTensors, device: str) -> dict[str, Callable[[], Callable[[], None]]]:
     """Return what sets up each program: the notes', ours, and ours in other ways."""
-    notes = {f"notes, {count} workers": partial(notes_epoch, task, digits, device, count) for count in (0, 2)}
-    plain = partial(practicezoo_epoch, task, digits, device)
-    captured: dict[str, dict[str, Any]] = {"captured": {"capture": True}} if device == "cuda" else {}
-    variants = {**task.variants, **captured}
-    ours = {f"practicezoo, {name}": partial(plain, **variant) for name, variant in variants.items()}
-    return notes | {"practicezoo": plain} | ours
+    setups: dict[str, Callable[[], Callable[[], None]]] = {
+        f"notes, {count} workers": partial(notes_epoch, task, digits, device, count) for count in (0, 2)
+    }
+    variants = {"practicezoo": {}, **{f"practicezoo, {name}": way for name, way in task.variants.items()}}
+    if device == "cuda":
+        variants["practicezoo, captured"] = {"capture": True}  # by CUDA graphs
+    ours = {name: partial(practicezoo_epoch, task, digits, device, **way) for name, way in variants.items()}
+    return setups | ours
 
 
 def compare_epochs(task: Task, digits: ImageTensors, *, device: str, quick: bool) -> Comparison:

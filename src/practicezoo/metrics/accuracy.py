@@ -66,13 +66,15 @@ class Accuracy:
         counted = None if self.ignore_index is None else targets != self.ignore_index
         if decision.is_binary:
             wrong = (targets != 0) & (targets != 1)
-            self._no_answers = self._no_answers + (wrong if counted is None else wrong & counted).sum()
+            self._no_answers = (
+                self._no_answers + (wrong if counted is None else wrong & counted).count_nonzero()
+            )
         if counted is None:
             self._count = self._count + targets.numel()
         else:
             right = right & counted
-            self._count = self._count + counted.sum()
-        self._right = self._right + right.sum()
+            self._count = self._count + counted.count_nonzero()
+        self._right = self._right + right.count_nonzero()
 
     def compute(self) -> Tensor:
         """The fraction of right targets since the last reset, on all ranks together."""

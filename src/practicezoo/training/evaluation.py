@@ -12,6 +12,7 @@ from practicezoo.arguments import check_instances
 from practicezoo.batches import ModelCall, check_loaders, check_model, move_to, no_batch, split_batch
 from practicezoo.metrics.loss import Criterion, WeightedLoss, nothing_counted
 from practicezoo.metrics.metric import Function, Metric, as_metrics, check_reads_logits, values_of
+from practicezoo.metrics.running_mean import RunningMean
 from practicezoo.runtime.collectives import sum_over_ranks
 from practicezoo.runtime.device import device_of
 from practicezoo.runtime.loaders import loader_parts
@@ -79,8 +80,7 @@ def evaluate(
     _check_counts_once(loader)
     call = ModelCall(model)
     loss = None if criterion is None else WeightedLoss(criterion)
-    loss_sum: Tensor | float = 0.0
-    weight: Tensor | float = 0
+    losses = RunningMean()
     num_batches: Tensor | float = 0
     with evaluation_mode(model):
         for batch in loader:
@@ -92,11 +92,11 @@ def evaluate(
                 else:
                     targets = loss.move_targets(outputs, targets, device)
                     part = loss.part(outputs, targets, loss.weight(targets, inputs=inputs))
-                    loss_sum, weight = loss_sum + part.loss_sum, weight + part.weight
+                    losses.add(loss.mean([part]), part.weight)
             for name, metric in measures.items():
                 _update(name, metric, outputs, targets)
             num_batches += 1
-    loss_sum, weight, num_batches = sum_over_ranks(loss_sum, weight, num_batches)
+    loss_sum, weight, num_batches = sum_over_ranks(*losses.totals(), num_batches)
     if num_batches == 0:
         raise no_batch()
     results = {}

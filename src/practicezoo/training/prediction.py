@@ -23,6 +23,8 @@ from practicezoo.training.replica import without_exchange
 
 __all__ = ["predict"]
 
+CPU = torch.device("cpu")
+
 
 def predict(model: nn.Module, inputs_or_loader: Any, *, precision: Precision = "fp32") -> Any:
     """The model's outputs for one batch of inputs, or for all batches of a loader in its order, on the CPU.
@@ -60,7 +62,7 @@ def predict(model: nn.Module, inputs_or_loader: Any, *, precision: Precision = "
     with evaluation_mode(model):
         for inputs in _batches(inputs_or_loader):
             with autocast(device, precision):
-                outputs = move_to(call(move_to(inputs, device)), "cpu")
+                outputs = move_to(call(move_to(inputs, device)), CPU)
             _check_rows(outputs, _count(inputs))
             collected.append(outputs)
     if not collected:
