@@ -1,5 +1,7 @@
 """A mean over many updates, without a host read in each."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -34,11 +36,14 @@ class RunningMean:
         if self._waiting:
             losses, weights = zip(*self._waiting, strict=True)
             self._waiting = []
-            # a plain number goes where the losses are, whatever the default device
-            device = losses[0].device
-            stack = torch.stack(
-                [each if isinstance(each, Tensor) else torch.tensor(each, device=device) for each in weights]
-            )
+            stack = _stacked(weights, losses[0].device)
             self._loss_sum = self._loss_sum + weighted(torch.stack(losses), stack).sum()
             self._weight = self._weight + stack.sum()
         return self._loss_sum, self._weight
+
+
+def _stacked(weights: Sequence[Tensor | float], device: torch.device) -> Tensor:
+    """The weights as one tensor; plain numbers go to the device, whatever the default one is."""
+    if not any(isinstance(weight, Tensor) for weight in weights):
+        return torch.tensor(weights, device=device)
+    return torch.stack([torch.as_tensor(weight, device=device) for weight in weights])
