@@ -45,8 +45,7 @@ def run_fused(
 ) -> tuple[PackedSequence, Tensor]:
     """What ``rnn``, of D directions, computes of packed features or, with ``embedding``, of packed ids.
 
-    Values are the same up to rounding, where :func:`can_fuse` and :func:`is_table` hold. A second derivative
-    raises torch's RuntimeError. Under autocast only the inputs' products are of its type.
+    The same up to rounding, where :func:`can_fuse` and :func:`is_table` hold; second derivatives are refused.
 
     Shape:
         - inputs: ``(steps, input_size)``, or ids ``(steps,)``
@@ -92,7 +91,7 @@ def _run_layer(features: Tensor, rows: Tensor, weights: list[Tensor], sizes: lis
     products = F.linear(features, w_ih.flatten(0, 1), bias.flatten()).view(-1, 3 * size)
     rows = rows * len(w_hh) + _arange(len(w_hh))
     products = products.index_select(0, rows.flatten()).view(*rows.shape, -1)
-    return _Steps.apply(products.to(w_hh.dtype), w_hh, b_hh[:, 2 * size :], sizes)
+    return _Steps.apply(products.to(w_hh.dtype), w_hh, b_hh[:, 2 * size :], sizes)  # autocast: products only
 
 
 class _Steps(torch.autograd.Function):
