@@ -1,5 +1,6 @@
 """Sequences of varying length: padded data that never forgets how long each sequence really is."""
 
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -15,14 +16,16 @@ _keepers: list[None] = []  # of all threads: a backward pass that computes a lay
 
 @contextmanager
 def keep_padded() -> Iterator[None]:
-    """Within, no network of the library packs sequences, and their lengths may be on any device, unchecked.
+    """Within, the library packs only where it must, and lengths may be on any device, unchecked.
 
     Sizes then depend on the shape of a batch alone, as a CUDA graph needs. Results are the same up to
-    rounding, but for the random numbers of dropout between recurrent layers.
+    rounding, but for the random numbers of dropout. It holds for all threads.
     """
     _keepers.append(None)
     try:
-        yield
+        with warnings.catch_warnings():  # cuDNN copies the weights of one direction together
+            warnings.filterwarnings("ignore", message="RNN module weights are not part of single")
+            yield
     finally:
         _keepers.pop()
 

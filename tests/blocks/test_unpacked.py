@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 from torch.testing import assert_close
 
 from practicezoo import PaddedSequence, SequenceEncoder
@@ -52,3 +53,17 @@ def test_lengths_may_be_elsewhere_only_within():
         outputs, final_state = encoder(PaddedSequence(torch.zeros(2, 3, 4, device="meta"), sequences.lengths))
     assert outputs.data.shape == (2, 3, 5)
     assert final_state.shape == (2, 5)
+
+
+def test_an_embedding_sees_no_padding():
+    """Neither its gradients, scaled by how often an id comes, nor ids that are none."""
+    encoder, embedding = SequenceEncoder(3, 4), nn.Embedding(5, 3, scale_grad_by_freq=True)
+    ids, lengths = torch.tensor([[1, 2, 1], [3, 0, 0]]), torch.tensor([3, 1])
+    gradients = []
+    for behind in (0, 77):
+        padded = PaddedSequence(ids.masked_fill(torch.arange(3) >= lengths[:, None], behind), lengths)
+        for sequences in (padded, padded.pack()):
+            loss = weigh(encoder(sequences, embedding).final_state)
+            gradients.append(torch.autograd.grad(loss, embedding.weight)[0])
+    for gradient in gradients[1:]:
+        assert_close(gradient, gradients[0])

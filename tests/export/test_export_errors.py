@@ -59,6 +59,15 @@ def test_a_norm_that_would_count_padding_is_refused(batches_only):
         torch.export.export(model, tuple(spread((model.example_inputs(),))), strict=False)
 
 
+def test_a_norm_in_a_head_that_would_count_padding_is_refused():
+    def head(num_in, num_out, **_settings):
+        return nn.Sequential(nn.Linear(num_in, num_out), nn.BatchNorm1d(num_out))
+
+    model = CharTagger(20, 6, head=head)
+    with pytest.raises(ValueError, match=r"norm must have running statistics .* got BatchNorm1d"):
+        torch.export.export(model, tuple(spread((model.example_inputs(),))), strict=False)
+
+
 @pytest.mark.parametrize(
     ("model", "example", "error", "match"),
     [

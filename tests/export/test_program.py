@@ -6,9 +6,10 @@ import sys
 
 import pytest
 import torch
+from torch import nn
 from torch.testing import assert_close
 
-from practicezoo import CNN, CharGRUClassifier, PaddedSequence, create_model, export_program
+from practicezoo import CNN, CharGRUClassifier, CharTagger, PaddedSequence, create_model, export_program
 from support.catalog import ENTRIES
 from support.contracts import over, over_registered, ready
 from support.exporting import QUICK, RECURRENT, batch, check_agrees, described, leaves, spread, texts
@@ -59,6 +60,18 @@ def test_a_program_takes_texts_of_every_shape(model):
 def test_one_sequence_of_one_step_is_example_enough(example):
     model = CharGRUClassifier(20, 6, hidden_size=5).eval()
     run = export_program(model, example=example).module()
+    check_agrees(model, lambda *inputs: leaves(run(*inputs)), texts(20))
+
+
+def normed_head(num_in, num_out, **settings):
+    """As many features as a batch has steps: a norm over the wrong dimension would go unseen."""
+    return nn.Sequential(nn.Linear(num_in, 3, **settings), nn.BatchNorm1d(3), nn.Linear(3, num_out))
+
+
+def test_a_head_with_a_norm_looks_at_features():
+    model = CharTagger(20, 6, hidden_size=5, head=normed_head)
+    model.head[1].running_mean.copy_(torch.tensor([1.0, -2.0, 3.0]))
+    run = export_program(model.eval()).module()
     check_agrees(model, lambda *inputs: leaves(run(*inputs)), texts(20))
 
 

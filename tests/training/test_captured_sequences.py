@@ -1,8 +1,11 @@
 """Updates by graphs of padded sequences, which are not packed then: the same up to rounding."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 from torch.nn.utils.rnn import pack_padded_sequence
 from torch.optim import SGD
 from torch.testing import assert_close
@@ -18,6 +21,7 @@ from practicezoo.models import (
 )
 from practicezoo.runtime.recording import ElsewhereMode
 from practicezoo.training import TrainStep, train_epoch
+from practicezoo.training import capture as capturing
 
 pytestmark = pytest.mark.usefixtures("graphs_stay")
 
@@ -35,6 +39,10 @@ MODELS = {
     "rnn": lambda: by_vectors(SequenceEncoder(NUM_FEATURES, 4, cell="rnn", num_layers=2), "last"),
     "convolutions": lambda: TemporalConvNet(NUM_FEATURES, NUM_CLASSES, channels=(4,), norm=None),
     "layer norm": lambda: TemporalConvNet(NUM_FEATURES, NUM_CLASSES, channels=(4,), norm=nn.LayerNorm),
+    "one-hot": lambda: CharTagger(**READING, embedding_dim=None, hidden_size=4, cell="rnn"),
+    "stepwise lstm": lambda: StepwiseTagger(**READING, hidden_size=4, cell="lstm", head=nn.Linear),
+    "deep head": lambda: CharTagger(**READING, **DEEP, head=deep_head),
+    "last": lambda: TemporalConvNet(NUM_FEATURES, NUM_CLASSES, channels=(4,), norm=None, pooling="last"),
     "frozen batch norm": lambda: frozen(TemporalConvNet(NUM_FEATURES, NUM_CLASSES, channels=(4,))),
 }
 
@@ -48,12 +56,33 @@ def by_vectors(encoder, pooling):
     return SequenceClassifier(encoder, in_channels=NUM_FEATURES, num_classes=NUM_CLASSES, pooling=pooling)
 
 
-def frozen(model):
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm1d):
-            module.eval()
-            module.requires_grad_(False)
+def deep_head(num_in, num_out, **settings):
+    return nn.Sequential(nn.Linear(num_in, 4, **settings), nn.PReLU(4), nn.Linear(4, num_out, **settings))
+
+
+def with_embedding(**settings):
+    model = CharGRUClassifier(**READING, **DEEP)
+    model.embedding = nn.Embedding(NUM_CHARS, DEEP["embedding_dim"], **settings)
     return model
+
+
+def with_rnn(rnn, cell):
+    encoder = SequenceEncoder(NUM_FEATURES, 4, cell=cell)
+    encoder.rnn = rnn
+    return by_vectors(encoder, "last")
+
+
+def pruned():
+    model = CharGRUClassifier(**READING, **DEEP)
+    prune.l1_unstructured(model.encoder.rnn, "weight_hh_l0", 0.5)
+    return model
+
+
+def normed_head(num_in, num_out, **settings):
+    """As many features as a batch has steps: a norm over the wrong dimension would go unseen."""
+    return nn.Sequential(
+        nn.Linear(num_in, 4, **settings), nn.BatchNorm1d(4, **settings), nn.Linear(4, num_out, **settings)
+    )
 
 
 class Packing(nn.Module):
@@ -69,6 +98,56 @@ class Packing(nn.Module):
             sequences.data, sequences.lengths, batch_first=True, enforce_sorted=False
         )
         return self.head(self.rnn(packed)[1][-1])
+
+
+class OwnGRU(nn.GRU):
+    """A user's, which does something else."""
+
+    def forward(self, *inputs):
+        outputs, state = super().forward(*inputs)
+        return outputs, 2 * state
+
+
+class RowNorm(nn.Module):
+    """A user's, which looks at all steps."""
+
+    def __init__(self, *_sizes, **_settings):
+        super().__init__()
+
+    def forward(self, rows):
+        return rows - rows.mean(dim=0)
+
+
+def rnn_of(make, **settings):
+    return make(NUM_FEATURES, 4, batch_first=True, **settings)
+
+
+# what may not see padding, or is not torch's own layer as it comes
+OTHERS = {
+    "packing": Packing,
+    "batch norm": lambda: TemporalConvNet(NUM_FEATURES, NUM_CLASSES, channels=(4,)),
+    "norm of one's own": lambda: TemporalConvNet(NUM_FEATURES, NUM_CLASSES, channels=(4,), norm=RowNorm),
+    "norm without eps": lambda: TemporalConvNet(
+        NUM_FEATURES, NUM_CLASSES, channels=(4,), norm=partial(nn.LayerNorm, eps=0.0)
+    ),
+    "head with batch norm": lambda: CharTagger(**READING, **DEEP, head=normed_head),
+    "stepwise with a head of one's own": lambda: StepwiseTagger(**READING, head=RowNorm),
+    "sparse gradients": lambda: with_embedding(sparse=True),
+    "scaled embedding": lambda: with_embedding(scale_grad_by_freq=True),
+    "bounded embedding": lambda: with_embedding(max_norm=0.5),
+    "relu": lambda: with_rnn(rnn_of(nn.RNN, nonlinearity="relu"), "rnn"),
+    "no bias": lambda: with_rnn(rnn_of(nn.GRU, bias=False), "gru"),
+    "gru of one's own": lambda: with_rnn(rnn_of(OwnGRU), "gru"),
+    "pruned": pruned,
+}
+
+
+def frozen(model):
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm1d):
+            module.eval()
+            module.requires_grad_(False)
+    return model
 
 
 def loader_for(model, device):
@@ -118,17 +197,23 @@ def test_dropout_between_layers_is_drawn_anew(graphs):
     assert len(losses) > 6
 
 
-@pytest.mark.parametrize(
-    "make_model",
-    [Packing, lambda: TemporalConvNet(NUM_FEATURES, NUM_CLASSES, channels=(4,))],
-    ids=["packing", "batch norm"],
-)
-def test_what_goes_by_lengths_ends_the_graphs(graphs, make_model):
+@pytest.mark.parametrize("make_model", OTHERS.values(), ids=OTHERS)
+def test_what_may_not_see_padding_ends_the_graphs(graphs, make_model):
     plain = train(make_model, graphs, capture=False)
     with pytest.warns(UserWarning, match="capture=True ends here, updates go on without a graph"):
         captured = train(make_model, graphs, capture=True)
     assert_close(captured, plain)
     assert graphs.num_recorded == 0
+
+
+def test_a_hook_never_sees_padding(graphs):
+    shapes = set()
+    model = CharTagger(**READING, **DEEP).to(graphs.device)
+    model.head.register_forward_hook(lambda _module, _inputs, outputs: shapes.add(outputs.ndim))
+    step = TrainStep(model, SGD(model.parameters(), lr=0.1), nn.CrossEntropyLoss(), capture=True)
+    with pytest.warns(UserWarning, match="Linear has a hook, which a graph would not call"):
+        [step([batch]) for batch in [*loader_for(model, graphs.device)] * 4]
+    assert shapes == {2}
 
 
 def test_lengths_beside_a_tensor_end_the_graphs(graphs):
@@ -138,6 +223,118 @@ def test_lengths_beside_a_tensor_end_the_graphs(graphs):
     batch = (inputs.data, inputs.lengths.to(graphs.device)), targets
     with pytest.warns(UserWarning, match="the host waits"):
         [step([batch]) for _ in range(4)]
+
+
+class Masking(nn.Module):
+    """A user's own network, which packs nothing."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(NUM_FEATURES, NUM_CLASSES)
+
+    def forward(self, sequences):
+        data, lengths = sequences
+        behind = torch.arange(data.shape[1], device=data.device) >= lengths.to(data.device).unsqueeze(1)
+        return self.head(data.masked_fill(behind.unsqueeze(2), 0).sum(dim=1))
+
+
+def test_a_network_of_ones_own_that_masks(graphs):
+    plain, captured = (train(Masking, graphs, capture=capture) for capture in (False, True))
+    assert_close(captured, plain)
+    assert graphs.num_recorded == 2
+
+
+@pytest.mark.parametrize("change", [lambda lengths: lengths.int(), lambda lengths: lengths - 1])
+def test_lengths_that_only_a_network_of_ones_own_takes(graphs, change):
+    model = Masking().to(graphs.device)
+    step = TrainStep(model, SGD(model.parameters(), lr=0.1), nn.CrossEntropyLoss(), capture=True)
+    data = torch.randn(2, 4, NUM_FEATURES, device=graphs.device)
+    batch = PaddedSequence(data, change(torch.tensor([4, 1]))), torch.tensor([0, 1], device=graphs.device)
+    with pytest.warns(UserWarning, match="capture=True ends here, .*: lengths must"):
+        [step([batch]) for _ in range(4)]
+
+
+@pytest.mark.gpu
+def test_lengths_on_the_device_are_tensors_like_others(cuda):
+    model = Masking().to(cuda)
+    step = TrainStep(model, SGD(model.parameters(), lr=0.1), nn.CrossEntropyLoss(), capture=True)
+    data = torch.randn(2, 4, NUM_FEATURES, device=cuda)
+    batch = PaddedSequence(data, torch.tensor([4, 1], device=cuda)), torch.tensor([0, 1], device=cuda)
+    losses = [float(step([batch]).loss) for _ in range(6)]
+    assert losses == sorted(losses, reverse=True)
+
+
+@pytest.mark.parametrize(
+    "as_batch",
+    [
+        lambda names, targets: {"inputs": names, "targets": targets},
+        lambda names, targets: ({"inputs": names}, targets),
+    ],
+)
+def test_sequences_within_dicts(graphs, as_batch):
+    model = CharGRUClassifier(**READING, **DEEP).to(graphs.device)
+    step = TrainStep(model, SGD(model.parameters(), lr=0.1), nn.CrossEntropyLoss(), capture=True)
+    for _ in range(4):
+        for batch in loader_for(model, graphs.device):
+            step([as_batch(*batch)])
+    assert graphs.num_recorded == 2
+
+
+def test_the_second_update_follows_the_lengths(graphs, monkeypatch):
+    """Where lengths are on the CPU and all else is not; the tape's device hides the difference."""
+    followed = []
+
+    class Found(ElsewhereMode):
+        def __init__(self, device, *, movable):
+            super().__init__(device, movable=movable)
+            followed.append(list(movable))
+            self.found = ["an operation has a tensor on cpu"]
+
+    monkeypatch.setattr(capturing, "ElsewhereMode", Found)
+    model = CharGRUClassifier(**READING, **DEEP).to(graphs.device)
+    step = TrainStep(model, SGD(model.parameters(), lr=0.1), nn.CrossEntropyLoss(), capture=True)
+    batch = next(iter(loader_for(model, graphs.device)))
+    step([batch])
+    assert followed == []
+    with pytest.warns(UserWarning, match="lengths are needed on the CPU: an operation has a tensor on cpu"):
+        step([batch])
+    ((lengths,),) = followed
+    assert lengths is batch[0].lengths
+    step([batch])
+    assert graphs.num_recorded == 0
+
+
+def test_an_error_in_a_rehearsal_leaves_it_to_be_made(graphs):
+    model = CharGRUClassifier(**READING, **DEEP).to(graphs.device)
+    step = TrainStep(model, SGD(model.parameters(), lr=0.1), nn.CrossEntropyLoss(), capture=True)
+    batch = next(iter(loader_for(model, graphs.device)))
+    step([batch])
+    step([batch])
+    vars(model)["forward"] = lambda *_: model.no_such_attribute
+    with pytest.raises(AttributeError):
+        step([batch])
+    del vars(model)["forward"]
+    step([batch])
+    assert graphs.num_recorded == 0
+    step([batch])
+    assert graphs.num_computed == 1
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_kernels_of_single_precision(graphs, precision):
+    """Of more than 128 hidden features, for which cuDNN has several."""
+
+    def train_single(*, capture):
+        torch.manual_seed(0)
+        model = CharGRUClassifier(**READING, hidden_size=136, embedding_dim=8).to(graphs.device)
+        optimizer = SGD(model.parameters(), lr=0.05)
+        step = TrainStep(model, optimizer, nn.CrossEntropyLoss(), precision=precision, capture=capture)
+        loader = loader_for(model, graphs.device)
+        return torch.stack([result.loss for _ in range(5) for result in train_epoch(step, loader)])
+
+    tolerance = 1e-4 if precision == "fp32" else 0.02
+    assert_close(train_single(capture=True), train_single(capture=False), rtol=tolerance, atol=tolerance)
+    assert graphs.num_recorded == 2
 
 
 @pytest.mark.parametrize("wrong", [0, 5])

@@ -5,8 +5,11 @@ from typing import Any
 
 import torch.fx
 from torch import Tensor, nn
+from torch.nn.modules import module as every_module
 
-__all__ = ["check_shape", "check_tensor", "is_traced"]
+__all__ = ["check_shape", "check_tensor", "has_hooks", "is_traced"]
+
+HOOKS = ("forward_hooks", "forward_pre_hooks", "backward_hooks", "backward_pre_hooks")
 
 
 def check_shape(
@@ -56,3 +59,8 @@ def check_tensor(module: nn.Module, inputs: Any, *, floating: bool = False, noun
 def is_traced(value: Any) -> bool:
     """Whether ``torch.fx`` traces: it passes stand-ins without a shape, on which no check can branch."""
     return isinstance(value, torch.fx.Proxy)
+
+
+def has_hooks(module: nn.Module) -> bool:
+    """Whether the module, or every module, has one."""
+    return any(getattr(module, f"_{kind}") or getattr(every_module, f"_global_{kind}") for kind in HOOKS)

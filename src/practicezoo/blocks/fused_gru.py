@@ -11,8 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn.modules import module as modules
 from torch.nn.utils.rnn import PackedSequence
+
+from practicezoo.blocks.checks import has_hooks
 
 __all__ = ["can_fuse", "is_table", "run_fused"]
 
@@ -27,14 +28,14 @@ def can_fuse(rnn: nn.Module, inputs: PackedSequence) -> bool:
         and (type(rnn) is nn.GRU and rnn.bias)  # no subclass either: parametrizations make one
         and inputs.data.device.type == rnn.all_weights[0][0].device.type == "cpu"
         and rnn.all_weights[0][0].dtype in {torch.float32, torch.float64}
-        and not _has_hooks(rnn)
+        and not has_hooks(rnn)
     )
 
 
 def is_table(embedding: nn.Module, ids: Tensor) -> bool:
     """Whether the rows are fewer than the ids and which of them are looked up makes no difference."""
     valid = ids.ndim == 1 and ids.dtype in {torch.int64, torch.int32}  # the embedding refuses others
-    if type(embedding) is not nn.Embedding or _has_hooks(embedding) or not valid:
+    if type(embedding) is not nn.Embedding or has_hooks(embedding) or not valid:
         return False
     differs = embedding.max_norm is not None or embedding.scale_grad_by_freq or embedding.sparse
     return not differs and len(embedding.weight) < len(ids)
@@ -77,11 +78,6 @@ def _positions(batch_sizes: Tensor) -> tuple[Tensor, Tensor]:
     sequence = _arange(len(step)) - starts[step]
     lengths = sequence.bincount()
     return starts[lengths[sequence] - 1 - step] + sequence, starts[lengths - 1] + _arange(len(lengths))
-
-
-def _has_hooks(module: nn.Module) -> bool:
-    kinds = ("forward_hooks", "forward_pre_hooks", "backward_hooks", "backward_pre_hooks")
-    return any(getattr(module, f"_{kind}") or getattr(modules, f"_global_{kind}") for kind in kinds)
 
 
 def _run_layer(features: Tensor, rows: Tensor, weights: list[Tensor], sizes: list[int]) -> Tensor:

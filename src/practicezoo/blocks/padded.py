@@ -1,22 +1,40 @@
-"""A recurrent layer over padded data: as one operator, which exported graphs keep whole, or by products."""
+"""Sequences that stay padded: which modules may see padding, and recurrent layers that do not go by it."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.rnn import pad_packed_sequence
 
-from practicezoo.sequences import PaddedSequence, are_kept_padded
+from practicezoo.blocks.checks import has_hooks
+from practicezoo.sequences import PaddedSequence
 
-__all__ = ["is_exporting", "mask_padding", "run_padded", "run_unpacked", "stays_padded"]
+__all__ = [
+    "can_unpack",
+    "check_asks_no_batch",
+    "is_exporting",
+    "is_row_wise",
+    "mask_padding",
+    "run_padded",
+    "run_unpacked",
+]
 
 LAYERS: dict[str, Callable[..., Any]] = {"rnn": torch.rnn_tanh, "gru": torch.gru, "lstm": torch.lstm}
+MODES = {"RNN_TANH": LAYERS["rnn"], "GRU": LAYERS["gru"], "LSTM": LAYERS["lstm"]}
 SCHEMA = (
     "(Tensor inputs, Tensor lengths, Tensor[] weights, *, str cell, bool bidirectional) -> (Tensor, Tensor)"
 )
+
+# compute each row of ``(rows, features)`` by itself, so that rows of padding change nothing
+KNOWN = {
+    *(nn.Sequential, nn.Identity, nn.Linear, nn.Dropout, nn.RNNCell, nn.GRUCell, nn.LSTMCell),
+    *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish),
+    *(nn.Hardswish, nn.Hardsigmoid, nn.Hardtanh, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Softsign),
+}
+NORMS = {nn.LayerNorm, nn.GroupNorm, nn.RMSNorm}
 
 
 def is_exporting() -> bool:
@@ -24,9 +42,32 @@ def is_exporting() -> bool:
     return torch.compiler.is_compiling() and not torch.compiler.is_dynamo_compiling()
 
 
-def stays_padded() -> bool:
-    """Whether sequences may not be packed: in exported graphs and within ``keep_padded``."""
-    return is_exporting() or are_kept_padded()
+def is_row_wise(module: nn.Module) -> bool:
+    """Whether this is known of a module and of all in it; a class of somebody else's may do anything."""
+    return all(map(_is_known, module.modules()))
+
+
+def check_asks_no_batch(*modules: nn.Module) -> None:
+    """Raise ValueError for a batch norm that would count padding in an exported graph."""
+    for part in (part for module in modules for part in module.modules()):
+        if isinstance(part, _BatchNorm) and _asks_batch(part):
+            raise ValueError(
+                "norm must have running statistics and be in evaluation mode to export with lengths, got "
+                f"{part}: call eval()"
+            )
+
+
+def _is_known(module: nn.Module) -> bool:
+    if type(module) is nn.Embedding:  # else what is looked up changes other rows, or their gradients
+        return module.max_norm is None and not module.scale_grad_by_freq
+    if type(module) in NORMS:  # with an eps of zero, rows of zeros have no gradient
+        eps = getattr(module, "eps", None)
+        return eps is None or eps > 0
+    return type(module) in KNOWN or (type(module) is nn.BatchNorm1d and not _asks_batch(module))
+
+
+def _asks_batch(norm: _BatchNorm) -> bool:
+    return norm.training or norm.running_mean is None
 
 
 def mask_padding(sequences: PaddedSequence) -> Tensor:
@@ -90,45 +131,58 @@ def _empty_results(
     return outputs, inputs.new_empty(num_sequences, num_features)
 
 
-def run_unpacked(rnn: nn.RNNBase, inputs: PaddedSequence, *, cell: str) -> tuple[Tensor, Tensor]:
-    """What a recurrent layer of D directions computes of the sequences, without packing them.
+def can_unpack(rnn: nn.Module) -> bool:
+    """Whether :func:`run_unpacked` can stand in for a layer: torch's own, with all that it usually has."""
+    return (
+        isinstance(rnn, nn.RNNBase)
+        and type(rnn) in {nn.RNN, nn.GRU, nn.LSTM}  # no subclass: parametrizations make one
+        and (rnn.mode in MODES and rnn.bias and not rnn.proj_size)
+        and not has_hooks(rnn)
+    )
 
-    Backward steps are read in the reverse order of each sequence's own. What stands behind a sequence's end
-    then comes after all its steps in both directions.
+
+def run_unpacked(rnn: nn.RNNBase, inputs: PaddedSequence) -> tuple[Tensor, Tensor]:
+    """What a recurrent layer of D directions computes of packed sequences, without packing them.
+
+    Padding is computed as well: after the real steps, for the backward direction reads each sequence in the
+    reverse order of its own. Values are the same up to rounding, where :func:`can_unpack` holds.
 
     Shape:
         - inputs: ``(N, T, input_size)``
         - outputs: ``(N, T, D * hidden_size)``, zero at padding
         - final state: ``(N, D * hidden_size)``
     """
-    features = mask_padding(inputs)  # what is there is computed, too
+    features = mask_padding(inputs)
     lengths = inputs.lengths.to(features.device).unsqueeze(1)  # (N, 1)
     steps = torch.arange(features.shape[1], device=features.device)
     backward = torch.where(steps < lengths, lengths - 1 - steps, steps)
-    num_directions = 1 + rnn.bidirectional
+    all_weights, num_directions = rnn.all_weights, 1 + rnn.bidirectional
     for layer in range(rnn.num_layers):
         if layer > 0:
             features = F.dropout(features, rnn.dropout, rnn.training)
-        first = layer * num_directions
-        ahead, *back = rnn.all_weights[first : first + num_directions]
-        outputs = [_run_ahead(features, ahead, cell, training=rnn.training)]
+        ahead, *back = all_weights[layer * num_directions : (layer + 1) * num_directions]
+        outputs = [_run_ahead(rnn, features, ahead)]
         final = [_take(outputs[0], lengths - 1)]
         for weights in back:
-            read = _run_ahead(_take(features, backward), weights, cell, training=rnn.training)
+            read = _run_ahead(rnn, _take(features, backward), weights)
             final.append(_take(read, lengths - 1))
             outputs.append(_take(read, backward))
         features = torch.cat(outputs, dim=2)
     return mask_padding(PaddedSequence(features, inputs.lengths)), torch.cat(final, dim=2).squeeze(1)
 
 
-def _run_ahead(features: Tensor, weights: Sequence[Tensor], cell: str, *, training: bool) -> Tensor:
-    zeros = features.new_zeros(1, len(features), weights[1].shape[1])
-    start: Any = [zeros, zeros] if cell == "lstm" else zeros
-    # biases, layers, dropout, training, two directions, batch first
-    settings = (True, 1, 0.0, training, False, True)
-    with warnings.catch_warnings():  # cuDNN copies the weights of one direction together
-        warnings.filterwarnings("ignore", message="RNN module weights are not part of single")
-        outputs: Tensor = LAYERS[cell](features, start, weights, *settings)[0]
+def _run_ahead(rnn: nn.RNNBase, features: Tensor, weights: Sequence[Tensor]) -> Tensor:
+    zeros = features.new_zeros(1, len(features), rnn.hidden_size)
+    start: Any = [zeros, zeros] if rnn.mode == "LSTM" else zeros
+    settings = (
+        True,
+        1,
+        0.0,
+        rnn.training,
+        False,
+        True,
+    )  # biases, layers, dropout, training, two directions, batch first
+    outputs: Tensor = MODES[rnn.mode](features, start, weights, *settings)[0]
     return outputs
 
 

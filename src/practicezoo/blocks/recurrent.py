@@ -10,8 +10,8 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 from practicezoo.arguments import check_choice, check_count, check_fraction
 from practicezoo.blocks.checks import check_shape
 from practicezoo.blocks.fused_gru import can_fuse, is_table, run_fused
-from practicezoo.blocks.padded import is_exporting, run_padded, run_unpacked, stays_padded
-from practicezoo.sequences import PaddedSequence
+from practicezoo.blocks.padded import can_unpack, is_exporting, is_row_wise, run_padded, run_unpacked
+from practicezoo.sequences import PaddedSequence, are_kept_padded
 
 __all__ = ["Cell", "Encoded", "SequenceEncoder", "Sequences", "map_steps"]
 
@@ -122,11 +122,11 @@ class SequenceEncoder(nn.Module):
 
     def forward(self, inputs: Sequences, embedding: nn.Embedding | None = None) -> Encoded:
         """Encode a batch of sequences, or of the features that ``embedding`` has for ids; see the class."""
+        if isinstance(inputs, PaddedSequence):
+            return self._encode_padded(inputs, embedding)
         fuses = self.fused and isinstance(inputs, PackedSequence) and can_fuse(self.rnn, inputs)
         if embedding is not None and not (fuses and is_table(embedding, inputs.data)):
             inputs, embedding = map_steps(embedding, inputs), None
-        if isinstance(inputs, PaddedSequence):
-            return self._encode_padded(inputs)
         if isinstance(inputs, PackedSequence):
             features = inputs.data if embedding is None else embedding.weight
             check_shape(self, features, ("steps", self.input_size))
@@ -135,27 +135,29 @@ class SequenceEncoder(nn.Module):
             )
         else:
             check_shape(self, inputs, ("N", "T", self.input_size))
-            outputs, state = self._run_dense(inputs)
+            outputs, state = self._run_dense(cast("Tensor", inputs))
         return Encoded(outputs, self._join_directions(state))
 
     def reset_parameters(self) -> None:
         """Initialise the parameters as torch's layer does."""
         self.rnn.reset_parameters()
 
-    def _encode_padded(self, inputs: PaddedSequence) -> Encoded:
-        if stays_padded():
-            return self._encode_in_graph(inputs)
+    def _encode_padded(self, inputs: PaddedSequence, embedding: nn.Embedding | None) -> Encoded:
+        stays = are_kept_padded() and can_unpack(self.rnn) and (embedding is None or is_row_wise(embedding))
+        if stays or is_exporting():
+            features = inputs if embedding is None else map_steps(embedding, inputs)
+            return self._encode_in_graph(cast("PaddedSequence", features))
         if len(inputs) == 0:  # nothing to pack
-            outputs, final_state = self(inputs.data)
+            outputs, final_state = self(inputs.data, embedding)
             return Encoded(PaddedSequence(outputs, inputs.lengths), final_state)
-        packed, final_state = self(inputs.pack())
+        packed, final_state = self(inputs.pack(), embedding)
         outputs, _ = pad_packed_sequence(packed, batch_first=True, total_length=inputs.data.shape[1])
         return Encoded(PaddedSequence(outputs, inputs.lengths), final_state)
 
     def _encode_in_graph(self, inputs: PaddedSequence) -> Encoded:
         check_shape(self, inputs.data, ("N", "T", self.input_size))
         if not is_exporting():
-            outputs, final_state = run_unpacked(self.rnn, inputs, cell=self.cell)
+            outputs, final_state = run_unpacked(self.rnn, inputs)
             return Encoded(PaddedSequence(outputs, inputs.lengths), final_state)
         if self.training and self.dropout:
             raise ValueError(f"dropout must be 0 to export in training mode, got {self.dropout}: call eval()")
@@ -187,7 +189,8 @@ def map_steps(function: Callable[[Tensor], Tensor], steps: Sequences) -> Sequenc
     if isinstance(steps, Tensor):
         return function(steps)
     if isinstance(steps, PaddedSequence):
-        return PaddedSequence(function(steps.data), steps.lengths)
+        values = function(steps.data.flatten(0, 1))  # rows of steps, as those of packed sequences
+        return PaddedSequence(values.unflatten(0, steps.data.shape[:2]), steps.lengths)
     # torch.compile loses the class in steps._replace
     return PackedSequence(
         function(steps.data), steps.batch_sizes, steps.sorted_indices, steps.unsorted_indices

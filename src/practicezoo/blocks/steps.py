@@ -94,7 +94,7 @@ def with_lengths(inputs: Sequences, lengths: Tensor) -> PaddedSequence:
     if not isinstance(inputs, Tensor):
         raise TypeError(f"lengths go with a tensor; {type(inputs).__name__} has its own")
     moved = isinstance(lengths, Tensor) and lengths.device == inputs.device and not lengths.is_meta
-    if moved and not is_exporting():
+    if moved and not (is_exporting() or are_kept_padded()):
         lengths = lengths.cpu()  # a batch's plain tuple (inputs, lengths) moves to the GPU as a whole
     return PaddedSequence(inputs, lengths)
 

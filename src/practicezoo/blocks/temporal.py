@@ -3,12 +3,11 @@
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 from practicezoo.arguments import check_count, check_fraction
 from practicezoo.blocks.factories import ActivationFactory, NormFactory, build_activation, build_norm
-from practicezoo.blocks.padded import is_exporting
+from practicezoo.blocks.padded import check_asks_no_batch, is_exporting, is_row_wise
 from practicezoo.blocks.recurrent import Sequences
 from practicezoo.blocks.shortcut_registry import ShortcutSpec, build_shortcut
 from practicezoo.blocks.steps import Padding, fold, hide, real_places, unfold
@@ -177,20 +176,12 @@ class _Layer(nn.Module):
         if padding is None:
             return self.norm(rows).view_as(steps)
         real = padding.real
-        if real is None and self._asks_batch():
-            if is_exporting():
-                raise ValueError(
-                    "norm must have running statistics and be in evaluation mode to export with lengths, got "
-                    f"{self.norm}: call eval()"
-                )
+        if is_exporting():
+            check_asks_no_batch(self.norm)
+        elif real is None and not is_row_wise(self.norm):
             real = real_places(padding.mask)  # which no CUDA graph can hold
         if real is None:
             return self.norm(rows).view_as(steps)
         normalised = self.norm(rows.index_select(0, real))
         zeros = torch.zeros_like(rows, dtype=normalised.dtype)
         return zeros.index_copy(0, real, normalised).view_as(steps)
-
-    def _asks_batch(self) -> bool:
-        """Whether the norm of a step depends on the others."""
-        norm = self.norm
-        return isinstance(norm, _BatchNorm) and (norm.training or norm.running_mean is None)

@@ -99,7 +99,8 @@ class CharGRUClassifier(Classifier):
 
     def forward_features(self, inputs: Sequences, lengths: Tensor | None = None) -> Tensor:
         """The final state before the head, ``(N, encoder.out_features)``."""
-        steps = without_padding(self, inputs, lengths)  # before the embedding: padding is not even looked up
+        # before the embedding: padding is not even looked up
+        steps = without_padding(self, inputs, lengths, by=[self.embedding])
         check_ids(steps.data, self.num_chars)
         if self.encoder.fused:  # which need not look up every step
             return self.encoder(steps, self.embedding).final_state

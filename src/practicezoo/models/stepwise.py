@@ -81,7 +81,7 @@ class StepwiseTagger(nn.Module):
 
     def forward(self, inputs: Sequences, lengths: Tensor | None = None) -> Tensor:
         """Logits ``(N, num_classes, T)`` of a batch of texts; see the class for shapes."""
-        steps = without_padding(self, inputs, lengths)
+        steps = without_padding(self, inputs, lengths, by=[self.rnn, self.head])
         check_ids(steps.data, self.num_chars)
         if isinstance(steps, Tensor):
             return torch.stack(self._walk(steps.unbind(dim=1)), dim=2)

@@ -108,7 +108,7 @@ class CharTagger(nn.Module):
 
     def forward(self, inputs: Sequences, lengths: Tensor | None = None) -> Tensor:
         """Logits ``(N, num_classes, T)`` of a batch of texts; see the class for shapes."""
-        steps = without_padding(self, inputs, lengths)
+        steps = without_padding(self, inputs, lengths, by=[self.embedding, self.head])
         logits = map_steps(self.head, self.encoder(map_steps(self._embed, steps)).outputs)
         return classes_second(logits, inputs)
 

@@ -115,7 +115,11 @@ class ElsewhereMode(TorchDispatchMode):
         """Call the operation as it is."""
         del types
         result = func(*args, **(kwargs or {}))
-        is_moved = str(func) == MOVE and any(args[0] is each for each in self._movable)
+        is_moved = (
+            str(func) == MOVE
+            and result.device.type == self._device_type
+            and any(args[0] is each for each in self._movable)
+        )
         if not (self.found or is_moved or "attention" in str(func)):
             for leaf in tree_leaves((args, kwargs, result)):
                 if isinstance(leaf, Tensor) and leaf.device.type != self._device_type:

@@ -12,7 +12,7 @@ from torch.optim import optimizer as every_optimizer
 
 from practicezoo.runtime.device import device_of
 from practicezoo.runtime.processes import world_size
-from practicezoo.training.parameters import missed_parameters
+from practicezoo.training.parameters import missed_parameters, parameters_of
 from practicezoo.training.replica import is_sharded
 
 __all__ = [
@@ -92,10 +92,11 @@ def obstacle_in_hooks(modules: Iterable[nn.Module], optimizers: Iterable[Optimiz
 
 
 def obstacle_in_gradients(model: nn.Module, criterion: object, optimizers: Sequence[Optimizer]) -> str | None:
-    """Whose gradients no optimizer clears, and who else may let go of: a graph would add to them for ever."""
+    """Which gradients no graph can hold: sparse ones, and those that no optimizer clears, for they grow."""
     missed = missed_parameters(model, criterion, optimizers)
-    return (
-        f"{missed[0]} gets a gradient, and no optimizer has it: give it to one, or freeze it"
-        if missed
-        else None
-    )
+    if missed:
+        return f"{missed[0]} gets a gradient, and no optimizer has it: give it to one, or freeze it"
+    gradients = [parameter.grad for parameter in parameters_of(*optimizers)]
+    if any(gradient is not None and gradient.layout is not torch.strided for gradient in gradients):
+        return "a gradient is sparse, and its size depends on values"
+    return None

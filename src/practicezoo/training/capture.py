@@ -142,9 +142,8 @@ class CapturedUpdate:
         if form is None:
             result = update(micro_batches)
         elif form.num_rehearsals < NUM_REHEARSALS:
+            result, reason = self._rehearse(self._recorder, form.num_rehearsals + 1, update, batches)
             form.num_rehearsals += 1
-            with batches.keep_padded():
-                result, reason = self._rehearse(self._recorder, form.num_rehearsals, update, batches)
         else:
             if form.recorded is None:
                 with batches.keep_padded():
@@ -177,7 +176,7 @@ class CapturedUpdate:
             return CHANGING
         if batches.lengths and self._is_compiled:
             return COMPILED
-        return obstacle_in_batch(batches.tensors, self._device)
+        return batches.obstacle or obstacle_in_batch(batches.tensors, self._device)
 
     def _form(self, batches: FlatBatches) -> Form | None:
         """The form of micro-batches; None for one more than are kept."""
@@ -194,22 +193,29 @@ class CapturedUpdate:
         self, recorder: Recorder, number: int, update: Update, batches: FlatBatches
     ) -> tuple[StepResult, str | None]:
         """Update without a graph; returns why it cannot be recorded as well, or None where it may."""
-        if number == NUM_REHEARSALS - 1 and batches.lengths:  # on the device, some uses of them are errors
-            elsewhere = ElsewhereMode(self._device, movable=batches.lengths)
-            with elsewhere:
-                result = update(batches.given)
-            return result, next(iter(elsewhere.found), None)
+        if number == NUM_REHEARSALS - 1 and batches.lengths:
+            return self._follow_lengths(update, batches)
         if number < NUM_REHEARSALS:  # what only the first updates read and assign does not matter
             return recorder.rehearse(partial(update, batches.given), watch=False)[0], None
         before = look(self._modules, self._optimizers)
         as_recorded = partial(update, batches.filled(batches.tensors))
-        result, reason = recorder.rehearse(as_recorded, watch=not self._is_compiled)
+        with batches.keep_padded():
+            result, reason = recorder.rehearse(as_recorded, watch=not self._is_compiled)
         return result, (
             reason
             or obstacle_in_hooks(self._modules, self._optimizers)
             or obstacle_in_gradients(self._model, self._criterion, self._optimizers)
             or assigned(before, look(self._modules, self._optimizers))
         )
+
+    def _follow_lengths(self, update: Update, batches: FlatBatches) -> tuple[StepResult, str | None]:
+        """Update by lengths on the CPU; who does more than copy them would fail, or wait, by the device's."""
+        if reason := obstacle_in_hooks(self._modules, self._optimizers):  # they would see padding
+            return update(batches.given), reason
+        elsewhere = ElsewhereMode(self._device, movable=batches.lengths)
+        with batches.keep_padded(), elsewhere:
+            result = update(batches.given)
+        return result, f"lengths are needed on the CPU: {elsewhere.found[0]}" if elsewhere.found else None
 
     def _record(self, recorder: Recorder, update: Update, batches: FlatBatches) -> Recorded:
         inputs = [tensor.clone() for tensor in batches.tensors]

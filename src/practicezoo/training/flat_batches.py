@@ -23,12 +23,14 @@ class FlatBatches:
         tensors: what they hold, the lengths of padded sequences on the device.
         structure: how they hold it.
         lengths: the lengths of padded sequences where they were, on the CPU.
+        obstacle: what is wrong with lengths, which nobody would see on the device; None if nothing is.
     """
 
     given: Sequence[Any]
     tensors: list[Any]
     structure: TreeSpec
     lengths: list[Tensor]
+    obstacle: str | None = None
 
     @property
     def layout(self) -> list[Any]:
@@ -45,19 +47,30 @@ class FlatBatches:
 
 
 def flatten(micro_batches: Sequence[Any], device: torch.device) -> FlatBatches:
-    """The tensors of micro-batches; raises the error of sequences that could not be packed."""
-    leaves, structure = tree_flatten(list(micro_batches), is_leaf=_is_padded)
-    lengths = [leaf.lengths for leaf in leaves if _is_padded(leaf)]
-    if lengths:
-        moved = [_with_lengths_on(device, leaf) if _is_padded(leaf) else leaf for leaf in leaves]
-        leaves, structure = tree_flatten(tree_unflatten(moved, structure))
-    return FlatBatches(micro_batches, leaves, structure, lengths)
+    """The tensors of micro-batches."""
+    leaves, structure = tree_flatten(list(micro_batches), is_leaf=_has_lengths_to_move)
+    sequences = [leaf for leaf in leaves if _has_lengths_to_move(leaf)]
+    if not sequences:
+        return FlatBatches(micro_batches, leaves, structure, [])
+    moved = [_moved(leaf, device) if _has_lengths_to_move(leaf) else leaf for leaf in leaves]
+    leaves, structure = tree_flatten(tree_unflatten(moved, structure))
+    lengths = [each.lengths for each in sequences]
+    obstacle = next(filter(None, map(_what_is_wrong, sequences)), None)
+    return FlatBatches(micro_batches, leaves, structure, lengths, obstacle)
 
 
-def _is_padded(part: object) -> bool:
-    return isinstance(part, PaddedSequence)
+def _has_lengths_to_move(part: object) -> bool:
+    """Whether this is a padded sequence; with lengths on the device it is a tuple of tensors like others."""
+    return isinstance(part, PaddedSequence) and part.lengths.device.type == "cpu"
 
 
-def _with_lengths_on(device: torch.device, sequences: PaddedSequence) -> PaddedSequence:
-    sequences.check()  # on the device, nobody would see a wrong length
+def _moved(sequences: PaddedSequence, device: torch.device) -> PaddedSequence:
     return PaddedSequence(sequences.data, sequences.lengths.to(device, non_blocking=True))
+
+
+def _what_is_wrong(sequences: PaddedSequence) -> str | None:
+    try:
+        sequences.check()
+    except (TypeError, ValueError) as error:
+        return str(error)
+    return None

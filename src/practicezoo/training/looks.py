@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -14,7 +15,7 @@ __all__ = ["assigned", "look", "tensors_of"]
 def look(modules: Sequence[nn.Module], optimizers: Sequence[Optimizer]) -> list[tuple[str, Any]]:
     """Where all tensors lie, the numbers of modules and states, and hooks; each with its owner's class."""
     places = [
-        (owner, (tensor.data_ptr(), tensor.requires_grad))
+        (owner, (tensor.data_ptr() if tensor.layout is torch.strided else id(tensor), tensor.requires_grad))
         for owner, tensor in tensors_of(modules, optimizers)
     ]
     holders: list[tuple[object, Any]] = [(part, vars(part)) for root in modules for part in root.modules()]
