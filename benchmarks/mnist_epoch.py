@@ -30,7 +30,7 @@ from practicezoo.data import ImageTensors
 
 LEARNING_RATE = 1e-2
 SEED = 0
-NUM_IMAGES = 12_000
+NUM_IMAGES = 6_000
 QUICK_SIZE = 130
 
 
@@ -108,7 +108,7 @@ CONV_VARIANTS: dict[str, dict[str, Any]] = {
     "bf16 + channels_last": BF16 | CHANNELS_LAST,
 }
 # Networks without a program of the notes' own run in the loop of one, with its loader.
-SAME_NETWORK = {"mnist_inception": 64, "mnist_resnet_notes": 128, "mnist_fast": 160, "mnist_tiny": 128}
+SAME_NETWORK = {"mnist_inception": 64, "mnist_resnet_notes": 128, "mnist_fast": 200, "mnist_tiny": 128}
 TASKS = (
     Task(
         model="mnist_mlp",

@@ -167,7 +167,7 @@ class MnistFast(MnistRecipe):
     settings: ClassVar[Mapping[str, Setting]] = {
         "tuned": Setting(
             epochs=1,
-            batch_size=160,
+            batch_size=200,
             optimizer=lambda p: AdamW(p, lr=0.025, fused=True),
             lr_scheduler=one_cycle(0.025),
             criterion=lambda: nn.CrossEntropyLoss(label_smoothing=0.1),
