@@ -174,14 +174,8 @@ def run_unpacked(rnn: nn.RNNBase, inputs: PaddedSequence) -> tuple[Tensor, Tenso
 def _run_ahead(rnn: nn.RNNBase, features: Tensor, weights: Sequence[Tensor]) -> Tensor:
     zeros = features.new_zeros(1, len(features), rnn.hidden_size)
     start: Any = [zeros, zeros] if rnn.mode == "LSTM" else zeros
-    settings = (
-        True,
-        1,
-        0.0,
-        rnn.training,
-        False,
-        True,
-    )  # biases, layers, dropout, training, two directions, batch first
+    # biases, layers, dropout, training, two directions, batch first
+    settings = (True, 1, 0.0, rnn.training, False, True)
     outputs: Tensor = MODES[rnn.mode](features, start, weights, *settings)[0]
     return outputs
 

@@ -46,4 +46,6 @@ def _stacked(weights: Sequence[Tensor | float], device: torch.device) -> Tensor:
     """The weights as one tensor; plain numbers go to the device, whatever the default one is."""
     if not any(isinstance(weight, Tensor) for weight in weights):
         return torch.tensor(weights, device=device)
-    return torch.stack([torch.as_tensor(weight, device=device) for weight in weights])
+    return torch.stack(
+        [each if isinstance(each, Tensor) else torch.tensor(each, device=device) for each in weights]
+    )

@@ -61,7 +61,9 @@ def flatten(micro_batches: Sequence[Any], device: torch.device) -> FlatBatches:
 
 def _has_lengths_to_move(part: object) -> bool:
     """Whether this is a padded sequence; with lengths on the device it is a tuple of tensors like others."""
-    return isinstance(part, PaddedSequence) and part.lengths.device.type == "cpu"
+    if not isinstance(part, PaddedSequence):
+        return False
+    return isinstance(part.lengths, Tensor) and part.lengths.device.type == "cpu"
 
 
 def _moved(sequences: PaddedSequence, device: torch.device) -> PaddedSequence:
