@@ -52,7 +52,7 @@ def _threads(result: Mapping[str, Any]) -> str:
         name, _, size = title.partition(", ")
         (ratio,) = (arm["ratio"] for arm in comparison["measurements"] if arm["name"] == "2 threads")
         found.setdefault(name, {})[size] = _interval(ratio)
-    sizes = list(next(iter(found.values())))
+    sizes = sorted(next(iter(found.values())), key=lambda size: int(size.split()[-1]))
     rows = [(f"`{name}`", *(ratios[size] for size in sizes)) for name, ratios in found.items()]
     head = ["two threads, beside one", *sizes]
     machine = result["environment"]["processor"], result["environment"]["versions"]["torch"]
