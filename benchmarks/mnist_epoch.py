@@ -30,7 +30,7 @@ from practicezoo.data import ImageTensors
 
 LEARNING_RATE = 1e-2
 SEED = 0
-NUM_IMAGES = 6_000
+NUM_IMAGES = 4_000
 QUICK_SIZE = 130
 
 
