@@ -127,11 +127,11 @@ def test_operations_beyond_the_hand_written_loops(make):
 
 @pytest.mark.parametrize("make", TASKS)
 def test_operations_of_an_evaluation_beyond_the_hand_written_loops(make):
-    """Cross entropy's targets are counted in two operations; the losses are added up 64 at once."""
+    """The losses are added up 64 at once, which spares two operations; cross entropy's targets take two."""
     hand = measured(Dispatched(), make, evaluated_by_hand).counts.total()
     ours = measured(Dispatched(), make, evaluated).counts.total()
     assert hand > 5 * NUM_UPDATES
-    assert (ours - hand) / NUM_UPDATES < (0 if make is batch_norm_over_a_data_loader else 2)
+    assert (ours - hand) / NUM_UPDATES < (-1 if make is batch_norm_over_a_data_loader else 1)
 
 
 @pytest.mark.parametrize("make", TASKS)

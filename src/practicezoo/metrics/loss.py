@@ -109,7 +109,8 @@ class WeightedLoss:
         """
         if of is None or self._reduction == "sum":
             value = self._compute(self.criterion, outputs, targets)
-            return LossPart(value, value.detach(), weight, self._reduction == "sum")
+            detached = value.detach() if value.requires_grad else value  # nothing to do in an evaluation
+            return LossPart(value, detached, weight, self._reduction == "sum")
         if self._summed is not None:
             value = self._compute(self._summed, outputs, targets)
             total = of.clamp(min=SMALLEST_TOTAL) if isinstance(of, Tensor) else max(of, SMALLEST_TOTAL)
