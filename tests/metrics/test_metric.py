@@ -29,9 +29,10 @@ def test_a_function_is_averaged_over_items():
     def mean_of_first(outputs, targets):
         return outputs[:, 0].mean()
 
-    assert evaluate(nn.Identity(), BATCHES, metrics={"first": mean_of_first})["first"] == pytest.approx(
-        X[:, 0].mean().item()
-    )
+    found = evaluate(nn.Identity(), BATCHES, metrics={"first": mean_of_first})["first"]
+    assert found == pytest.approx(
+        X[:, 0].mean().item(), abs=1e-6
+    )  # a mean of random numbers may be close to 0
 
 
 def test_a_vector_has_a_column_for_each_value():
