@@ -14,14 +14,12 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 from torch.utils.data import DataLoader, TensorDataset
 
-from benchmarks.peer_training import make_model
+from benchmarks.peer_training import BATCH_SIZE, SEED, make_model
 from benchmarks.report import environment
 from benchmarks.timing import Arm, compare
 from practicezoo.data import TensorLoader
 from practicezoo.training import Accuracy, evaluate, predict
 
-SEED = 0
-BATCH_SIZE = 64
 NUM_IMAGES, QUICK_SIZE = 30_000, 512
 
 Batches = Iterable[tuple[Tensor, Tensor]]

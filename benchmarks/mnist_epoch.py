@@ -251,7 +251,8 @@ def run(*, device: str, quick: bool) -> dict:
         energy += energy_tables(
             programs(task, digits, device), f"an epoch of {task.model}", device, quick=quick
         )
-    print("\n".join(map(str, energy)))
+    for table in energy:
+        print(table)
     return {
         "environment": environment(device, "fp32, or as an arm says", {"order": SEED, "weights": SEED}),
         "comparisons": comparisons,

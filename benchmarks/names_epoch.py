@@ -163,7 +163,8 @@ def run(*, device: str, quick: bool) -> dict:
     )
     print(f"one epoch over {len(dataset):,} names ({source})\n{comparison.table()}")
     energy = energy_tables(setups, "an epoch on names", device, quick=quick)
-    print("\n".join(map(str, energy)))
+    for table in energy:
+        print(table)
     return {
         "environment": environment(device, "fp32, or as an arm says", {"order": SEED, "weights": SEED}),
         "comparisons": {"one epoch on names": comparison.to_dict()},

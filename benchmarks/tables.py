@@ -15,6 +15,7 @@ __all__ = [
     "comparison_table",
     "environment_notes",
     "format_seconds",
+    "format_threads",
     "grid_heading",
     "payload_tables",
     "payload_text",
@@ -158,6 +159,16 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(
         "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows
     )
+
+
+def format_threads(count: int) -> str:
+    """Count threads in words.
+
+    Example:
+        >>> format_threads(1), format_threads(2)
+        ('1 thread', '2 threads')
+    """
+    return f"{count} thread{'s' * (count > 1)}"
 
 
 def format_seconds(seconds: float) -> str:

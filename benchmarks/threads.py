@@ -14,6 +14,7 @@ from torch import Tensor
 from benchmarks.captured_step import DEFAULT, make_step
 from benchmarks.grid import example, measured_models
 from benchmarks.report import environment
+from benchmarks.tables import format_threads
 from benchmarks.timing import Arm, compare
 
 SEED = 0
@@ -35,11 +36,6 @@ def on_threads(count: int, name: str, batch: tuple[Tensor, Tensor], *, num_steps
     return run
 
 
-def title_of(count: int) -> str:
-    """Name an arm."""
-    return f"{count} thread{'s' * (count > 1)}"
-
-
 def run(*, device: str, quick: bool) -> dict:
     """Measure each model with each number of threads; print milliseconds a round and the ratios."""
     found = environment(device, "fp32", {"order": SEED, "weights": SEED})
@@ -54,10 +50,10 @@ def run(*, device: str, quick: bool) -> dict:
                 setup = partial(on_threads, name=name, batch=batch, num_steps=num_steps)
                 comparison = compare(
                     [
-                        Arm(title_of(count), partial(setup, count), num_steps, "steps")
+                        Arm(format_threads(count), partial(setup, count), num_steps, "steps")
                         for count in sorted({REFERENCE, 2, num_threads})
                     ],
-                    reference=title_of(REFERENCE),
+                    reference=format_threads(REFERENCE),
                     quick=quick,
                     device=device,
                     seed=SEED,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.discovery import FOLDER, summaries
 from benchmarks.report import results_of
-from benchmarks.tables import Table, environment_notes, grid_heading, payload_tables
+from benchmarks.tables import Table, environment_notes, format_threads, grid_heading, payload_tables
 from extension.pages import DOCS, table, write
 from practicezoo.recipes import list_recipes
 
@@ -50,19 +50,15 @@ def machine(environment: Mapping) -> str:
     device = "" if environment["device"] == "cpu" else f"{environment['device']}, "
     versions = ", ".join(f"{name} {number}" for name, number in environment["versions"].items() if number)
     return (
-        f"{device}{_threads(environment)} of an {environment['processor']}, "
+        f"{device}{format_threads(environment['num_threads'])} of an {environment['processor']}, "
         f"{environment['platform']}; {versions}"
     )
 
 
-def _threads(environment: Mapping) -> str:
-    threads = environment["num_threads"]
-    return f"{threads} thread{'s' * (threads > 1)}"
-
-
 def _place(environment: Mapping) -> str:
     """What tells results of one benchmark apart."""
-    return _threads(environment) if environment["device"] == "cpu" else environment["device"]
+    is_cpu = environment["device"] == "cpu"
+    return format_threads(environment["num_threads"]) if is_cpu else environment["device"]
 
 
 def _page(name: str, payloads: Sequence[Mapping]) -> str:

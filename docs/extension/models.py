@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from benchmarks.report import results_of
+from benchmarks.tables import format_threads
 from extension.model_figures import architecture, most_wrong
-from extension.pages import GENERATED, ROOT, command, fenced, is_fresh, table, write
+from extension.pages import GENERATED, command, fenced, is_fresh, table, write
 from practicezoo import create_model, list_models, list_weights, model_summary
 from practicezoo.metrics.calibration import Reliability
 from practicezoo.models import ModelSummary
@@ -24,7 +25,6 @@ from practicezoo.weights.records import asset_folder
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-SPEED = "benchmarks/results/inference-cpu-1.json"
 BATCH_SIZE = 256
 SAMPLES = {
     "text": ("", '"Yamamoto"'),
@@ -242,12 +242,12 @@ def _first_line(name: str) -> str:
 
 def _milliseconds() -> tuple[dict[str, str], str]:
     """How long a batch takes, by model, and on what."""
-    result = json.loads((ROOT / SPEED).read_text(encoding="utf-8"))
+    result = results_of("inference")["cpu-1"]
     found = {
         cell["model"]: f"{1000 * BATCH_SIZE / cell['measurements'][0]['throughput']:.2g}"
         for cell in result["grid"]["cells"]
         if cell["batch_size"] == BATCH_SIZE
     }
     environment = result["environment"]
-    threads, processor = environment["num_threads"], environment["processor"]
-    return found, f"{threads} thread of an {processor}, torch {environment['versions']['torch']}"
+    threads, processor = format_threads(environment["num_threads"]), environment["processor"]
+    return found, f"{threads} of an {processor}, torch {environment['versions']['torch']}"

@@ -1,10 +1,11 @@
 """Tables of what makes a step faster, from the results that the repository holds."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from extension.pages import ROOT, table, write
+from benchmarks.report import results_of
+from benchmarks.tables import format_threads
+from extension.pages import table, write
 
 BATCH_SIZE = 256
 EAGER, COMPILED = "eager fp32", "compiled fp32"
@@ -18,7 +19,7 @@ WAYS = {
 
 def write_speed() -> None:
     """Write the tables that ``speed.md``, ``compile.md`` and ``benchmarks.md`` include."""
-    training, inference = _results("training_step"), _results("inference")
+    training, inference = results_of("training_step")["cpu-1"], results_of("inference")["cpu-1"]
     steps = _ratios(training)
     rows = [(f"`{name}`", *(_plain(ratios, way) for way in WAYS.values())) for name, ratios in steps.items()]
     write("speed_steps.inc", f"{table(['training step', *WAYS], rows, 'lrrrr')}\n{_machine(training)}\n")
@@ -32,9 +33,10 @@ def write_speed() -> None:
     ]
     head = ["network", "inference", "training step"]
     write("speed_compiled.inc", f"{table(head, both, 'lrr')}\n{_machine(inference)}\n")
-    write("speed_names.inc", _arms("an epoch of names", _results("names_epoch"), "one epoch on names"))
-    write("speed_threads.inc", _threads(_results("threads", num_threads=2)))
-    write("speed_peers.inc", _arms("a small training run", _results("peers"), "beside other frameworks"))
+    names, peers = results_of("names_epoch")["cpu-1"], results_of("peers")["cpu-1"]
+    write("speed_names.inc", _arms("an epoch of names", names, "one epoch on names"))
+    write("speed_threads.inc", _threads(results_of("threads")["cpu-2"]))
+    write("speed_peers.inc", _arms("a small training run", peers, "beside other frameworks"))
 
 
 def _arms(what: str, result: Mapping[str, Any], title: str) -> str:
@@ -55,14 +57,7 @@ def _threads(result: Mapping[str, Any]) -> str:
     sizes = sorted(next(iter(found.values())), key=lambda size: int(size.split()[-1]))
     rows = [(f"`{name}`", *(ratios[size] for size in sizes)) for name, ratios in found.items()]
     head = ["two threads, beside one", *sizes]
-    machine = result["environment"]["processor"], result["environment"]["versions"]["torch"]
-    note = "Time beside the reference, below 1 is faster; an {}, torch {}.".format(*machine)
-    return f"{table(head, rows, 'lrr')}\n{note}\n"
-
-
-def _results(name: str, *, num_threads: int = 1) -> dict[str, Any]:
-    path = ROOT / "benchmarks" / "results" / f"{name}-cpu-{num_threads}.json"
-    return json.loads(path.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+    return f"{table(head, rows, 'lrr')}\n{_machine(result)}\n"
 
 
 def _ratios(result: Mapping[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
@@ -84,8 +79,7 @@ def _interval(ratio: Mapping[str, float]) -> str:
 
 def _machine(result: Mapping[str, Any]) -> str:
     found = result["environment"]
-    threads = found["num_threads"]
     return (
-        f"Time beside the reference, below 1 is faster; {threads} thread{'s' if threads > 1 else ''} of an "
+        f"Time beside the reference, below 1 is faster; {format_threads(found['num_threads'])} of an "
         f"{found['processor']}, torch {found['versions']['torch']}."
     )

@@ -166,6 +166,10 @@ def loader_for(model, device):
     return TensorLoader(PaddedSequence(data, LENGTHS), targets, batch_size=2, device=device)
 
 
+def capturing_step(model):
+    return TrainStep(model, SGD(model.parameters(), lr=0.1), nn.CrossEntropyLoss(), capture=True)
+
+
 def train(make_model, graphs, *, capture, epochs=6, accumulate=1):
     """The losses of each update, and the weights at the end."""
     torch.manual_seed(0)
@@ -212,7 +216,7 @@ def test_a_hook_never_sees_padding(graphs):
     shapes = set()
     model = CharTagger(**READING, **DEEP).to(graphs.device)
     model.head.register_forward_hook(lambda _module, _inputs, outputs: shapes.add(outputs.ndim))
-    step = TrainStep(model, SGD(model.parameters(), lr=0.1), nn.CrossEntropyLoss(), capture=True)
+    step = capturing_step(model)
     with pytest.warns(UserWarning, match="Linear has a hook, which a graph would not call"):
         [step([batch]) for batch in [*loader_for(model, graphs.device)] * 4]
     assert shapes == {2}
@@ -220,7 +224,7 @@ def test_a_hook_never_sees_padding(graphs):
 
 def test_lengths_beside_a_tensor_end_the_graphs(graphs):
     model = CharGRUClassifier(**READING, **DEEP).to(graphs.device)
-    step = TrainStep(model, SGD(model.parameters(), lr=0.1), nn.CrossEntropyLoss(), capture=True)
+    step = capturing_step(model)
     inputs, targets = next(iter(loader_for(model, graphs.device)))
     batch = (inputs.data, inputs.lengths.to(graphs.device)), targets
     with pytest.warns(UserWarning, match="the host waits"):
@@ -249,7 +253,7 @@ def test_a_network_of_ones_own_that_masks(graphs):
 @pytest.mark.parametrize("change", [lambda lengths: lengths.int(), lambda lengths: lengths - 1])
 def test_lengths_that_only_a_network_of_ones_own_takes(graphs, change):
     model = Masking().to(graphs.device)
-    step = TrainStep(model, SGD(model.parameters(), lr=0.1), nn.CrossEntropyLoss(), capture=True)
+    step = capturing_step(model)
     data = torch.randn(2, 4, NUM_FEATURES, device=graphs.device)
     batch = PaddedSequence(data, change(torch.tensor([4, 1]))), torch.tensor([0, 1], device=graphs.device)
     with pytest.warns(UserWarning, match="capture=True ends here, .*: lengths must"):
@@ -259,7 +263,7 @@ def test_lengths_that_only_a_network_of_ones_own_takes(graphs, change):
 @pytest.mark.gpu
 def test_lengths_on_the_device_are_tensors_like_others(cuda):
     model = Masking().to(cuda)
-    step = TrainStep(model, SGD(model.parameters(), lr=0.1), nn.CrossEntropyLoss(), capture=True)
+    step = capturing_step(model)
     data = torch.randn(2, 4, NUM_FEATURES, device=cuda)
     batch = PaddedSequence(data, torch.tensor([4, 1], device=cuda)), torch.tensor([0, 1], device=cuda)
     losses = [float(step([batch]).loss) for _ in range(6)]
@@ -275,7 +279,7 @@ def test_lengths_on_the_device_are_tensors_like_others(cuda):
 )
 def test_sequences_within_dicts(graphs, as_batch):
     model = CharGRUClassifier(**READING, **DEEP).to(graphs.device)
-    step = TrainStep(model, SGD(model.parameters(), lr=0.1), nn.CrossEntropyLoss(), capture=True)
+    step = capturing_step(model)
     for _ in range(4):
         for batch in loader_for(model, graphs.device):
             step([as_batch(*batch)])
@@ -294,7 +298,7 @@ def test_the_second_update_follows_the_lengths(graphs, monkeypatch):
 
     monkeypatch.setattr(capturing, "ElsewhereMode", Found)
     model = CharGRUClassifier(**READING, **DEEP).to(graphs.device)
-    step = TrainStep(model, SGD(model.parameters(), lr=0.1), nn.CrossEntropyLoss(), capture=True)
+    step = capturing_step(model)
     batch = next(iter(loader_for(model, graphs.device)))
     step([batch])
     assert followed == []
@@ -308,7 +312,7 @@ def test_the_second_update_follows_the_lengths(graphs, monkeypatch):
 
 def test_an_error_in_a_rehearsal_leaves_it_to_be_made(graphs):
     model = CharGRUClassifier(**READING, **DEEP).to(graphs.device)
-    step = TrainStep(model, SGD(model.parameters(), lr=0.1), nn.CrossEntropyLoss(), capture=True)
+    step = capturing_step(model)
     batch = next(iter(loader_for(model, graphs.device)))
     step([batch])
     step([batch])
@@ -342,7 +346,7 @@ def test_kernels_of_single_precision(graphs, precision):
 @pytest.mark.parametrize("wrong", [0, 5])
 def test_wrong_lengths_are_refused_in_each_update(graphs, wrong):
     model = CharGRUClassifier(**READING, **DEEP).to(graphs.device)
-    step = TrainStep(model, SGD(model.parameters(), lr=0.1), nn.CrossEntropyLoss(), capture=True)
+    step = capturing_step(model)
     inputs, targets = next(iter(loader_for(model, graphs.device)))
     for _ in range(4):
         step([(inputs, targets)])
@@ -356,7 +360,7 @@ def test_wrong_lengths_are_refused_in_each_update(graphs, wrong):
 
 def test_packed_sequences_have_no_graphs(graphs):
     model = CharGRUClassifier(**READING, **DEEP).to(graphs.device)
-    step = TrainStep(model, SGD(model.parameters(), lr=0.1), nn.CrossEntropyLoss(), capture=True)
+    step = capturing_step(model)
     inputs, targets = next(iter(loader_for(model, graphs.device)))
     with pytest.warns(UserWarning, match="capture=True ends here"):
         [step([(inputs.pack(), targets)]) for _ in range(4)]

@@ -18,6 +18,7 @@ __all__ = [
     "is_exporting",
     "is_row_wise",
     "mask_padding",
+    "padding_mask",
     "run_padded",
     "run_unpacked",
 ]
@@ -70,11 +71,15 @@ def _asks_batch(norm: _BatchNorm) -> bool:
     return norm.training or norm.running_mean is None
 
 
+def padding_mask(sequences: PaddedSequence) -> Tensor:
+    """True behind each sequence's end, ``(N, T)``, on the data's device."""
+    data, lengths = sequences.data, sequences.lengths.to(sequences.data.device)
+    return torch.arange(data.shape[1], dtype=lengths.dtype, device=data.device) >= lengths.unsqueeze(1)
+
+
 def mask_padding(sequences: PaddedSequence) -> Tensor:
     """The data with zeros behind each sequence's end."""
-    data, lengths = sequences.data, sequences.lengths.to(sequences.data.device)
-    steps = torch.arange(data.shape[1], dtype=lengths.dtype, device=data.device)
-    behind = steps >= lengths.unsqueeze(1)  # (N, T)
+    data, behind = sequences.data, padding_mask(sequences)
     return data.masked_fill(behind.reshape(*behind.shape, *[1] * (data.ndim - 2)), 0)
 
 
@@ -152,23 +157,24 @@ def run_unpacked(rnn: nn.RNNBase, inputs: PaddedSequence) -> tuple[Tensor, Tenso
         - outputs: ``(N, T, D * hidden_size)``, zero at padding
         - final state: ``(N, D * hidden_size)``
     """
-    features = mask_padding(inputs)
-    lengths = inputs.lengths.to(features.device).unsqueeze(1)  # (N, 1)
+    behind = padding_mask(inputs)
+    features = inputs.data.masked_fill(behind.unsqueeze(2), 0)
+    last = inputs.lengths.to(features.device).unsqueeze(1) - 1  # (N, 1)
     steps = torch.arange(features.shape[1], device=features.device)
-    backward = torch.where(steps < lengths, lengths - 1 - steps, steps)
+    backward = torch.where(behind, steps, last - steps)
     all_weights, num_directions = rnn.all_weights, 1 + rnn.bidirectional
     for layer in range(rnn.num_layers):
         if layer > 0:
             features = F.dropout(features, rnn.dropout, rnn.training)
         ahead, *back = all_weights[layer * num_directions : (layer + 1) * num_directions]
         outputs = [_run_ahead(rnn, features, ahead)]
-        final = [_take(outputs[0], lengths - 1)]
+        final = [_take(outputs[0], last)]
         for weights in back:
             read = _run_ahead(rnn, _take(features, backward), weights)
-            final.append(_take(read, lengths - 1))
+            final.append(_take(read, last))
             outputs.append(_take(read, backward))
         features = torch.cat(outputs, dim=2)
-    return mask_padding(PaddedSequence(features, inputs.lengths)), torch.cat(final, dim=2).squeeze(1)
+    return features.masked_fill(behind.unsqueeze(2), 0), torch.cat(final, dim=2).squeeze(1)
 
 
 def _run_ahead(rnn: nn.RNNBase, features: Tensor, weights: Sequence[Tensor]) -> Tensor:

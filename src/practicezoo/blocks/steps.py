@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from practicezoo.blocks.checks import check_shape, is_traced
-from practicezoo.blocks.padded import is_exporting
+from practicezoo.blocks.padded import is_exporting, padding_mask
 from practicezoo.blocks.recurrent import Sequences
 from practicezoo.sequences import PaddedSequence, are_kept_padded
 
@@ -108,7 +108,7 @@ def _padding(inputs: PaddedSequence) -> Padding:
         wrong_is_beyond = lengths.masked_fill(lengths < 1, num_steps + 1)
         return Padding(F.embedding(wrong_is_beyond.to(data.device) - 1, table) == 0, None)
     if are_kept_padded():
-        return Padding(torch.arange(num_steps, device=data.device) >= lengths.to(data.device)[:, None], None)
+        return Padding(padding_mask(inputs), None)
     inputs.check()
     mask = torch.arange(num_steps, device="cpu") >= lengths[:, None]
     return Padding(*(each.to(data.device, non_blocking=True) for each in (mask, real_places(mask))))

@@ -146,8 +146,7 @@ class CapturedUpdate:
             form.num_rehearsals += 1
         else:
             if form.recorded is None:
-                with batches.keep_padded():
-                    form.recorded = self._record(self._recorder, update, batches)
+                form.recorded = self._record(self._recorder, update, batches)
             self._num_changes = 0
             result = form.recorded(batches.tensors)
         if reason:
@@ -219,7 +218,8 @@ class CapturedUpdate:
 
     def _record(self, recorder: Recorder, update: Update, batches: FlatBatches) -> Recorded:
         inputs = [tensor.clone() for tensor in batches.tensors]
-        result, compute = recorder.record(partial(update, batches.filled(inputs)))
+        with batches.keep_padded():
+            result, compute = recorder.record(partial(update, batches.filled(inputs)))
         self._looks = look(self._modules, self._optimizers)
         # what the graph reads and writes stays there, even if its owner gets another tensor
         memory = [tensor.detach() for _, tensor in tensors_of(self._modules, self._optimizers)]

@@ -55,11 +55,10 @@ class TrainStep:
         max_grad_norm: clips the norm of the optimizers' gradients, taken together, to this.
         capture: on CUDA, records the whole update as a CUDA graph, one for each form of the batches, which
             makes small networks faster; results are the same (those of padded sequences up to rounding, for
-            they are not packed then). The first updates are made without, to find
-            what a graph cannot repeat. Then, and where there can be none (on other devices, for an optimizer
-            that is not ``capturable``, batches on the CPU, ...), one warning says why, and all updates are
-            made without. Python code of the model runs only in the first updates; what it goes by is looked
-            at again in each epoch.
+            they are not packed then). The first updates are made without, to find what a graph cannot repeat.
+            Then, and where there can be none (on other devices, for an optimizer that is not ``capturable``,
+            batches on the CPU, ...), one warning says why, and all updates are made without. Python code of
+            the model runs only in the first updates; what it goes by is looked at again in each epoch.
 
     Raises:
         ValueError: if ``precision`` is unknown or does not fit the device, ``max_grad_norm`` is not
